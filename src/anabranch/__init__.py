@@ -1,0 +1,37 @@
+"""Anabranch: mixtures of normalizing flows for clustering, density estimation and few labels.
+
+Example:
+    >>> from anabranch import FlowMixture
+    >>> FlowMixture(n_components=5)
+    FlowMixture(n_components=5)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from anabranch.version import __version__
+
+if TYPE_CHECKING:
+    from anabranch.archive import ArchiveError
+    from anabranch.estimators import FlowMixture, load, save
+
+# imported on first use, so that `import anabranch` costs little
+_HOMES = {
+    "ArchiveError": "anabranch.archive",
+    "FlowMixture": "anabranch.estimators",
+    "load": "anabranch.estimators",
+    "save": "anabranch.estimators",
+}
+
+__all__ = ["ArchiveError", "FlowMixture", "__version__", "load", "save"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'anabranch' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,95 @@
+"""Arrow's columns to NumPy arrays."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anabranch.data.extras import pyarrow_module
+from anabranch.data.labels import Values
+from anabranch.data.source import Batch
+
+# pyarrow ships no types, so its objects are Any here.
+Array = Any
+DataType = Any
+
+
+def is_number(kind: DataType) -> bool:
+    """Whether all values of an Arrow type are real numbers (or missing)."""
+    types = pyarrow_module("pyarrow.types")
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def is_text(kind: DataType) -> bool:
+    """Whether an Arrow type is text, also as a dictionary (a categorical column)."""
+    types = pyarrow_module("pyarrow.types")
+    if types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def to_batch(batch: Array, columns: list[str], label_column: str | None) -> Batch:
+    """Take the columns and the labels from an Arrow record batch."""
+    X = _to_matrix([batch.column(name) for name in columns], batch.num_rows)
+    return Batch(X, None if label_column is None else _to_labels(batch.column(label_column)))
+
+
+def _to_matrix(columns: list[Array], n_rows: int) -> NDArray[np.floating]:
+    """Stack numeric Arrow columns: float32 if all are, else float64; missing values are NaN."""
+    pa = pyarrow_module("pyarrow")
+    single = bool(columns) and all(column.type == pa.float32() for column in columns)
+    X = np.empty((n_rows, len(columns)), dtype=np.float32 if single else np.float64)
+    for j, column in enumerate(columns):
+        numbers = column if single else _to_float64(column)
+        X[:, j] = numbers.to_numpy(zero_copy_only=False)
+    return X
+
+
+def _to_float64(column: Array) -> Array:
+    pa = pyarrow_module("pyarrow")
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return column.cast(pa.float64())
+
+
+def _to_labels(column: Array) -> Values:
+    """Return an Arrow column as integers, floats with NaN, or text with None."""
+    types = pyarrow_module("pyarrow.types")
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_boolean(column.type) or types.is_decimal(column.type):
+        column = _to_float64(column)
+    return column.to_numpy(zero_copy_only=False)
+
+
+def rebatch(batches: Iterable[Batch], batch_rows: int) -> Iterator[Batch]:
+    """Regroup batches of any sizes, none empty, into ones of exactly `batch_rows` rows but the
+    last.
+    """
+    kept: list[Batch] = []
+    rows = 0
+    for batch in batches:
+        kept.append(batch)
+        rows += len(batch.X)
+        while rows >= batch_rows:
+            joined = join_batches(kept)
+            rows -= batch_rows
+            kept = [_rows(joined, slice(batch_rows, None))] if rows else []
+            yield _rows(joined, slice(0, batch_rows))
+    if rows:
+        yield join_batches(kept)
+
+
+def join_batches(batches: list[Batch]) -> Batch:
+    """Concatenate batches."""
+    if len(batches) == 1:
+        return batches[0]
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    X = np.concatenate([batch.X for batch in batches])
+    return Batch(X, np.concatenate(labels) if labels else None)
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    return Batch(batch.X[rows], None if batch.labels is None else batch.labels[rows])

@@ -1,0 +1,100 @@
+"""Files that appear complete or not at all."""
+
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a binary file that takes its name only when the block ends without an error.
+
+    The data go to a temporary name in the same folder, which is renamed at the end, or removed
+    when anything is raised: a file that was there before stays as it was. A symbolic link stays
+    one. A target that exists and is no regular file, such as a pipe or `/dev/stdout`, is written
+    directly.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        OSError: If the folder is missing or read-only, the path is a folder, the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "result.bin"
+        >>> with atomic_write(path) as file:
+        ...     _ = file.write(b"done")
+        ...     print(path.exists())
+        False
+        >>> path.read_bytes()
+        b'done'
+    """
+    target = Path(os.path.realpath(path))
+    if is_special(target):
+        with _open(target, "wb", path) as file:
+            yield file
+        return
+    with _naming(path):
+        _check_target(target)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with _open(temporary, "xb", path) as file:
+            yield file
+        with _naming(path):
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a path exists and is neither a regular file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+class _NamedFile(io.FileIO):
+    """A file whose errors name what the user asked for; the system's do not name a file."""
+
+    def __init__(self, path: Path, mode: str, shown: str | os.PathLike[str]) -> None:
+        self._shown = shown
+        with _naming(shown):
+            super().__init__(path, mode)
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _naming(self._shown):
+            return super().write(data)
+
+
+def _open(path: Path, mode: str, shown: str | os.PathLike[str]) -> BinaryIO:
+    return io.BufferedWriter(_NamedFile(path, mode, shown))
+
+
+def _check_target(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise FileNotFoundError(None, f"there is no folder {target.parent}")
+    if target.is_dir():
+        raise IsADirectoryError(None, "it is a folder")
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        named = type(error)(f"cannot write {os.fspath(path)}: {error.strerror}")
+        named.errno = error.errno
+        raise named from error

@@ -1,0 +1,179 @@
+"""Mixtures of distributions, in log space throughout."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from anabranch.distributions.base import Distribution
+from anabranch.functional.shapes import Shape
+from anabranch.networks import select_component
+
+
+class Mixture(Distribution):
+    r"""A finite mixture.
+
+    .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k\, p(x \mid k)
+
+    Args:
+        components: a stacked distribution with ``batch_shape=(K,)``, which is fast, or a sequence
+            of groups, each stacked or single, where components are unlike.
+        weights: (K,) positive numbers, normalised here; uniform by default.
+        trainable_weights: whether gradients reach the weights, as softmax logits.
+
+    Raises:
+        ValueError: where components differ in event shape or context size, or weights have the
+            wrong length or sign.
+
+    Example:
+        >>> from anabranch.distributions import Flow, Normal
+        >>> from anabranch.transforms import TriangularAffine
+        >>> mixture = Mixture(Flow(Normal(2), TriangularAffine(2, batch_shape=(3,))))
+        >>> mixture.log_prob(torch.zeros(1, 2)).detach()
+        tensor([-1.8379])
+    """
+
+    def __init__(
+        self,
+        components: Distribution | Sequence[Distribution],
+        weights: Tensor | Sequence[float] | None = None,
+        *,
+        trainable_weights: bool = False,
+    ) -> None:
+        groups = [components] if isinstance(components, Distribution) else list(components)
+        _check_groups(groups)
+        super().__init__(
+            groups[0].event_shape, context_features=max(g.context_features for g in groups)
+        )
+        self.groups = nn.ModuleList(groups)
+        self.n_components = sum(g.batch_shape[0] if g.batch_shape else 1 for g in groups)
+        self.exact = all(g.exact for g in groups)
+        self.logits = nn.Parameter(
+            _logits(weights, self.n_components).to(_anchor(groups)), requires_grad=trainable_weights
+        )
+
+    @property
+    def log_weights(self) -> Tensor:
+        r""":math:`\log \pi`, shape (K,)."""
+        return torch.log_softmax(self.logits, dim=0)
+
+    @torch.no_grad()
+    def set_weights(self, weights: Tensor) -> None:
+        """Set the weights, (K,) non-negative with a positive sum; a zero switches one off."""
+        if weights.shape != self.logits.shape or not bool((weights >= 0).all() & weights.any()):
+            raise ValueError(
+                f"weights must be {self.n_components} non-negative numbers with a positive sum, "
+                f"got {weights.tolist()}"
+            )
+        self.logits.copy_(torch.log(weights / weights.sum()))
+
+    def component_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        r""":math:`\log p(x \mid k)`, shape (K, N), for x of shape (N, \*event)."""
+        if x.ndim != 1 + len(self.event_shape):
+            raise ValueError(
+                f"x must have shape (N, {', '.join(map(str, self.event_shape))}), "
+                f"got {tuple(x.shape)}"
+            )
+        parts = [group.log_prob(x, context) for group in self.groups]
+        parts = [p if p.ndim == 2 else p.unsqueeze(0) for p in parts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def joint_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        r""":math:`\log \pi_k + \log p(x \mid k)`, shape (K, N), for x of shape (N, \*event)."""
+        return self.component_log_prob(x, context) + self.log_weights.unsqueeze(-1)
+
+    def log_posterior(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        r"""Log-responsibilities :math:`\log p(k \mid x)`, shape (K, N)."""
+        return torch.log_softmax(self.joint_log_prob(x, context), dim=0)
+
+    def component(self, index: int) -> Distribution:
+        """Component k as a distribution of its own, sharing memory with the mixture."""
+        if not 0 <= index < self.n_components:
+            raise ValueError(f"component must be in 0..{self.n_components - 1}, got {index}")
+        for group in self.groups:
+            size = group.batch_shape[0] if group.batch_shape else 1
+            if index < size:
+                return select_component(group, index) if group.batch_shape else group
+            index -= size
+        raise AssertionError("unreachable")
+
+    def sample_with_labels(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n points with the components they come from, in random order.
+
+        Each component draws only as many points as it needs.
+
+        Args:
+            n: how many.
+            context: (n, context_features), where the components take one.
+            generator: source of randomness.
+
+        Returns:
+            x of shape (n, *event) and labels of shape (n,).
+        """
+        with torch.no_grad():
+            return self._draw(n, context, generator)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        lead = x.shape[: x.ndim - len(self.event_shape)]
+        if len(lead) != 1:  # the base of a stacked flow: the axes in front are its components'
+            if context is not None:
+                context = context.expand(*lead, -1).flatten(0, -2)
+            x = x.flatten(0, len(lead) - 1)
+        return torch.logsumexp(self.joint_log_prob(x, context), dim=0).reshape(lead)
+
+    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        return self._draw(n, context, generator)[0]
+
+    def _draw(
+        self, n: int, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        if n == 0:
+            empty = self.logits.new_zeros(0, *self.event_shape)
+            return empty, empty.new_zeros(0, dtype=torch.int64)
+        labels = torch.multinomial(self.log_weights.exp(), n, True, generator=generator)
+        parts, places = [], []
+        for k in range(self.n_components):
+            where = (labels == k).nonzero().squeeze(-1)
+            if len(where):
+                component = self.component(k)
+                conditional = context is not None and component.context_features > 0
+                own = context[where] if conditional else None
+                size: int | Shape = () if conditional else (len(where),)
+                parts.append(component.rsample(size, own, generator))
+                places.append(where)
+        order = torch.cat(places).argsort()
+        return torch.cat(parts)[order], labels
+
+    def extra_repr(self) -> str:
+        """What repr shows of it."""
+        return f"n_components={self.n_components}"
+
+
+def _check_groups(groups: list[Distribution]) -> None:
+    if not groups:
+        raise ValueError("a mixture needs at least one component")
+    if len({g.event_shape for g in groups}) > 1:
+        shapes = [g.event_shape for g in groups]
+        raise ValueError(f"components must agree in event shape, got {shapes}")
+    if any(len(g.batch_shape) > 1 for g in groups):
+        raise ValueError("components must have batch_shape () or (K,)")
+    if len(sizes := {g.context_features for g in groups} - {0}) > 1:
+        raise ValueError(f"components must agree in context size, got {sorted(sizes)}")
+
+
+def _anchor(groups: list[Distribution]) -> Tensor:
+    """A tensor with the components' dtype and device, which the weights follow."""
+    tensors = (t for g in groups for t in chain(g.parameters(), g.buffers()))
+    return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
+
+
+def _logits(weights: Tensor | Sequence[float] | None, n: int) -> Tensor:
+    if weights is None:
+        return torch.zeros(n)
+    weights = torch.as_tensor(weights)
+    if weights.shape != (n,) or not bool((weights > 0).all()):
+        raise ValueError(f"weights must be {n} positive numbers, got {weights.tolist()}")
+    return torch.log(weights / weights.sum())

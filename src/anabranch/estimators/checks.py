@@ -1,0 +1,93 @@
+"""What a user's table must be, said in one sentence when it is not."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Ratio of the farthest value to the interquartile range beyond which one value flattens the column.
+FARTHEST = 1e7
+
+
+class ConstantColumnWarning(UserWarning):
+    """A column does not vary: it tells clusters nothing and gets the variance ``reg_covar``."""
+
+
+def column_names(estimator: object, n_features: int) -> list[str]:
+    """The names that a frame gave, or x0, x1, ...
+
+    Example:
+        >>> column_names(object(), 2)
+        ['x0', 'x1']
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    return [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
+
+
+def check_spread(X: Array, columns: Sequence[str]) -> None:
+    """Refuse columns in which a few values are so far out that the others become one number.
+
+    Raises:
+        ValueError: naming the columns and their farthest values.
+
+    Example:
+        >>> X = np.array([[0.0], [1.0], [2.0], [1e30]])
+        >>> check_spread(X, ["a"])
+        Traceback (most recent call last):
+        ValueError: column 'a' holds 1e+30, more than 1e+07 times its interquartile range from ...
+    """
+    low, centre, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0, method="lower")
+    farthest = X[np.abs(X - centre).argmax(0), np.arange(X.shape[1])]
+    bad = (high > low) & (np.abs(farthest - centre) > FARTHEST * (high - low))
+    if bad.any():
+        named = [f"column {columns[j]!r} holds {farthest[j]:.3g}" for j in np.flatnonzero(bad)[:5]]
+        raise ValueError(
+            f"{'; '.join(named)}, more than {FARTHEST:.0e} times its interquartile range from the "
+            "median: beside such a value all others are one number. Remove it, or transform the "
+            "column"
+        )
+
+
+def constant_columns(X: Array, columns: Sequence[str], reg_covar: float) -> NDArray[np.bool_]:
+    """Which columns do not vary beyond rounding; warns with their names.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     constant_columns(np.array([[1.0, 2.0], [1.0, 3.0]]), ["a", "b"], 1e-6)
+        array([ True, False])
+    """
+    constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
+    if constant.any():
+        names = [repr(columns[j]) for j in np.flatnonzero(constant)]
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        warnings.warn(
+            f"{len(names)} of {len(columns)} columns are constant ({shown}): they tell clusters "
+            f"nothing and are given the variance {reg_covar:g}; drop them for a density that is "
+            "not inflated by them",
+            ConstantColumnWarning,
+            stacklevel=4,
+        )
+    return constant
+
+
+def check_levels(X: Array, levels: int, columns: Sequence[str]) -> None:
+    """Refuse data that are not integers 0..levels-1.
+
+    Raises:
+        ValueError: naming the first column that is not.
+
+    Example:
+        >>> check_levels(np.array([[0.0, 255.0]]), 256, ["a", "b"])
+    """
+    bad = (X < 0) | (levels - 1 < X) | (np.floor(X) != X)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"levels={levels} needs integers 0..{levels - 1}, got {X[row, column]:g} in column "
+            f"{columns[column]!r}, row {row}"
+        )

@@ -1,0 +1,77 @@
+"""From a user's rows to what the networks see, and back."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anabranch.transforms import Compose, Logit, Standardize, Transform, UniformDequantization
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Preparation:
+    """The fixed part of the model: standardising, or for integers dequantizing and logit.
+
+    It runs in float64, so that columns with large means keep their digits; the flows behind it run
+    in float32.
+
+    Attributes:
+        transform: the map from the data to the space of the flows.
+        levels: number of levels of integer data, None for real data.
+    """
+
+    transform: Transform
+    levels: int | None = None
+
+    @classmethod
+    def fit(
+        cls, X: Array, constant: NDArray[np.bool_], *, levels: int | None, alpha: float, seed: int
+    ) -> "Preparation":
+        """Take the statistics from training rows."""
+        preparation = cls.empty(X.shape[1], levels=levels, alpha=alpha)
+        if levels is None:
+            loc, scale = X.mean(0), X.std(0)
+            scale = np.where(constant, 1.0, scale)
+            assert isinstance(preparation.transform, Standardize)
+            preparation.transform.set_statistics(torch.as_tensor(loc), torch.as_tensor(scale))
+        else:
+            preparation.seed(seed)
+            preparation.transform.initialize(torch.as_tensor(X))
+        preparation.transform.eval()
+        return preparation
+
+    @classmethod
+    def empty(cls, n_features: int, *, levels: int | None, alpha: float) -> "Preparation":
+        """The transform with its statistics still to be set."""
+        standardize = Standardize(n_features).double()
+        if levels is None:
+            return cls(standardize)
+        # Logits of bytes all have one scale; the statistics only centre and scale them.
+        steps = [UniformDequantization(n_features, levels=levels), Logit(n_features, alpha=alpha)]
+        return cls(Compose([*steps, standardize]).eval(), levels)
+
+    def seed(self, seed: int) -> None:
+        """Give the dequantization of training rows a source of its own."""
+        for module in self.transform.modules():
+            if isinstance(module, UniformDequantization):
+                module.generator = torch.Generator().manual_seed(seed)
+
+    def encode(self, X: Array) -> tuple[Tensor, Tensor]:
+        """Rows as float32 for the flows, and the log-density term in nats, float64."""
+        with torch.no_grad():
+            z, term = self.transform.encode(torch.as_tensor(X))
+        return z.float(), term
+
+    def decode(self, z: Tensor) -> Array:
+        """Rows in the units of the data."""
+        with torch.no_grad():
+            return self.transform.decode(z.double().cpu())[0].numpy()
+
+    def start_features(self, X: Array, z: Array) -> Array:
+        """What k-means looks at: standardised columns, or integers on their common scale."""
+        return z if self.levels is None else X / math.sqrt(self.levels)

@@ -1,0 +1,123 @@
+"""The starts of a flow mixture, and setting a model to one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from anabranch.models import MixtureModel
+from anabranch.training import (
+    GaussianParameters,
+    GaussianStart,
+    StartOptions,
+    em_start,
+    hard_start,
+    kmeans_responsibilities,
+    random_responsibilities,
+)
+from anabranch.transforms import TriangularAffine
+
+Array = NDArray[np.float64]
+
+INIT_PARAMS = ("auto", "kmeans", "gmm", "random")
+
+
+def make_starts(
+    Z: Array,
+    V: Array,
+    features: Array,
+    targets: Array | None,
+    options: StartOptions,
+    *,
+    init_params: str,
+    n_init: int,
+    random_state: np.random.RandomState,
+) -> Iterator[GaussianStart]:
+    """The starts that a fit compares: for each of ``n_init`` draws, those of ``init_params``.
+
+    Args:
+        Z: (N, D) training rows as the flows see them.
+        V: validation rows likewise.
+        features: (N, F) what k-means looks at.
+        targets: (N, K) labels, rows of zeros where unknown, or None.
+        options: how starts are searched.
+        init_params: "kmeans", "gmm", "random", or "auto" for k-means and gmm where they differ.
+        n_init: draws.
+        random_state: source of randomness.
+    """
+    rows = _subset(len(Z), targets, options.max_rows, random_state)
+    Z, features = Z[rows], features[rows]
+    targets = None if targets is None else targets[rows]
+    for _ in range(n_init):
+        assign = random_responsibilities if init_params == "random" else kmeans_responsibilities
+        R = _with_labels(assign(features, options, random_state), targets)
+        hard = hard_start(init_params, Z, V, R, options)
+        if init_params == "gmm":
+            yield _matched(em_start(Z, V, R, options, random_state), Z, targets)
+            continue
+        if init_params == "auto":
+            soft = _matched(em_start(Z, V, R, options, random_state), Z, targets)
+            if soft.score > hard.score + 1e-3:
+                yield soft
+            if _agreement(hard, soft, Z) > 0.98 and soft.score >= hard.score:
+                continue
+        yield replace(hard, name="kmeans" if init_params == "auto" else init_params)
+
+
+def set_start(model: MixtureModel, start: GaussianParameters, weights: Array | None) -> None:
+    """Make the mixture be this Gaussian mixture, with other weights where they are given."""
+    means, scale_tril = torch.as_tensor(start.means), torch.as_tensor(start.scale_tril)
+    first = 0
+    for group in model.mixture.groups:
+        affine = group.transform.transforms[0]  # pyright: ignore
+        assert isinstance(affine, TriangularAffine)
+        last = first + affine.batch_shape[0]
+        affine.set_gaussian(means[first:last], scale_tril[first:last])
+        first = last
+    model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
+
+
+def _subset(
+    n_rows: int, targets: Array | None, max_rows: int, random_state: np.random.RandomState
+) -> NDArray[np.int64]:
+    """Rows to search on: all labelled ones, and others up to the limit."""
+    if n_rows <= max_rows:
+        return np.arange(n_rows)
+    order = random_state.permutation(n_rows)
+    if targets is not None:
+        order = order[np.argsort(~targets[order].any(1), kind="stable")]
+    return np.sort(order[:max_rows])
+
+
+def _with_labels(R: Array, targets: Array | None) -> Array:
+    """Rename clusters so that they fit the labels best, and let labels overrule them."""
+    if targets is None:
+        return R
+    _, columns = linear_sum_assignment(-(targets.T @ R))
+    R = R[:, columns]
+    known = targets.any(1)
+    return np.where(known[:, None], targets, R)
+
+
+def _matched(start: GaussianStart, Z: Array, targets: Array | None) -> GaussianStart:
+    """Rename the components of a start so that they fit the labels best."""
+    if targets is None:
+        return start
+    old = start.parameters
+    _, order = linear_sum_assignment(-(targets.T @ old.responsibilities(Z)))
+    new = GaussianParameters(old.weights[order], old.means[order], old.covariances[order])
+    return replace(start, parameters=new)
+
+
+def _agreement(a: GaussianStart, b: GaussianStart, Z: Array) -> float:
+    """Share of rows that two starts give to the same component, under the best matching."""
+    first = a.parameters.joint_log_prob(Z).argmax(1)
+    second = b.parameters.joint_log_prob(Z).argmax(1)
+    n_components = len(a.parameters.weights)
+    table = np.zeros((n_components, n_components))
+    np.add.at(table, (first, second), 1)
+    rows, columns = linear_sum_assignment(-table)
+    return float(table[rows, columns].sum() / len(Z))

@@ -1,0 +1,22 @@
+"""Pure numerics on tensors: the ground floor, imported by everything above it."""
+
+from anabranch.functional.layout import split_parameters
+from anabranch.functional.logspace import (
+    log1mexp,
+    standard_logistic_log_prob,
+    standard_normal_log_prob,
+)
+from anabranch.functional.scales import bounded
+from anabranch.functional.shapes import broadcast_leading, canonical, check_dtype, expand_batch
+
+__all__ = [
+    "bounded",
+    "broadcast_leading",
+    "canonical",
+    "check_dtype",
+    "expand_batch",
+    "log1mexp",
+    "split_parameters",
+    "standard_logistic_log_prob",
+    "standard_normal_log_prob",
+]

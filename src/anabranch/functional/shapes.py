@@ -1,0 +1,114 @@
+"""Shape rules of the component axis, checked once at the public boundary."""
+
+from itertools import chain
+from math import prod
+
+import torch
+from torch import Size, Tensor, nn
+
+Shape = tuple[int, ...]
+
+
+def canonical(x: Tensor, event_shape: Shape, batch_shape: Shape, name: str) -> tuple[Tensor, Size]:
+    """Bring x to (N, *event) or (*batch_shape, N, *event); return it with its leading shape.
+
+    Without ``batch_shape`` any leading dimensions are taken and flattened to one. With it, x is
+    (N, *event), shared by all components, or (*batch_shape, N, *event).
+
+    Raises:
+        ValueError: where the shape of x does not end in ``event_shape``, or its leading
+            dimensions do not fit ``batch_shape``.
+
+    Example:
+        >>> x, lead = canonical(torch.zeros(3, 4, 2), (2,), (), "x")
+        >>> x.shape, lead
+        (torch.Size([12, 2]), torch.Size([3, 4]))
+    """
+    n_lead = x.ndim - len(event_shape)
+    if n_lead < 0 or tuple(x.shape[n_lead:]) != tuple(event_shape):
+        raise ValueError(
+            f"{name} must have shape (..., {_inside(event_shape)}), got {tuple(x.shape)}"
+        )
+    lead = x.shape[:n_lead]
+    if not batch_shape:
+        return (x if n_lead == 1 else x.reshape(-1, *event_shape)), lead
+    if n_lead == 1 or (n_lead == len(batch_shape) + 1 and tuple(lead[:-1]) == batch_shape):
+        return x, lead
+    raise ValueError(
+        f"{name} must have shape (N, {_inside(event_shape)}) or "
+        f"({_inside(batch_shape)}, N, {_inside(event_shape)}), got {tuple(x.shape)}"
+    )
+
+
+def _inside(shape: Shape) -> str:
+    return ", ".join(str(size) for size in shape)
+
+
+def broadcast_leading(
+    x: Tensor, context: Tensor, event_dims: int, batch_shape: Shape
+) -> tuple[Tensor, Tensor]:
+    """Broadcast the leading dimensions of x (..., *event) and context (..., C) to each other.
+
+    Raises:
+        ValueError: where they cannot be broadcast.
+
+    Example:
+        >>> x, c = broadcast_leading(torch.zeros(5, 2), torch.zeros(3), 1, ())
+        >>> c.shape
+        torch.Size([5, 3])
+    """
+    lead_x, lead_c = x.shape[: x.ndim - event_dims], context.shape[:-1]
+    if lead_x == lead_c:
+        return x, context
+    try:
+        lead = torch.broadcast_shapes(lead_x, lead_c)
+    except RuntimeError as error:
+        raise ValueError(
+            f"context of shape {tuple(context.shape)} does not fit x of shape {tuple(x.shape)}: "
+            f"leading dimensions {tuple(lead_c)} and {tuple(lead_x)}"
+        ) from error
+    event = x.shape[x.ndim - event_dims :]
+    return x.expand(*lead, *event), context.expand(*lead, context.shape[-1])
+
+
+def expand_batch(x: Tensor, batch_shape: Shape, event_dims: int) -> Tensor:
+    """Give x of shape (N, *event) the batch axes it lacks, as a view.
+
+    Example:
+        >>> expand_batch(torch.zeros(5, 2), (3,), 1).shape
+        torch.Size([3, 5, 2])
+    """
+    if x.ndim >= len(batch_shape) + 1 + event_dims:
+        return x
+    return x.expand(*batch_shape, *x.shape)
+
+
+def check_dtype(module: nn.Module, x: Tensor, name: str) -> None:
+    """Refuse a floating dtype that differs from the module's: we never cast silently.
+
+    Raises:
+        TypeError: naming both dtypes and the two ways out.
+
+    Example:
+        >>> check_dtype(nn.Linear(2, 2), torch.zeros(2), "x")
+    """
+    for tensor in chain(module.parameters(), module.buffers()):
+        if not tensor.is_floating_point():
+            continue
+        if tensor.dtype != x.dtype:
+            raise TypeError(
+                f"{name} is {x.dtype} but the model is {tensor.dtype}: "
+                f"convert one, with {name}.to({tensor.dtype}) or model.to({x.dtype})"
+            )
+        return
+
+
+def size_of(sample_shape: int | Shape) -> tuple[Shape, int]:
+    """Normalise a sample shape; return it with its number of points.
+
+    Example:
+        >>> size_of(3), size_of((2, 5))
+        (((3,), 3), ((2, 5), 10))
+    """
+    shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
+    return shape, prod(shape)

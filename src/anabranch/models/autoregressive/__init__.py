@@ -1,0 +1,5 @@
+"""Autoregressive flows."""
+
+from anabranch.models.autoregressive.maf import maf
+
+__all__ = ["maf"]

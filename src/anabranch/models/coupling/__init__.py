@@ -1,0 +1,5 @@
+"""Coupling flows."""
+
+from anabranch.models.coupling.realnvp import realnvp
+
+__all__ = ["realnvp"]

@@ -1,0 +1,62 @@
+"""Real NVP for vectors."""
+
+from collections.abc import Sequence
+
+from anabranch.distributions import Flow, Normal
+from anabranch.models.norms import norm_layer
+from anabranch.models.registry import recipe
+from anabranch.models.seeds import seeded
+from anabranch.transforms import Affine, Compose, Coupling, Transform
+
+
+@recipe
+def realnvp(
+    features: int,
+    *,
+    n_layers: int = 8,
+    hidden: Sequence[int] = (32,),
+    activation: str = "silu",
+    bound: float = 2.0,
+    norm: str | None = None,
+    context_features: int = 0,
+    batch_shape: Sequence[int] = (),
+    seed: int | None = None,
+) -> Flow:
+    r"""Affine couplings that move the two halves of the features in turn.
+
+    .. math:: z_B = x_B\, e^{s(x_A)} + t(x_A), \qquad \log p(x) = \log \mathcal N(z) + \sum s
+
+    Source: Dinh, Sohl-Dickstein, Bengio (2016), "Density estimation using Real NVP",
+    arXiv:1605.08803; the vector form of Pires, Figueiredo (2020), arXiv:2009.00585.
+
+    Args:
+        features: D. With D = 1 a layer is an affine map (of the context, if there is one).
+        n_layers: couplings.
+        hidden: hidden sizes of each conditioner.
+        activation: of the conditioners.
+        bound: limit of the log-scale of one layer.
+        norm: "actnorm" or "batchnorm" after each coupling, or None.
+        context_features: size of the context.
+        batch_shape: the component axis.
+        seed: of the initial weights.
+
+    Example:
+        >>> flow = realnvp(2, n_layers=4, hidden=[8], seed=0)
+        >>> flow.sample(3).shape
+        torch.Size([3, 2])
+    """
+    batch_shape, generator = tuple(batch_shape), seeded(seed)
+    layers: list[Transform] = []
+    for i in range(n_layers):
+        coupling = Coupling(
+            Affine(bound),
+            features,
+            mask=[(d >= features // 2) == (i % 2 == 0 or features == 1) for d in range(features)],
+            hidden=hidden,
+            context_features=context_features,
+            activation=activation,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+        layers += [coupling, *norm_layer(norm, features, batch_shape)]
+    return Flow(Normal(features, batch_shape=batch_shape), Compose(layers))

@@ -1,0 +1,81 @@
+"""The registry of recipes: published systems by name, with plain keyword arguments."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import nn
+
+F = TypeVar("F", bound=Callable[..., nn.Module])
+
+_RECIPES: dict[str, Callable[..., nn.Module]] = {}
+
+
+def recipe(function: F) -> F:
+    """Register a function that builds a model from plain JSON values.
+
+    The model remembers the name and arguments it was built with, so that a file of its tensors is
+    enough to build it again.
+
+    Example:
+        >>> from anabranch.models import realnvp
+        >>> realnvp(2, n_layers=3).recipe
+        {'name': 'realnvp', 'arguments': {'features': 2, 'n_layers': 3}}
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def build(*args: Any, **kwargs: Any) -> nn.Module:
+        arguments = dict(signature.bind(*args, **kwargs).arguments)
+        model = function(**arguments)
+        model.recipe = {  # pyright: ignore[reportAttributeAccessIssue]
+            "name": function.__name__,
+            "arguments": _plain(function.__name__, arguments),
+        }
+        return model
+
+    _RECIPES[function.__name__] = build
+    return build  # pyright: ignore[reportReturnType]
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """Build a model by the name of its recipe.
+
+    Raises:
+        ValueError: for an unknown name; lists the known ones.
+        TypeError: for an unknown or missing keyword; lists the known ones.
+
+    Example:
+        >>> build("maf", features=3, layers=2)
+        Traceback (most recent call last):
+        TypeError: recipe 'maf' has no keyword 'layers'; it has features, n_layers, hidden, ...
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"unknown recipe {name!r}; there are {', '.join(sorted(_RECIPES))}")
+    known = inspect.signature(_RECIPES[name]).parameters
+    unknown = [key for key in arguments if key not in known]
+    if unknown:
+        raise TypeError(
+            f"recipe {name!r} has no keyword {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(known)}"
+        )
+    return _RECIPES[name](**arguments)
+
+
+def list_recipes() -> dict[str, Callable[..., nn.Module]]:
+    """All recipes by name.
+
+    Example:
+        >>> sorted(list_recipes())
+        ['flow_mixture', 'maf', 'realnvp']
+    """
+    return dict(_RECIPES)
+
+
+def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(arguments))
+    except TypeError as error:
+        raise TypeError(f"recipe {name!r} takes plain JSON values only: {error}") from error

@@ -1,0 +1,7 @@
+"""What is minimised: pure functions of log-probabilities."""
+
+from anabranch.objectives.elbo import elbo_enumerated
+from anabranch.objectives.loss import Loss
+from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
+
+__all__ = ["Loss", "cross_entropy", "distillation", "elbo_enumerated", "joint_log_likelihood"]

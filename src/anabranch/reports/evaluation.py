@@ -1,0 +1,86 @@
+"""Everything a report shows of a mixture, computed once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anabranch.reports.protocol import FittedMixture, unnamed_columns
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A mixture's answers for all rows, and samples of it.
+
+    Attributes:
+        X: Data, shape (n, D).
+        predicted: Component of each row as `predict` gives it, shape (n,).
+        posterior: Exact p(c|x), shape (n, K).
+        network: q(c|x) of the posterior network, shape (n, K), or None where there is none.
+        network_reason: Why there is no q; empty where there is one.
+        log_density: log p(x) in nats, shape (n,).
+        drawn: Rows that pictures show, shape (m,), ascending.
+        samples: Finite samples of the model, shape (s, D).
+        sample_components: Components of the samples, shape (s,).
+        sample_log_density: log p of the samples in nats, shape (s,).
+        n_infinite_samples: How many samples were not finite, and so left out.
+    """
+
+    X: np.ndarray
+    predicted: np.ndarray
+    posterior: np.ndarray
+    network: np.ndarray | None
+    network_reason: str
+    log_density: np.ndarray
+    drawn: np.ndarray
+    samples: np.ndarray
+    sample_components: np.ndarray
+    sample_log_density: np.ndarray
+    n_infinite_samples: int
+
+
+def evaluate(
+    est: FittedMixture, X: Any, *, max_points: int, random_state: np.random.RandomState
+) -> Evaluation:
+    """Score all rows, choose those for pictures, and draw as many samples."""
+    # First of all: it raises where X does not fit the mixture.
+    predicted = np.asarray(est.predict(X))
+    values = np.asarray(X, dtype=float)
+    drawn = np.sort(random_state.permutation(len(values))[:max_points])
+    network, reason = _network_posterior(est, X)
+    samples, components = est.sample(len(drawn), random_state=seed(random_state))
+    samples = np.asarray(samples, dtype=float)
+    finite = np.isfinite(samples).all(axis=1)
+    return Evaluation(
+        X=values,
+        predicted=predicted,
+        posterior=np.asarray(est.predict_proba(X, method="exact"), dtype=float),
+        network=network,
+        network_reason=reason,
+        log_density=np.asarray(est.score_samples(X), dtype=float),
+        drawn=drawn,
+        samples=samples[finite],
+        sample_components=np.asarray(components)[finite],
+        sample_log_density=_score(est, samples[finite]),
+        n_infinite_samples=int((~finite).sum()),
+    )
+
+
+def _network_posterior(est: FittedMixture, X: Any) -> tuple[np.ndarray | None, str]:
+    """Give q(c|x), or None with the reason where the mixture was fitted without a network."""
+    try:
+        return np.asarray(est.predict_proba(X, method="network"), dtype=float), ""
+    except (ValueError, AttributeError, NotImplementedError) as error:
+        return None, str(error)
+
+
+def _score(est: FittedMixture, samples: np.ndarray) -> np.ndarray:
+    if len(samples) == 0:
+        return np.empty(0)
+    with unnamed_columns():
+        return np.asarray(est.score_samples(samples), dtype=float)
+
+
+def seed(random_state: np.random.RandomState) -> int:
+    """Draw a seed for one more random function."""
+    return int(random_state.randint(2**31 - 1))

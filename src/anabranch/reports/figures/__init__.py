@@ -1,0 +1,24 @@
+"""The figures of a report: pure functions that return plotly figures."""
+
+from anabranch.reports.figures.clusters import line_figure, plane_figure, projection_figure
+from anabranch.reports.figures.density import density_map, log_density_histogram
+from anabranch.reports.figures.images import image_strip
+from anabranch.reports.figures.labels import contingency_figure
+from anabranch.reports.figures.posterior import PosteriorAgreement, agreement, confidence_figure
+from anabranch.reports.figures.sizes import sizes_figure
+from anabranch.reports.figures.training import training_figure
+
+__all__ = [
+    "PosteriorAgreement",
+    "agreement",
+    "confidence_figure",
+    "contingency_figure",
+    "density_map",
+    "image_strip",
+    "line_figure",
+    "log_density_histogram",
+    "plane_figure",
+    "projection_figure",
+    "sizes_figure",
+    "training_figure",
+]

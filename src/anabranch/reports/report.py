@@ -1,0 +1,126 @@
+"""The HTML report of a fitted mixture."""
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anabranch.reports.comparison import labels_section
+from anabranch.reports.evaluation import Evaluation, evaluate
+from anabranch.reports.files import check_writable_target, write_atomically
+from anabranch.reports.grid import Grid, evaluate_grid
+from anabranch.reports.page import render_page
+from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.request import Names, Request, check_request
+from anabranch.reports.section import Section
+from anabranch.reports.sections import (
+    clusters_section,
+    density_section,
+    images_section,
+    posterior_section,
+    sizes_section,
+    training_section,
+)
+from anabranch.reports.summary import summary_section
+
+LINE_POINTS, PLANE_POINTS = 600, 160
+
+
+def build_report(
+    est: FittedMixture,
+    X: Any,
+    labels: Any = None,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    title: str = "Mixture of normalizing flows",
+    columns: Names | None = None,
+    image_shape: Sequence[int] | None = None,
+    label_names: Names | None = None,
+    random_state: Any = 0,
+    max_points: int = 5000,
+    projection: str = "pca",
+) -> str:
+    """Show a fitted mixture on one HTML page that opens without a network.
+
+    Log-densities are in nats, in the units of the data. Figures in tables are of all rows;
+    pictures show at most `max_points` rows and as many samples, and the page says so.
+
+    Args:
+        est: Fitted mixture.
+        X: Data, shape (n, D) with n >= 2.
+        labels: Known labels 0, 1, ... and -1 where unknown, shape (n,); for the comparison of
+            clusters with labels.
+        path: File to write; it is written whole or not at all.
+        title: Heading of the page.
+        columns: Names of the columns; else those of a frame `X`, of the mixture, or x1, x2, ...
+        image_shape: (height, width) or (height, width, channels) when rows are images.
+        label_names: Names of the labels 0, 1, ...
+        random_state: Seed of the choice of rows and of the samples.
+        max_points: Most rows that a picture shows.
+        projection: `"pca"` or `"tsne"` when D > 2.
+
+    Returns:
+        The page.
+
+    Raises:
+        ImportError: When the extra `report` is not installed.
+        ValueError: When an argument has a wrong value or does not fit the others.
+        TypeError: When labels are no integers.
+        OSError: When `path` cannot be written.
+    """
+    from sklearn.utils import check_random_state
+
+    _require_extra(projection)
+    request = check_request(
+        est,
+        X,
+        labels,
+        title=title,
+        columns=columns,
+        image_shape=image_shape,
+        label_names=label_names,
+        max_points=max_points,
+        projection=projection,
+    )
+    if path is not None:
+        check_writable_target(Path(path))
+    rng = check_random_state(random_state)
+    ev = evaluate(est, X, max_points=max_points, random_state=rng)
+    html = render_page(request.title, _sections(est, ev, request, rng))
+    if path is not None:
+        write_atomically(path, html.encode())
+    return html
+
+
+def _sections(
+    est: FittedMixture, ev: Evaluation, request: Request, rng: np.random.RandomState
+) -> list[Section]:
+    grid = _grid(est, ev)
+    sections = [summary_section(est, ev, request), clusters_section(ev, request, grid, rng)]
+    if request.labels is not None:
+        sections.append(labels_section(ev, request.labels, request.label_names))
+    sections += [
+        density_section(ev, request, grid),
+        sizes_section(est, ev),
+        posterior_section(ev),
+    ]
+    if request.image_shape is not None:
+        sections.append(images_section(est, ev, request, rng))
+    return [*sections, training_section(est)]
+
+
+def _grid(est: FittedMixture, ev: Evaluation) -> Grid | None:
+    if ev.X.shape[1] > 2:
+        return None
+    size = LINE_POINTS if ev.X.shape[1] == 1 else PLANE_POINTS
+    return evaluate_grid(est, ev.X, size)
+
+
+def _require_extra(projection: str) -> None:
+    needed = ["plotly", "jinja2", "matplotlib", *(["openTSNE"] if projection == "tsne" else [])]
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"A report needs {', '.join(missing)}: pip install 'anabranch[report]'.")

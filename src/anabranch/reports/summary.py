@@ -1,0 +1,64 @@
+"""The summary on top of a report."""
+
+from typing import Any
+
+import numpy as np
+
+from anabranch.metrics import bits_per_dim
+from anabranch.reports.evaluation import Evaluation
+from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.request import Request
+from anabranch.reports.section import Section, Table
+from anabranch.version import __version__
+
+
+def summary_section(est: FittedMixture, ev: Evaluation, request: Request) -> Section:
+    """Tell the sizes, the mean log-likelihood, the settings and the version."""
+    n, width = ev.X.shape
+    rows = [
+        ("rows", f"{n:,}"),
+        ("columns", f"{width:,}" + _image_note(request)),
+        ("components", f"{est.n_components_:,}"),
+        ("mean log-likelihood", _log_likelihood(ev.log_density)),
+    ]
+    if request.image_shape is not None:
+        bits = bits_per_dim(float(ev.log_density.mean()), width)
+        rows.append(("bits per dimension", f"{bits:.4f}, in the units of the data"))
+    if request.labels is not None:
+        rows.append(("rows with a known label", f"{int((request.labels >= 0).sum()):,}"))
+    rows.append(("anabranch", __version__))
+    tables = [Table("", (), rows), *_settings(est), _columns(request)]
+    return Section("summary", "Summary", [], tables=tables)
+
+
+def _log_likelihood(log_density: np.ndarray) -> str:
+    finite = np.isfinite(log_density)
+    text = f"{log_density.mean():.4f} nats per row"
+    if finite.all():
+        error = log_density.std(ddof=1) / np.sqrt(len(log_density))
+        return f"{text} (standard error {error:.4f})"
+    return f"{text}; {int((~finite).sum()):,} rows have a log-density that is not finite"
+
+
+def _image_note(request: Request) -> str:
+    if request.image_shape is None:
+        return ""
+    return f" ({' by '.join(map(str, request.image_shape))} pixels)"
+
+
+def _settings(est: Any) -> list[Table]:
+    if not hasattr(est, "get_params"):
+        return []
+    settings = est.get_params(deep=False)
+    rows = [(name, _short(settings[name])) for name in sorted(settings)]
+    return [Table(f"Settings of {type(est).__name__}", ("setting", "value"), rows, folded=True)]
+
+
+def _short(value: object, limit: int = 300) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _columns(request: Request) -> Table:
+    rows = [(str(i), name) for i, name in enumerate(request.columns, start=1)]
+    return Table("Columns", ("", "name"), rows, folded=True)

@@ -1,0 +1,39 @@
+"""One fit loop, schedules, initialisation and checkpoints."""
+
+from anabranch.training.fit import DivergedWarning, FitResult, fit
+from anabranch.training.gaussian_em import GaussianParameters, gaussian_em, gaussian_m_step
+from anabranch.training.initialization import (
+    GaussianStart,
+    StartOptions,
+    em_start,
+    hard_start,
+    kmeans_responsibilities,
+    random_responsibilities,
+)
+from anabranch.training.options import FitOptions
+from anabranch.training.schedules import (
+    ExponentialDecay,
+    ReduceOnPlateau,
+    Schedule,
+    ScheduledBuffer,
+)
+
+__all__ = [
+    "DivergedWarning",
+    "ExponentialDecay",
+    "FitOptions",
+    "FitResult",
+    "GaussianParameters",
+    "GaussianStart",
+    "ReduceOnPlateau",
+    "Schedule",
+    "ScheduledBuffer",
+    "StartOptions",
+    "em_start",
+    "fit",
+    "gaussian_em",
+    "gaussian_m_step",
+    "hard_start",
+    "kmeans_responsibilities",
+    "random_responsibilities",
+]

@@ -1,0 +1,61 @@
+"""The settings of a fit."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How long, how fast, and what is kept.
+
+    Attributes:
+        max_epochs: upper limit of passes over the data.
+        batch_size: rows per step, over all processes; the last partial batch of an epoch is
+            dropped (rows are reshuffled), so that shapes stay fixed.
+        learning_rate: of Adam.
+        weight_decay: decoupled (AdamW).
+        clip_norm: largest gradient norm; None for no clipping.
+        patience: evaluations without improvement before stopping; None to run all epochs.
+        min_evaluation_steps: evaluate at the end of an epoch, at least this many steps apart.
+        monitor: name of the validation term to minimise, or "loss" for the total.
+        max_skipped: non-finite steps in a row before the last good state is restored.
+        max_rollbacks: restorations before the run is stopped as diverged.
+        compile: run the model through torch.compile (fixed batch size; seconds to minutes once).
+        checkpoint: file to write the state of the run to; None for none.
+        checkpoint_steps: steps between checkpoints.
+        log_path: file for metrics as JSON lines; None for none.
+        tensorboard: folder for TensorBoard; None for none.
+        progress: show a bar; None for only where standard error is a terminal.
+    """
+
+    max_epochs: int = 500
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    clip_norm: float | None = 5.0
+    patience: int | None = 20
+    min_evaluation_steps: int = 20
+    monitor: str = "loss"
+    max_skipped: int = 5
+    max_rollbacks: int = 3
+    compile: bool = False
+    checkpoint: str | Path | None = None
+    checkpoint_steps: int = 1000
+    log_path: str | Path | None = None
+    tensorboard: str | Path | None = None
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "checkpoint_steps", "min_evaluation_steps", "max_skipped"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_epochs < 0:
+            raise ValueError(f"max_epochs must not be negative, got {self.max_epochs}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def trajectory(self) -> dict[str, object]:
+        """The settings that a resumed run must share; the others may change."""
+        free = ("max_epochs", "patience", "checkpoint", "checkpoint_steps", "log_path")
+        free += ("tensorboard", "progress", "compile")
+        return {key: value for key, value in asdict(self).items() if key not in free}

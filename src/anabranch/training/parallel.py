@@ -1,0 +1,46 @@
+"""Several processes under torchrun: the same loop, each with its share of every batch."""
+
+from dataclasses import dataclass
+
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """Which of how many processes this is."""
+
+    rank: int = 0
+    size: int = 1
+
+
+def process_group() -> ProcessGroup:
+    """The default process group, or a group of one where none was initialised.
+
+    Example:
+        >>> process_group()
+        ProcessGroup(rank=0, size=1)
+    """
+    if dist.is_available() and dist.is_initialized():
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup()
+
+
+def local_rows(start: int, size: int, group: ProcessGroup) -> slice:
+    """The rows of a batch that this process takes.
+
+    Example:
+        >>> local_rows(10, 5, ProcessGroup(rank=1, size=2))
+        slice(12, 15, None)
+    """
+    first = start + size * group.rank // group.size
+    return slice(first, start + size * (group.rank + 1) // group.size)
+
+
+def synchronised(model: nn.Module) -> nn.Module:
+    """The model with gradients averaged over the processes.
+
+    Buffers are left alone: they are set by schedules, alike in every process.
+    """
+    return DistributedDataParallel(model, broadcast_buffers=False)

@@ -1,0 +1,135 @@
+"""Schedules: numbers that change during training, with a state that checkpoints keep."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Schedule(ABC):
+    """Something that acts between steps and between evaluations.
+
+    ``name`` is its key in the history, ``value`` its present value.
+    """
+
+    name: str
+    value: float
+
+    def on_step(self, step: int) -> None:  # noqa: B027 - doing nothing is the default
+        """Act before step number ``step``, counted from 0."""
+
+    def on_evaluation(  # noqa: B027 - doing nothing is the default
+        self, score: float, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Act after an evaluation with that validation score (lower is better)."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values that ``load_state_dict`` takes back."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+
+
+class ExponentialDecay:
+    r"""A function of the step: :math:`\max(v_0 e^{-r t}, v_{\min})`.
+
+    Example:
+        >>> decay = ExponentialDecay(1.0, rate=1e-3, floor=0.01)
+        >>> decay(0), round(decay(1000), 4), decay(10**9)
+        (1.0, 0.3679, 0.01)
+    """
+
+    def __init__(self, start: float, *, rate: float, floor: float) -> None:
+        if rate < 0 or floor <= 0 or start < floor:
+            raise ValueError(
+                f"need rate >= 0 and start >= floor > 0, got {start=}, {rate=}, {floor=}"
+            )
+        self.log_start = torch.tensor(start, dtype=torch.float64).log().item()
+        self.rate, self.floor = rate, floor
+
+    def __call__(self, step: int) -> float:
+        """The value at a step."""
+        # in logs, so that no step underflows
+        exponent = max(self.log_start - self.rate * step, -700.0)
+        return max(torch.tensor(exponent, dtype=torch.float64).exp().item(), self.floor)
+
+
+class ScheduledBuffer(Schedule):
+    """Writes a function of the step into a scalar buffer of the model, such as its temperature.
+
+    Args:
+        name: key in the history.
+        buffer: a tensor with one element, part of the model's state.
+        function: the value at a step.
+
+    Example:
+        >>> temperature = torch.ones(())
+        >>> schedule = ScheduledBuffer("temperature", temperature, lambda step: 0.5**step)
+        >>> schedule.on_step(2)
+        >>> temperature
+        tensor(0.2500)
+    """
+
+    def __init__(self, name: str, buffer: Tensor, function: Any) -> None:
+        self.name, self.buffer, self.function = name, buffer, function
+        self.value = float(buffer)
+
+    def on_step(self, step: int) -> None:
+        """Write the value of this step."""
+        self.value = self.function(step)
+        self.buffer.fill_(self.value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its present value; the function itself has no state."""
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the value."""
+        self.value = state["value"]
+        self.buffer.fill_(self.value)
+
+
+class ReduceOnPlateau(Schedule):
+    """Multiplies the learning rate when the validation score stops improving.
+
+    Args:
+        factor: what to multiply by.
+        patience: evaluations without improvement before it does.
+        floor: smallest learning rate.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        >>> schedule = ReduceOnPlateau(patience=1)
+        >>> for score in (3.0, 3.0, 3.0):
+        ...     schedule.on_evaluation(score, optimizer)
+        >>> optimizer.param_groups[0]["lr"]
+        0.5
+    """
+
+    name = "learning_rate"
+
+    def __init__(self, *, factor: float = 0.5, patience: int = 8, floor: float = 1e-5) -> None:
+        self.factor, self.patience, self.floor = factor, patience, floor
+        self.best, self.waited, self.value = float("inf"), 0, float("nan")
+
+    def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
+        """Count evaluations without improvement, and act at the patience."""
+        improved = score < self.best
+        self.best = min(score, self.best)
+        self.waited = 0 if improved else self.waited + 1
+        if self.waited > self.patience:
+            self.waited = 0
+            for group in optimizer.param_groups:
+                group["lr"] = max(group["lr"] * self.factor, self.floor)
+        self.value = float(optimizer.param_groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best score, count and value; the learning rate itself is the optimizer's."""
+        return {"best": self.best, "waited": self.waited, "value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self.best, self.waited, self.value = state["best"], state["waited"], state["value"]

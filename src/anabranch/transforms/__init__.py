@@ -1,0 +1,34 @@
+"""Maps between data x and latent z, each with its log-likelihood term."""
+
+from anabranch.transforms.autoregressive import Autoregressive
+from anabranch.transforms.base import Transform
+from anabranch.transforms.compose import Compose, Inverse
+from anabranch.transforms.coupling import Coupling
+from anabranch.transforms.elementwise import Elementwise
+from anabranch.transforms.linear import LULinear, TriangularAffine
+from anabranch.transforms.normalization import ActNorm, BatchNorm
+from anabranch.transforms.permutation import Permutation, Reverse
+from anabranch.transforms.preprocessing import Logit, Standardize, UniformDequantization
+from anabranch.transforms.scalar import Additive, Affine, PReLU, ScalarMap
+
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "Autoregressive",
+    "BatchNorm",
+    "Compose",
+    "Coupling",
+    "Elementwise",
+    "Inverse",
+    "LULinear",
+    "Logit",
+    "PReLU",
+    "Permutation",
+    "Reverse",
+    "ScalarMap",
+    "Standardize",
+    "Transform",
+    "TriangularAffine",
+    "UniformDequantization",
+]

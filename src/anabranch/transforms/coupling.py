@@ -1,0 +1,120 @@
+"""Coupling: some features move, as told by those that stay."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from anabranch.functional import expand_batch, split_parameters
+from anabranch.functional.shapes import Shape
+from anabranch.networks import MLP
+from anabranch.transforms.base import Transform
+from anabranch.transforms.scalar import ScalarMap
+
+Pair = tuple[Tensor, Tensor]
+ScalarFunction = Callable[[Tensor, Tensor], Pair]
+
+
+class Coupling(Transform):
+    r"""Split the features in two; move one part by a scalar map whose parameters the other gives.
+
+    .. math:: z_A = x_A, \qquad z_B = f(x_B; \theta(x_A, c))
+
+    One network gives all parameters. It sees :math:`x_A` and the context only, so both directions
+    cost one evaluation.
+
+    Args:
+        scalar_map: the map.
+        features: D.
+        mask: True for each feature that moves; by default the second half. A mask that is one
+            contiguous run at either end costs no gather.
+        hidden: hidden sizes of the conditioner.
+        context_features: size of the context; 0 for none.
+        activation: activation of the conditioner.
+        batch_shape: the component axis.
+        generator: source of the initial weights.
+
+    Raises:
+        ValueError: where the mask has another length than D, or moves nothing.
+
+    Source: Dinh, Krueger, Bengio (2014), arXiv:1410.8516; (2016), arXiv:1605.08803.
+
+    Example:
+        >>> from anabranch.transforms import Affine
+        >>> transform = Coupling(Affine(), 3, hidden=(8,))
+        >>> z, term = transform.encode(torch.ones(5, 3))
+        >>> bool((z == 1).all()), term.shape
+        (True, torch.Size([5]))
+    """
+
+    shared_buffers = ("order", "inverse_order")
+
+    def __init__(
+        self,
+        scalar_map: ScalarMap,
+        features: int,
+        *,
+        mask: Sequence[bool] | None = None,
+        hidden: Sequence[int] = (64, 64),
+        context_features: int = 0,
+        activation: str = "relu",
+        batch_shape: Shape = (),
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        moves = _mask(features, mask)
+        self.scalar_map = scalar_map
+        self.n_moved = int(moves.sum())
+        self.n_kept = features - self.n_moved
+        self.moved_first = bool(moves[: self.n_moved].all()) and self.n_kept > 0
+        order = torch.argsort(moves.to(torch.int8), stable=True)  # kept features, then moved ones
+        contiguous = self.moved_first or bool(moves[self.n_kept :].all())
+        self.register_buffer("order", None if contiguous else order, False)
+        self.register_buffer("inverse_order", None if contiguous else order.argsort(), False)
+        self.conditioner = MLP(
+            self.n_kept,
+            scalar_map.n_params * self.n_moved,
+            hidden,
+            context_features=context_features,
+            activation=activation,
+            batch_shape=batch_shape,
+            zero_last=True,
+            generator=generator,
+        )
+
+    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._move(self.scalar_map.encode, x, context)
+
+    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._move(self.scalar_map.decode, z, context)
+
+    def _move(self, scalar: ScalarFunction, x: Tensor, context: Tensor | None) -> Pair:
+        """Split the columns, move one part as told by the other, and put them together."""
+        kept, moved = self._split(expand_batch(x, self.batch_shape, 1).mT)
+        columns = self.conditioner.columns(kept, None if context is None else context.mT)
+        moved, log_slope = scalar(moved, split_parameters(columns, self.scalar_map.n_params))
+        return self._merge(kept, moved).mT, log_slope.sum(-2)
+
+    def _split(self, columns: Tensor) -> Pair:
+        if self.order is not None:
+            columns = columns.index_select(-2, self.order)
+        if self.moved_first:
+            return columns[..., self.n_moved :, :], columns[..., : self.n_moved, :]
+        return columns[..., : self.n_kept, :], columns[..., self.n_kept :, :]
+
+    def _merge(self, kept: Tensor, moved: Tensor) -> Tensor:
+        columns = torch.cat((moved, kept) if self.moved_first else (kept, moved), dim=-2)
+        if self.inverse_order is not None:
+            columns = columns.index_select(-2, self.inverse_order)
+        return columns
+
+
+def _mask(features: int, mask: Sequence[bool] | None) -> Tensor:
+    if mask is None:
+        mask = [d >= features // 2 for d in range(features)]
+    moves = torch.as_tensor(list(mask), dtype=torch.bool)
+    if len(moves) != features or not moves.any():
+        raise ValueError(
+            f"mask must have {features} entries and move at least one, got {moves.tolist()}"
+        )
+    return moves

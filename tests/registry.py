@@ -1,0 +1,598 @@
+"""Every transform and distribution, with its configurations: what the battery runs on.
+
+Adding a transform is adding one `Case` to `TRANSFORMS`; a test asserts that no exported class is
+missing. Parameters are perturbed away from the identity, and everything is drawn from a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from anabranch.distributions import Distribution, Flow, Logistic, Mixture, Normal
+from anabranch.transforms import (
+    ActNorm,
+    Additive,
+    Affine,
+    Autoregressive,
+    BatchNorm,
+    Compose,
+    Coupling,
+    Elementwise,
+    Inverse,
+    Logit,
+    LULinear,
+    Permutation,
+    PReLU,
+    Reverse,
+    ScalarMap,
+    Standardize,
+    Transform,
+    TriangularAffine,
+    UniformDequantization,
+)
+
+Shape = tuple[int, ...]
+Domain = Literal["real", "unit", "integer"]
+Make = Callable[[Shape, int, Generator], Any]
+
+LEVELS = 5
+HIDDEN = (8, 6)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A registered module.
+
+    Attributes:
+        name: unique in its registry.
+        features: D.
+        factory: makes the module from batch_shape, context_features and a generator.
+        domain: where its data live.
+        contextual: whether it takes a context.
+        stackable: whether it takes a batch_shape.
+        exact: whether its term or log_prob is exact.
+        initializes: whether it has a data-dependent initialisation.
+        smooth: whether a grid integrates its density accurately.
+    """
+
+    name: str
+    features: int
+    factory: Make
+    domain: Domain = "real"
+    contextual: bool = False
+    stackable: bool = True
+    exact: bool = True
+    initializes: bool = False
+    smooth: bool = True
+
+    def make(
+        self,
+        batch_shape: Shape = (),
+        context_features: int = 0,
+        dtype: torch.dtype = torch.float64,
+        generator: Generator | None = None,
+    ) -> Any:
+        """Make the module as a user would, in evaluation mode; not perturbed."""
+        generator = seeded(0) if generator is None else generator
+        return self.factory(batch_shape, context_features, generator).to(dtype).eval()
+
+    def points(self, *lead: int, dtype: torch.dtype = torch.float64, seed: int = 7) -> Tensor:
+        """Data of shape (*lead, D) in the domain."""
+        return draw(self.domain, (*lead, self.features), dtype, seeded(seed))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A case with or without component axis and context."""
+
+    case: Case
+    batch_shape: Shape = ()
+    context_features: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it has a component axis and a context as far as the case allows."""
+        stacked = bool(self.batch_shape) == self.case.stackable
+        return stacked and bool(self.context_features) == self.case.contextual
+
+    @property
+    def id(self) -> str:
+        stack = f"-stack{self.batch_shape}" if self.batch_shape else ""
+        return f"{self.case.name}{stack}{'-context' if self.context_features else ''}"
+
+    def build(
+        self,
+        dtype: torch.dtype = torch.float64,
+        *,
+        scale: float = 1.0,
+        seed: int = 0,
+        std: float = 0.3,
+    ) -> Any:
+        """Make the module, initialise it where data do that, and perturb its parameters."""
+        module = self.case.make(self.batch_shape, self.context_features, dtype, seeded(seed))
+        return perturb(module, scale=scale, std=std, seed=seed)
+
+    def context(self, *lead: int, dtype: torch.dtype = torch.float64) -> Tensor | None:
+        """A context of shape (*lead, C), or None where the module takes none."""
+        if not self.context_features:
+            return None
+        shape = (*lead, self.context_features)
+        return torch.randn(shape, dtype=dtype, generator=seeded(11))
+
+
+def seeded(seed: int) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(domain: Domain, shape: Shape, dtype: torch.dtype, generator: Generator) -> Tensor:
+    if domain == "integer":
+        return torch.randint(0, LEVELS, shape, generator=generator).to(dtype)
+    if domain == "unit":
+        return torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
+    return torch.randn(shape, generator=generator, dtype=dtype) * 1.5
+
+
+@torch.no_grad()
+def perturb(module: nn.Module, *, scale: float = 1.0, std: float = 0.3, seed: int = 0) -> Any:
+    """Move every parameter away from the identity by seeded noise, then multiply it by scale."""
+    generator = seeded(1000 + seed)
+    for parameter in module.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.add_(noise.to(parameter.dtype), alpha=std).mul_(scale)
+    return module
+
+
+# --- transforms ---------------------------------------------------------------------------------
+
+MAPS: dict[str, ScalarMap] = {"additive": Additive(), "affine": Affine(), "prelu": PReLU()}
+
+
+def _elementwise(scalar_map: ScalarMap, features: int) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Elementwise(
+            scalar_map,
+            features,
+            hidden=HIDDEN,
+            context_features=context,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+
+    return factory
+
+
+def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None = None) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Coupling(
+            scalar_map,
+            features,
+            mask=mask,
+            hidden=HIDDEN,
+            context_features=context,
+            activation="tanh",
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+
+    return factory
+
+
+def _autoregressive(
+    scalar_map: ScalarMap, features: int, ordering: Sequence[int] | None = None
+) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Autoregressive(
+            scalar_map,
+            features,
+            ordering=ordering,
+            hidden=HIDDEN,
+            context_features=context,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+
+    return factory
+
+
+def _inverse(inner: Make) -> Make:
+    return lambda batch_shape, context, generator: Inverse(inner(batch_shape, context, generator))
+
+
+def _compose(*parts: Make, shared: int = 0) -> Make:
+    """The first ``shared`` parts serve all components; the others are stacked."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Compose(
+            part(() if i < shared else batch_shape, context, generator)
+            for i, part in enumerate(parts)
+        )
+
+    return factory
+
+
+def _alone(make: Callable[[], Transform]) -> Make:
+    """A part without component axis or context."""
+    return lambda batch_shape, context, generator: make()
+
+
+def _stacked(make: Callable[..., Transform]) -> Make:
+    """A part with a component axis, and without context."""
+    return lambda batch_shape, context, generator: make(batch_shape=batch_shape)
+
+
+def _initialised(inner: Make) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        transform = inner(batch_shape, context, generator).eval()
+        (features,) = transform.event_shape
+        transform.initialize(torch.randn(50, features, generator=generator) * 2 + 1)
+        return transform
+
+    return factory
+
+
+def _lu(features: int) -> Make:
+    return lambda batch_shape, context, generator: LULinear(
+        features, batch_shape=batch_shape, generator=generator
+    )
+
+
+def _gaussian(features: int, diagonal: bool = False) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        transform = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
+        loc = torch.randn(*batch_shape, features, generator=generator)
+        tril = 0.5 * torch.randn(*batch_shape, features, features, generator=generator).tril(-1)
+        scale = 0.5 + torch.rand(*batch_shape, features, generator=generator)
+        transform.set_gaussian(loc, tril + torch.diag_embed(scale))
+        return transform
+
+    return factory
+
+
+def _structures() -> list[Case]:
+    structures = (
+        ("elementwise", _elementwise),
+        ("coupling", _coupling),
+        ("autoregressive", _autoregressive),
+    )
+    return [
+        Case(f"{structure}-{name}-{d}", d, make(scalar_map, d), contextual=True)
+        for structure, make in structures
+        for name, scalar_map in MAPS.items()
+        for d in (1, 2, 3, 5)
+    ]
+
+
+AFFINE = MAPS["affine"]
+TRANSFORMS: list[Case] = [
+    *_structures(),
+    Case("coupling-moved-first-3", 3, _coupling(AFFINE, 3, (True, False, False)), contextual=True),
+    Case(
+        "coupling-scattered-5",
+        5,
+        _coupling(AFFINE, 5, (True, False, True, False, True)),
+        contextual=True,
+    ),
+    Case(
+        "coupling-scattered-prelu-3",
+        3,
+        _coupling(MAPS["prelu"], 3, (False, True, False)),
+        contextual=True,
+    ),
+    Case("coupling-all-moved-2", 2, _coupling(AFFINE, 2, (True, True)), contextual=True),
+    Case("coupling-bound-1", 2, _coupling(Affine(bound=1.0), 2), contextual=True),
+    Case("maf-ordered-5", 5, _autoregressive(AFFINE, 5, (3, 0, 4, 1, 2)), contextual=True),
+    Case("iaf-1", 1, _inverse(_autoregressive(AFFINE, 1)), contextual=True),
+    Case("iaf-3", 3, _inverse(_autoregressive(AFFINE, 3, (1, 2, 0))), contextual=True),
+    Case("iaf-prelu-2", 2, _inverse(_autoregressive(MAPS["prelu"], 2)), contextual=True),
+    *(Case(f"triangular-{d}", d, _gaussian(d)) for d in (1, 2, 5)),
+    Case("triangular-diagonal-3", 3, _gaussian(3, diagonal=True)),
+    *(Case(f"lu-{d}", d, _lu(d)) for d in (1, 2, 5)),
+    Case("lu-identity-3", 3, _stacked(lambda **k: LULinear(3, **k))),
+    Case("actnorm-1", 1, _initialised(_stacked(lambda **k: ActNorm(1, **k))), initializes=True),
+    Case("actnorm-3", 3, _initialised(_stacked(lambda **k: ActNorm(3, **k))), initializes=True),
+    Case("batchnorm-3", 3, _initialised(_stacked(lambda **k: BatchNorm(3, **k))), initializes=True),
+    Case("permutation-3", 3, _alone(lambda: Permutation([2, 0, 1])), stackable=False),
+    Case("reverse-3", 3, _alone(lambda: Reverse(3)), stackable=False),
+    Case(
+        "standardize-2",
+        2,
+        _initialised(_alone(lambda: Standardize(2))),
+        stackable=False,
+        initializes=True,
+    ),
+    Case("logit-2", 2, _alone(lambda: Logit(2)), domain="unit", stackable=False),
+    Case("logit-tight-1", 1, _alone(lambda: Logit(1, alpha=1e-6)), domain="unit", stackable=False),
+    Case(
+        "dequantization-2",
+        2,
+        _alone(lambda: UniformDequantization(2, levels=LEVELS)),
+        domain="integer",
+        stackable=False,
+        exact=False,
+    ),
+    Case(
+        "inverse-lu-3",
+        3,
+        _inverse(_compose(_lu(3), _elementwise(MAPS["prelu"], 3))),
+        contextual=True,
+    ),
+    Case(
+        "realnvp-3",
+        3,
+        _compose(
+            _initialised(_alone(lambda: Standardize(3))),
+            _coupling(AFFINE, 3),
+            _alone(lambda: Reverse(3)),
+            _initialised(_stacked(lambda **k: ActNorm(3, **k))),
+            _coupling(AFFINE, 3, (True, False, False)),
+        ),
+        contextual=True,
+        initializes=True,
+    ),
+    Case(
+        "maf-2",
+        2,
+        _compose(
+            _gaussian(2),
+            _autoregressive(AFFINE, 2),
+            _alone(lambda: Permutation([1, 0])),
+            _initialised(_stacked(lambda **k: BatchNorm(2, **k))),
+            _autoregressive(AFFINE, 2),
+        ),
+        contextual=True,
+        initializes=True,
+    ),
+    Case(
+        "shared-trunk-2",
+        2,
+        _compose(
+            _coupling(AFFINE, 2),
+            _initialised(_stacked(lambda **k: ActNorm(2, **k))),
+            _lu(2),
+            _autoregressive(AFFINE, 2),
+            shared=2,
+        ),
+        contextual=True,
+        initializes=True,
+    ),
+    Case(
+        "shared-after-stacked-2",
+        2,
+        _compose(
+            _gaussian(2),
+            lambda b, c, g: _autoregressive(AFFINE, 2)((), c, g),
+            lambda b, c, g: _lu(2)((), c, g),
+            lambda b, c, g: _elementwise(AFFINE, 2)((), c, g),
+            lambda b, c, g: _gaussian(2)((), c, g),
+            lambda b, c, g: _coupling(AFFINE, 2)((), c, g),
+            _alone(lambda: ActNorm(2)),
+            _alone(lambda: BatchNorm(2)),
+        ),
+        contextual=True,
+        initializes=True,
+    ),
+    Case(
+        "bytes-2",
+        2,
+        _compose(
+            _alone(lambda: UniformDequantization(2, levels=LEVELS)),
+            _alone(lambda: Logit(2)),
+            _initialised(_alone(lambda: Standardize(2))),
+            _coupling(AFFINE, 2),
+        ),
+        domain="integer",
+        contextual=True,
+        exact=False,
+    ),
+]
+
+
+# --- distributions ------------------------------------------------------------------------------
+
+
+def _base(kind: Callable[..., Distribution], features: int) -> Make:
+    return lambda batch_shape, context, generator: kind(features, batch_shape=batch_shape)
+
+
+def _flow(base: Make, transform: Make, *, shared_base: bool = False) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+        return Flow(
+            base(() if shared_base else batch_shape, context, generator),
+            transform(batch_shape, context, generator),
+        )
+
+    return factory
+
+
+def _spread_out(features: int, size: int) -> Make:
+    """A stack of Gaussians that stand apart, so that components can be told from each other."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+        outer = TriangularAffine(features, batch_shape=(size,))
+        loc = 4.0 * torch.arange(size).unsqueeze(-1) * torch.ones(features)
+        outer.set_gaussian(loc, torch.eye(features).expand(size, features, features))
+        inner = _autoregressive(AFFINE, features)((size,), context, generator)
+        return Flow(Normal(features), Compose([outer, inner]))
+
+    return factory
+
+
+def _mixture(*groups: Make, weights: Sequence[float] | None = None) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+        return Mixture([group((), context, generator) for group in groups], weights)
+
+    return factory
+
+
+def _realnvp(features: int) -> Make:
+    return _flow(
+        _base(Normal, features),
+        _compose(
+            _coupling(AFFINE, features),
+            _alone(lambda: Reverse(features)),
+            _initialised(_stacked(lambda **k: ActNorm(features, **k))),
+            _coupling(AFFINE, features),
+        ),
+    )
+
+
+def _maf(features: int, base: Callable[..., Distribution] = Normal) -> Make:
+    return _flow(
+        _base(base, features),
+        _compose(
+            _autoregressive(AFFINE, features),
+            _alone(lambda: Reverse(features)),
+            _autoregressive(AFFINE, features),
+        ),
+    )
+
+
+def _iaf(features: int) -> Make:
+    return _flow(_base(Normal, features), _inverse(_autoregressive(AFFINE, features)))
+
+
+def _logit_flow(features: int) -> Make:
+    return _flow(
+        _base(Logistic, features),
+        _compose(
+            _alone(lambda: Logit(features)),
+            _alone(lambda: Standardize(features)),
+            _coupling(Additive(), features),
+            shared=2,
+        ),
+    )
+
+
+def _bytes_flow(features: int) -> Make:
+    return _flow(
+        _base(Normal, features),
+        _compose(
+            _alone(lambda: UniformDequantization(features, levels=LEVELS)),
+            _alone(lambda: Logit(features)),
+            _autoregressive(AFFINE, features),
+            shared=2,
+        ),
+    )
+
+
+def _mixture_based(features: int) -> Make:
+    """A flow over a mixture: the base has no component axis and serves all components."""
+    return _flow(
+        _mixture(_spread_out(features, 3), weights=(0.5, 0.3, 0.2)),
+        _compose(_gaussian(features), _coupling(AFFINE, features)),
+        shared_base=True,
+    )
+
+
+def _of_features(d: int) -> list[Case]:
+    unlike = (_realnvp(d), _spread_out(d, 2), _iaf(d))
+    plain = _flow(_base(Normal, d), _gaussian(d))
+    return [
+        Case(f"normal-{d}", d, _base(Normal, d)),
+        Case(f"logistic-{d}", d, _base(Logistic, d)),
+        Case(f"flow-gaussian-{d}", d, plain),
+        Case(f"flow-realnvp-{d}", d, _realnvp(d), contextual=True, initializes=True),
+        Case(f"flow-maf-{d}", d, _maf(d), contextual=True),
+        Case(f"flow-maf-logistic-{d}", d, _maf(d, Logistic), contextual=True),
+        Case(f"flow-iaf-{d}", d, _iaf(d), contextual=True),
+        Case(
+            f"flow-prelu-{d}",
+            d,
+            _flow(_base(Normal, d), _compose(_lu(d), _elementwise(MAPS["prelu"], d), _lu(d))),
+            contextual=True,
+            smooth=False,
+        ),
+        Case(
+            f"flow-logit-{d}",
+            d,
+            _logit_flow(d),
+            domain="unit",
+            contextual=True,
+            smooth=False,  # the density jumps at the faces of the cube
+        ),
+        Case(
+            f"flow-bytes-{d}",
+            d,
+            _bytes_flow(d),
+            domain="integer",
+            contextual=True,
+            exact=False,
+        ),
+        Case(
+            f"flow-shared-base-{d}",
+            d,
+            _flow(_base(Normal, d), _realnvp_transform(d), shared_base=True),
+            contextual=True,
+        ),
+        Case(
+            f"flow-on-flow-{d}",
+            d,
+            _flow(_maf(d), _compose(_gaussian(d), _coupling(AFFINE, d)), shared_base=True),
+            contextual=True,
+        ),
+        Case(f"flow-on-mixture-{d}", d, _mixture_based(d), contextual=True),
+        Case(
+            f"mixture-stacked-{d}",
+            d,
+            _mixture(_spread_out(d, 3), weights=(0.2, 0.5, 0.3)),
+            contextual=True,
+            stackable=False,
+        ),
+        Case(f"mixture-unlike-{d}", d, _mixture(*unlike), contextual=True, stackable=False),
+        Case(
+            f"mixture-part-conditional-{d}",
+            d,
+            _mixture(_spread_out(d, 2), plain, _base(Logistic, d), weights=(0.4, 0.3, 0.2, 0.1)),
+            contextual=True,
+            stackable=False,
+        ),
+        Case(
+            f"mixture-of-mixtures-{d}",
+            d,
+            _mixture(_mixture(_spread_out(d, 2), plain), _mixture_based(d)),
+            contextual=True,
+            stackable=False,
+        ),
+    ]
+
+
+def _realnvp_transform(features: int) -> Make:
+    return _compose(_coupling(AFFINE, features), _lu(features))
+
+
+DISTRIBUTIONS: list[Case] = [case for d in (1, 2, 3) for case in _of_features(d)]
+
+
+# --- selections ---------------------------------------------------------------------------------
+
+STACK = (3,)
+CONTEXT = 2
+
+
+def configs(cases: Sequence[Case]) -> list[Config]:
+    """Each case plain, and (where it can) with context, stacked, and both."""
+    return [
+        Config(case, batch_shape, context)
+        for case in cases
+        for batch_shape in ((), STACK)[: 1 + case.stackable]
+        for context in (0, CONTEXT)[: 1 + case.contextual]
+    ]
+
+
+def ids(chosen: Sequence[Config]) -> list[str]:
+    return [config.id for config in chosen]
+
+
+def classes_in(modules: Sequence[nn.Module]) -> set[type]:
+    """The classes of all modules inside, scalar maps included."""
+    found: set[type] = set()
+    for module in modules:
+        for part in module.modules():
+            found.add(type(part))
+            found.add(type(getattr(part, "scalar_map", None)))
+    return found
