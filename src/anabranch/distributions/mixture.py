@@ -46,12 +46,17 @@ class Mixture(Distribution):
         super().__init__(
             groups[0].event_shape, context_features=max(g.context_features for g in groups)
         )
-        self.groups = nn.ModuleList(groups)
+        self._groups = nn.ModuleList(groups)
         self.n_components = sum(g.batch_shape[0] if g.batch_shape else 1 for g in groups)
         self.exact = all(g.exact for g in groups)
         self.logits = nn.Parameter(
             _logits(weights, self.n_components).to(_anchor(groups)), requires_grad=trainable_weights
         )
+
+    @property
+    def groups(self) -> list[Distribution]:
+        """The groups of components, each stacked or single."""
+        return list(self._groups)  # pyright: ignore[reportReturnType] - it holds nothing else
 
     @property
     def log_weights(self) -> Tensor:
@@ -96,7 +101,7 @@ class Mixture(Distribution):
             if index < size:
                 return select_component(group, index) if group.batch_shape else group
             index -= size
-        raise AssertionError("unreachable")
+        raise RuntimeError("groups and n_components disagree")
 
     def sample_with_labels(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -139,9 +144,8 @@ class Mixture(Distribution):
             where = (labels == k).nonzero().squeeze(-1)
             if len(where):
                 component = self.component(k)
-                conditional = context is not None and component.context_features > 0
-                own = context[where] if conditional else None
-                size: int | Shape = () if conditional else (len(where),)
+                own = context[where] if context is not None and component.context_features else None
+                size: Shape = (len(where),) if own is None else ()
                 parts.append(component.rsample(size, own, generator))
                 places.append(where)
         order = torch.cat(places).argsort()

@@ -21,6 +21,7 @@ class Normal(Distribution):
     """
 
     shared_buffers = ("anchor",)
+    anchor: Tensor
 
     def __init__(self, features: int, *, batch_shape: Shape = ()) -> None:
         super().__init__((features,), batch_shape=batch_shape)
@@ -51,6 +52,7 @@ class Logistic(Distribution):
     """
 
     shared_buffers = ("anchor",)
+    anchor: Tensor
 
     def __init__(self, features: int, *, batch_shape: Shape = ()) -> None:
         super().__init__((features,), batch_shape=batch_shape)

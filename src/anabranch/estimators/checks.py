@@ -1,7 +1,6 @@
 """What a user's table must be, said in one sentence when it is not."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ def column_names(estimator: object, n_features: int) -> list[str]:
     return [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
 
 
-def check_spread(X: Array, columns: Sequence[str]) -> None:
+def check_spread(X: Array, columns: list[str]) -> None:
     """Refuse columns in which a few values are so far out that the others become one number.
 
     Raises:
@@ -51,7 +50,7 @@ def check_spread(X: Array, columns: Sequence[str]) -> None:
         )
 
 
-def constant_columns(X: Array, columns: Sequence[str], reg_covar: float) -> NDArray[np.bool_]:
+def constant_columns(X: Array, columns: list[str], reg_covar: float) -> NDArray[np.bool_]:
     """Which columns do not vary beyond rounding; warns with their names.
 
     Example:
@@ -75,7 +74,7 @@ def constant_columns(X: Array, columns: Sequence[str], reg_covar: float) -> NDAr
     return constant
 
 
-def check_levels(X: Array, levels: int, columns: Sequence[str]) -> None:
+def check_levels(X: Array, levels: int, columns: list[str]) -> None:
     """Refuse data that are not integers 0..levels-1.
 
     Raises:
@@ -89,5 +88,5 @@ def check_levels(X: Array, levels: int, columns: Sequence[str]) -> None:
         row, column = np.argwhere(bad)[0]
         raise ValueError(
             f"levels={levels} needs integers 0..{levels - 1}, got {X[row, column]:g} in column "
-            f"{columns[column]!r}, row {row}"
+            f"{columns[int(column)]!r}, row {row}"
         )

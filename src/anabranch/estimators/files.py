@@ -90,9 +90,10 @@ def _restore_estimator(tree: dict[str, Any]) -> FlowMixture:
     model = build(tree["recipe"]["name"], **tree["recipe"]["arguments"])
     model.load_state_dict(tree["state"])
     arguments = tree["recipe"]["arguments"]
-    estimator.n_features_in_ = arguments["features"]
+    columns = {"n_features_in_": arguments["features"]}
     if tree["feature_names"] is not None:
-        estimator.feature_names_in_ = np.asarray(tree["feature_names"], dtype=object)
+        columns["feature_names_in_"] = np.asarray(tree["feature_names"], dtype=object)
+    vars(estimator).update(columns)
     estimator.constant_ = tree["constant"].numpy()
     estimator.preparation_ = Preparation.empty(
         arguments["features"], levels=estimator.levels, alpha=estimator.logit_alpha

@@ -313,8 +313,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         """
         order = random_state.permutation(n_rows)
         n_held_out = 0 if n_rows < 10 else max(round(self.validation_fraction * n_rows), 2)
-        known = np.zeros(n_rows, bool) if targets is None else targets.any(1)
-        if (~known).sum() > 0 and n_held_out < (~known).sum():
+        known = np.zeros(n_rows, bool) if targets is None else targets.sum(axis=1) > 0
+        if n_held_out < (~known).sum():
             order = order[np.argsort(known[order], kind="stable")]
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
@@ -377,7 +377,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
         if method == "network":
-            parts = [self.model_.log_q(z).exp().double() for z, _ in self._batches(X)]
+            parts = [self._log_q(z).exp() for z, _ in self._batches(X)]
         else:
             parts = [torch.softmax(self._joint(z), 0) for z, _ in self._batches(X)]
         return torch.cat(parts, 1).mT.cpu().numpy()
@@ -391,7 +391,9 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         parts = [torch.logsumexp(self._joint(z), 0).cpu() + term for z, term in self._batches(X)]
         return torch.cat(parts).numpy()
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(  # pyright: ignore[reportIncompatibleMethodOverride] - DensityMixin returns None
+        self, X: Any, y: Any = None
+    ) -> float:
         """Mean of ``score_samples``."""
         return float(self.score_samples(X).mean())
 
@@ -452,6 +454,10 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         elif reset:
             check_spread(X, columns)
         return X
+
+    @torch.no_grad()
+    def _log_q(self, z: Tensor) -> Tensor:
+        return self.model_.log_q(z).double()
 
     def _batches(self, X: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows as the flows see them, a few thousand at a time, with their log-density terms."""

@@ -88,7 +88,7 @@ def _subset(
         return np.arange(n_rows)
     order = random_state.permutation(n_rows)
     if targets is not None:
-        order = order[np.argsort(~targets[order].any(1), kind="stable")]
+        order = order[np.argsort(~(targets[order] > 0).any(axis=1), kind="stable")]
     return np.sort(order[:max_rows])
 
 
@@ -98,7 +98,7 @@ def _with_labels(R: Array, targets: Array | None) -> Array:
         return R
     _, columns = linear_sum_assignment(-(targets.T @ R))
     R = R[:, columns]
-    known = targets.any(1)
+    known = targets.sum(axis=1) > 0
     return np.where(known[:, None], targets, R)
 
 

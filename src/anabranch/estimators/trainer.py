@@ -1,5 +1,6 @@
 """How an estimator's settings become a run of the fit loop."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from anabranch.training import (
     FitOptions,
     FitResult,
     ReduceOnPlateau,
+    Schedule,
     ScheduledBuffer,
     fit,
 )
@@ -74,7 +76,7 @@ def train(
     resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
     if settings.max_epochs and not resume:
         teach_posterior(model, data, settings, seed)
-    schedules = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
+    schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
     if settings.inference == "variational":
         decay = ExponentialDecay(
             1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
@@ -142,19 +144,21 @@ def _joint_in_parts(model: MixtureModel, x: Tensor, size: int = 4096) -> Tensor:
     return torch.cat([model.mixture.joint_log_prob(part) for part in x.split(size)], dim=1)
 
 
-def _epoch_hook(model: MixtureModel, data: dict[str, Tensor], rows: Rows, settings: "FlowMixture"):
+def _epoch_hook(
+    model: MixtureModel, data: dict[str, Tensor], rows: Rows, settings: "FlowMixture"
+) -> Callable[[int], None] | None:
     """What changes the data before an epoch: new dequantization noise, a new E-step."""
     preparation = settings.preparation_.transform
-    dequantize, em = rows.raw is not None, settings.algorithm == "em"
+    raw, em = rows.raw, settings.algorithm == "em"
     if em:
         data["responsibilities"] = torch.zeros(len(rows.z), model.mixture.n_components)
         data["responsibilities"] = data["responsibilities"].to(settings.device)
 
     @torch.no_grad()
     def begin_epoch(epoch: int) -> None:
-        if dequantize:
+        if raw is not None:
             preparation.train()
-            data["x"].copy_(preparation.encode(rows.raw)[0])
+            data["x"].copy_(preparation.encode(raw)[0])
             preparation.eval()
         if em:
             joint = _joint_in_parts(model, data["x"])
@@ -163,4 +167,4 @@ def _epoch_hook(model: MixtureModel, data: dict[str, Tensor], rows: Rows, settin
             if model.mixture.logits.requires_grad:
                 model.mixture.set_weights(posterior.mean(0))
 
-    return begin_epoch if dequantize or em else None
+    return begin_epoch if raw is not None or em else None

@@ -30,10 +30,8 @@ def recipe(function: F) -> F:
     def build(*args: Any, **kwargs: Any) -> nn.Module:
         arguments = dict(signature.bind(*args, **kwargs).arguments)
         model = function(**arguments)
-        model.recipe = {  # pyright: ignore[reportAttributeAccessIssue]
-            "name": function.__name__,
-            "arguments": _plain(function.__name__, arguments),
-        }
+        arguments = _plain(function.__name__, arguments)
+        object.__setattr__(model, "recipe", {"name": function.__name__, "arguments": arguments})
         return model
 
     _RECIPES[function.__name__] = build

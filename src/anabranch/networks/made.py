@@ -74,7 +74,8 @@ class MADE(nn.Module):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
-        return run_columns(self, join_context(x, context, self.context_features))
+        columns = join_context(x, context, self.context_features)
+        return run_columns(self.hidden, self.activation, self.last, columns)
 
 
 def spread_degrees(size: int, lowest: int, highest: int) -> Tensor:

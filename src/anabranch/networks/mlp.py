@@ -88,14 +88,17 @@ class MLP(nn.Module):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, in_features, N), context likewise."""
-        return run_columns(self, join_context(x, context, self.context_features))
+        columns = join_context(x, context, self.context_features)
+        return run_columns(self.hidden, self.activation, self.last, columns)
 
 
-def run_columns(network: nn.Module, h: Tensor) -> Tensor:
-    """Run the hidden layers and the last one of a network on columns."""
-    for layer in network.hidden:  # pyright: ignore[reportGeneralTypeIssues]
-        h = network.activation(layer.columns(h))
-    return network.last.columns(h)
+def run_columns(
+    hidden: nn.ModuleList, activation: nn.Module, last: Linear, columns: Tensor
+) -> Tensor:
+    """Run hidden layers with their activation, and the last layer, on columns."""
+    for layer in hidden:
+        columns = activation(layer.columns(columns))  # pyright: ignore[reportCallIssue]
+    return last.columns(columns)
 
 
 def join_context(x: Tensor, context: Tensor | None, context_features: int) -> Tensor:

@@ -131,6 +131,7 @@ class _Loop:
         self.group = process_group()
         self.result = FitResult()
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.trained = [p.detach() for p in self.parameters]  # the same memory, no gradients
         self.optimizer = torch.optim.AdamW(
             self.parameters, options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
@@ -139,6 +140,7 @@ class _Loop:
         self.state = [*model.parameters(), *model.buffers()]
         self.best = [t.detach().clone() for t in self.state]
         self.good = [t.detach().clone() for t in self.state]
+        self.average = [p.detach().clone() for p in self.parameters] if options.average else []
         self.epoch = self.batch = 0
         self.order: Tensor | None = None
         self.waited = self.skipped_in_row = self.evaluated_at = 0
@@ -220,7 +222,7 @@ class _Loop:
             loss = loss * (rows * self.group.size / self.batch_size)
         loss.backward()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore
         # one number tells whether loss and gradients are finite: one synchronisation a step
         size, value = torch.stack((norm, loss.detach())).tolist()
         if not (math.isfinite(size) and math.isfinite(value)):
@@ -228,8 +230,12 @@ class _Loop:
             return
         self.skipped_in_row = 0
         if self.options.clip_norm is not None and size > self.options.clip_norm:
-            torch._foreach_mul_(gradients, self.options.clip_norm / size)
+            torch._foreach_mul_(gradients, self.options.clip_norm / size)  # pyright: ignore
         self.optimizer.step()
+        if self.average:
+            # a short average at first, so that the start is forgotten soon
+            decay = min(self.options.average, (1 + self.result.steps) / (10 + self.result.steps))
+            torch._foreach_lerp_(self.average, self.trained, 1 - decay)  # pyright: ignore
         self.loss_sum += value
         self.loss_count += 1
 
@@ -246,9 +252,15 @@ class _Loop:
         if self.result.rollbacks > self.options.max_rollbacks:
             self.result.stopped = "diverged"
 
-    @torch.no_grad()
     def _evaluate(self) -> None:
         """Score the present state, keep it if it is the best, and let the schedules see it."""
+        present = [p.clone() for p in self.trained] if self.average else []
+        _copy(self.average, self.trained[: len(self.average)])
+        self._score()
+        _copy(present, self.trained[: len(present)])
+
+    @torch.no_grad()
+    def _score(self) -> None:
         self.evaluated_at = self.result.steps
         entry: dict[str, float] = {"epoch": self.epoch, "step": self.result.steps}
         entry["train_loss"] = self.loss_sum / self.loss_count if self.loss_count else math.nan
@@ -303,6 +315,7 @@ class _Loop:
         self.model.load_state_dict(tree["model"])
         _copy(tree["best"], self.best)
         _copy(tree["good"], self.good)
+        _copy(tree["average"], self.average)
         load_optimizer(self.optimizer, tree["optimizer"])
         for schedule, state in zip(self.schedules, tree["schedules"], strict=True):
             schedule.load_state_dict(state)
@@ -322,6 +335,7 @@ class _Loop:
             "model": dict(self.model.state_dict()),
             "best": self.best,
             "good": self.good,
+            "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "schedules": [s.state_dict() for s in self.schedules],
             "generators": [generator.get_state() for generator in self._generators()],
@@ -369,7 +383,7 @@ def evaluate(model: nn.Module, data: Data, batch_size: int) -> dict[str, float]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Restore an optimizer's state that went through JSON, which turned its integer keys to text."""
+    """Restore an optimizer from JSON, which keeps neither integer keys nor tuples."""
     state = {int(key): value for key, value in saved["state"].items()}
     groups = []
     for own, group in zip(

@@ -25,7 +25,7 @@ class GaussianParameters:
     @property
     def scale_tril(self) -> Array:
         """Cholesky factors of the covariances, (K, D, D)."""
-        return np.linalg.cholesky(self.covariances)
+        return np.linalg.cholesky(self.covariances).astype(np.float64, copy=False)
 
     def joint_log_prob(self, X: Array) -> Array:
         r""":math:`\log \pi_k + \log p(x \mid k)`, (N, K)."""

@@ -73,7 +73,7 @@ def kmeans_responsibilities(
     if X.shape[1] > options.n_principal and len(X) > options.n_principal:
         pca = PCA(options.n_principal, random_state=random_state, svd_solver="randomized")
         X = pca.fit_transform(X)
-    k_means = KMeans(options.n_components, n_init=4, random_state=random_state)
+    k_means = KMeans(options.n_components, n_init=4, random_state=random_state)  # pyright: ignore
     with warnings.catch_warnings():
         # duplicated rows can leave fewer distinct points than clusters; such clusters stay empty
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -156,7 +156,9 @@ def _sklearn_em(
         covariances = covariances[:, :, None] * np.eye(n_features)
     elif kind == "spherical":
         covariances = covariances[:, None, None] * np.eye(n_features)
-    return GaussianParameters(fitted.weights_, fitted.means_, np.array(covariances))
+    return GaussianParameters(
+        np.asarray(fitted.weights_), np.asarray(fitted.means_), np.array(covariances)
+    )
 
 
 def _types(X: Array, options: StartOptions) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ class FitOptions:
             dropped (rows are reshuffled), so that shapes stay fixed.
         learning_rate: of Adam.
         weight_decay: decoupled (AdamW).
+        average: decay per step of an exponential moving average of the parameters, which is what
+            is scored and kept; 0 for the parameters themselves.
         clip_norm: largest gradient norm; None for no clipping.
         patience: evaluations without improvement before stopping; None to run all epochs.
         min_evaluation_steps: evaluate at the end of an epoch, at least this many steps apart.
@@ -32,6 +34,7 @@ class FitOptions:
     batch_size: int = 512
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    average: float = 0.0
     clip_norm: float | None = 5.0
     patience: int | None = 20
     min_evaluation_steps: int = 20
@@ -49,6 +52,8 @@ class FitOptions:
         for name in ("batch_size", "checkpoint_steps", "min_evaluation_steps", "max_skipped"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be in [0, 1), got {self.average}")
         if self.max_epochs < 0:
             raise ValueError(f"max_epochs must not be negative, got {self.max_epochs}")
         if not self.learning_rate > 0:

@@ -1,6 +1,6 @@
 """Combinators: composition and inverse."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from anabranch.transforms.base import Transform
 
 T = TypeVar("T")
+Step = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 class Compose(Transform):
@@ -41,23 +42,19 @@ class Compose(Transform):
             batch_shape=_common("batch shape", [t.batch_shape for t in transforms], ()),
             context_features=_common("context", [t.context_features for t in transforms], 0),
         )
-        self.transforms = nn.ModuleList(transforms)
+        self._transforms = nn.ModuleList(transforms)
         self.exact = all(t.exact for t in transforms)
 
+    @property
+    def transforms(self) -> list[Transform]:
+        """The parts, in the order of ``encode``."""
+        return list(self._transforms)  # pyright: ignore[reportReturnType] - it holds nothing else
+
     def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self._chain("_encode", self.transforms, x, context)
+        return _run([t._encode for t in self.transforms], x, context)
 
     def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self._chain("_decode", reversed(self.transforms), z, context)
-
-    def _chain(
-        self, direction: str, transforms: Iterable[nn.Module], x: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        total = None
-        for transform in transforms:
-            x, term = getattr(transform, direction)(x, context)
-            total = term if total is None else total + term
-        return x, total if total is not None else x.new_zeros(x.shape[:-1])
+        return _run([t._decode for t in reversed(self.transforms)], z, context)
 
     def _initialize(self, x: Tensor, context: Tensor | None) -> None:
         for transform in self.transforms:
@@ -105,6 +102,15 @@ class Inverse(Transform):
     def extra_repr(self) -> str:
         """What repr shows of it."""
         return ""
+
+
+def _run(steps: list[Step], x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Apply steps in turn and add up their terms."""
+    x, total = steps[0](x, context)
+    for step in steps[1:]:
+        x, term = step(x, context)
+        total = total + term
+    return x, total
 
 
 def _common(name: str, values: list[T], neutral: T) -> T:

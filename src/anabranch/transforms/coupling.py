@@ -48,6 +48,8 @@ class Coupling(Transform):
     """
 
     shared_buffers = ("order", "inverse_order")
+    order: Tensor | None
+    inverse_order: Tensor | None
 
     def __init__(
         self,

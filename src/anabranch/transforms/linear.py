@@ -33,6 +33,8 @@ class TriangularAffine(Transform):
         (tensor([[1., 0.]]), tensor([-2.0794]))
     """
 
+    log_scale_origin: Tensor
+
     def __init__(
         self,
         features: int,
@@ -117,6 +119,9 @@ class LULinear(Transform):
         >>> z.detach(), term.detach()
         (tensor([[1., 2., 3.]]), tensor([0.]))
     """
+
+    permutation: Tensor
+    sign: Tensor
 
     def __init__(
         self,

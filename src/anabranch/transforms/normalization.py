@@ -30,6 +30,8 @@ class ActNorm(Transform):
                 [ 1.]])
     """
 
+    log_scale_origin: Tensor
+
     def __init__(self, features: int, *, bound: float = 5.0, batch_shape: Shape = ()) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
@@ -86,6 +88,11 @@ class BatchNorm(Transform):
         tensor([[-1.],
                 [ 1.]])
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    batch_mean: Tensor
+    batch_var: Tensor
 
     def __init__(
         self,

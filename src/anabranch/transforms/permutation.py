@@ -22,6 +22,9 @@ class Permutation(Transform):
         (tensor([[3., 1., 2.]]), tensor([0.]))
     """
 
+    order: Tensor
+    inverse_order: Tensor
+
     def __init__(self, order: Sequence[int]) -> None:
         order = [int(d) for d in order]
         if sorted(order) != list(range(len(order))):

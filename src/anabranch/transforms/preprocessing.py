@@ -23,6 +23,9 @@ class Standardize(Transform):
                 [ 1.]]), tensor([-0.6931, -0.6931]))
     """
 
+    loc: Tensor
+    scale: Tensor
+
     def __init__(self, features: int) -> None:
         super().__init__((features,))
         self.register_buffer("loc", torch.zeros(features))

@@ -101,7 +101,7 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> go.Figure:
     for i, panel in enumerate(small):
         _draw_panel(fig, history, panel, 2 + i // 2, i % 2 + 1)
     _place_legends(fig)
-    fig.update_annotations(yshift=18)
+    fig.update_annotations(yshift=22)
     finish(fig, "Training curves", height=_height(rows))
     return fig.update_layout(margin_t=96)
 
