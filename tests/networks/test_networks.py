@@ -9,7 +9,7 @@ from anabranch.networks import MLP, Linear, make_activation, select_component
 from anabranch.networks.mlp import ACTIVATIONS
 from anabranch.transforms import ActNorm, Compose, LULinear
 from tests.battery import same
-from tests.registry import Config, DISTRIBUTIONS, perturb, seeded
+from tests.registry import DISTRIBUTIONS, Config, perturb, seeded
 
 X = torch.randn(7, 3, generator=seeded(0))
 

@@ -257,7 +257,8 @@ def test_dequantization_gives_every_integer_back(levels, training):
 def test_dequantization_rounding_edge(monkeypatch):
     for u in (0.0, 1 - 2**-24):
         monkeypatch.setattr(
-            "anabranch.transforms.preprocessing.hashed_uniform", lambda x, u=u: torch.full_like(x, u)
+            "anabranch.transforms.preprocessing.hashed_uniform",
+            lambda x, u=u: torch.full_like(x, u),
         )
         for levels in (3, 100, 256):
             transform = UniformDequantization(1, levels=levels).eval()

@@ -30,6 +30,13 @@ def maf(ordering=None, features=4, **kwargs):
     return perturb(transform.double())
 
 
+def first_params(transform):
+    """Parameters of the first feature, (n_params, 1, 1): they depend on no other."""
+    features = transform.event_shape[0]
+    out = transform.conditioner(torch.zeros(1, features))
+    return out.unflatten(-1, (-1, features))[..., :1].movedim(-2, 0)
+
+
 @pytest.mark.parametrize("ordering", list(permutations(range(4)))[::3])
 def test_autoregressive_jacobian_is_exactly_triangular(ordering):
     transform = maf(ordering)
@@ -71,11 +78,7 @@ def test_maf_equals_zuko_with_the_same_weights(context_features, ordering):
         context_features,
         order=ordering,
         hidden_features=(9,),
-        univariate=lambda shift, raw: zuko.transforms.MonotonicAffineTransform(
-            shift, torch.zeros_like(raw), slope=1e-3
-        )
-        if raw is None
-        else TanhAffine(shift, raw),
+        univariate=TanhAffine,
     )
     ours = [m for m in transform.conditioner.modules() if hasattr(m, "mask")]
     theirs = [m for m in peer.hyper if hasattr(m, "mask")]
@@ -149,9 +152,13 @@ def test_decode_gradient_is_that_of_the_inverse():
 
 
 def test_early_overflow_does_not_spoil_the_settled_features():
-    transform = perturb(Autoregressive(Affine(), 4, hidden=(8,)), scale=2000.0)
-    x, _ = transform.decode(torch.full((1, 4), 1e8))
-    assert torch.isfinite(x[:, 0]).all()
+    """Zero times infinity in a masked product would be NaN."""
+    transform = perturb(Autoregressive(Affine(), 6, hidden=(8,)), scale=1e12)
+    z = torch.full((1, 6), 1e10)
+    x, _ = transform.decode(z)
+    assert x[0].abs().nan_to_num(torch.inf).max() > 1e36, "too tame to overflow"
+    _, log_slope = transform.scalar_map.encode(z[:, :1], first := first_params(transform))
+    same(x[:, :1], (z[:, :1] - first[0]) * torch.exp(-log_slope), 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -241,17 +248,17 @@ def test_compose_evaluates_shared_parts_once():
     ("parts", "named"),
     [
         ([], "at least one"),
-        ([Reverse(2), Reverse(3)], "event_shape"),
+        ([Reverse(2), Reverse(3)], r"event.shape.*\(2,\), \(3,\)"),
         (
             [Coupling(Affine(), 2, batch_shape=(3,)), Coupling(Affine(), 2, batch_shape=(4,))],
-            "batch_shape",
+            r"batch.shape.*\(3,\), \(4,\)",
         ),
         (
             [
                 Coupling(Affine(), 2, context_features=1),
                 Coupling(Affine(), 2, context_features=2),
             ],
-            "context_features",
+            r"context.*1, 2",
         ),
     ],
 )

@@ -50,7 +50,7 @@ class Mixture(Distribution):
         self.n_components = sum(g.batch_shape[0] if g.batch_shape else 1 for g in groups)
         self.exact = all(g.exact for g in groups)
         self.logits = nn.Parameter(
-            _logits(weights, self.n_components).to(_anchor(groups)), requires_grad=trainable_weights
+            _logits(weights, self.n_components, _anchor(groups)), requires_grad=trainable_weights
         )
 
     @property
@@ -174,10 +174,10 @@ def _anchor(groups: list[Distribution]) -> Tensor:
     return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
 
 
-def _logits(weights: Tensor | Sequence[float] | None, n: int) -> Tensor:
+def _logits(weights: Tensor | Sequence[float] | None, n: int, anchor: Tensor) -> Tensor:
     if weights is None:
-        return torch.zeros(n)
-    weights = torch.as_tensor(weights)
+        return anchor.new_zeros(n)
+    weights = torch.as_tensor(weights, dtype=anchor.dtype, device=anchor.device)
     if weights.shape != (n,) or not bool((weights > 0).all()):
         raise ValueError(f"weights must be {n} positive numbers, got {weights.tolist()}")
     return torch.log(weights / weights.sum())

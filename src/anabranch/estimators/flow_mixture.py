@@ -27,7 +27,7 @@ from anabranch.estimators.checks import (
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.starts import INIT_PARAMS, make_starts, set_start
-from anabranch.estimators.trainer import Rows, train
+from anabranch.estimators.trainer import Rows, teach_posterior, train
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.training import GaussianStart, StartOptions
 
@@ -65,7 +65,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
             brought to the real line, and log-densities are lower bounds of log-probabilities.
         logit_alpha: margin of the logit for integer data.
-        learning_rate: of AdamW.
+        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows, where
+            a flow overfits within few steps.
         weight_decay: of AdamW.
         batch_size: rows per step.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
@@ -117,7 +118,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         reg_covar: float = 1e-6,
         levels: int | None = None,
         logit_alpha: float = 1e-6,
-        learning_rate: float = 3e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
@@ -218,14 +219,16 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         train_rows = self._rows(X, targets, random_state)
         validation_rows = self._rows(V, None, random_state)
         candidates = (
-            [(self.start_, self.model_)]
+            [(self.start_, self.model_, None)]
             if warm
             else self._candidates(
                 X, train_rows, validation_rows, targets, n_components, random_state, seed
             )
         )
         best = None
-        for number, (name, model) in enumerate(candidates):
+        for number, (name, model, taught) in enumerate(candidates):
+            if taught is not None:
+                teach_posterior(model, train_rows, taught, self, seed)
             result = train(
                 model, train_rows, validation_rows, self, seed=seed, number=number, resume=resume
             )
@@ -254,8 +257,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         n_components: int,
         random_state: np.random.RandomState,
         seed: int,
-    ) -> Iterator[tuple[str, MixtureModel]]:
-        """Models set to the starts to compare."""
+    ) -> Iterator[tuple[str, MixtureModel, Array]]:
+        """Models set to the starts to compare, and what their q is taught at first."""
         Z = train_rows.z.double().numpy()
         starts = make_starts(
             Z,
@@ -268,7 +271,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             random_state=random_state,
         )
         for start in starts:
-            yield start.name, self._started(start, X.shape[1], n_components, seed)
+            model = self._started(start.gaussian, X.shape[1], n_components, seed)
+            yield start.gaussian.name, model, start.responsibilities
 
     def _started(
         self, start: GaussianStart, n_features: int, n_components: int, seed: int
@@ -340,6 +344,12 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must be in (0, 1), got {self.validation_fraction}"
+            )
+        if self.learning_rate != "auto" and not (
+            isinstance(self.learning_rate, float | int) and self.learning_rate > 0
+        ):
+            raise ValueError(
+                f"learning_rate must be 'auto' or a positive number, got {self.learning_rate!r}"
             )
         if self.n_init < 1:
             raise ValueError(f"n_init must be at least 1, got {self.n_init}")

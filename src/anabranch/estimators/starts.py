@@ -1,7 +1,7 @@
 """The starts of a flow mixture, and setting a model to one."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,20 @@ from anabranch.transforms import TriangularAffine
 
 Array = NDArray[np.float64]
 
+
+@dataclass(frozen=True)
+class Start:
+    """A Gaussian mixture to start from, and what q is taught at first.
+
+    Attributes:
+        gaussian: the mixture, by name.
+        responsibilities: (N, K) of all training rows; for k-means its hard assignments.
+    """
+
+    gaussian: GaussianStart
+    responsibilities: Array
+
+
 INIT_PARAMS = ("auto", "kmeans", "gmm", "random")
 
 
@@ -35,7 +49,7 @@ def make_starts(
     init_params: str,
     n_init: int,
     random_state: np.random.RandomState,
-) -> Iterator[GaussianStart]:
+) -> Iterator[Start]:
     """The starts that a fit compares: for each of ``n_init`` draws, those of ``init_params``.
 
     Args:
@@ -49,22 +63,22 @@ def make_starts(
         random_state: source of randomness.
     """
     rows = _subset(len(Z), targets, options.max_rows, random_state)
-    Z, features = Z[rows], features[rows]
-    targets = None if targets is None else targets[rows]
+    few, few_targets = Z[rows], None if targets is None else targets[rows]
     for _ in range(n_init):
         assign = random_responsibilities if init_params == "random" else kmeans_responsibilities
-        R = _with_labels(assign(features, options, random_state), targets)
-        hard = hard_start(init_params, Z, V, R, options)
-        if init_params == "gmm":
-            yield _matched(em_start(Z, V, R, options, random_state), Z, targets)
-            continue
-        if init_params == "auto":
-            soft = _matched(em_start(Z, V, R, options, random_state), Z, targets)
-            if soft.score > hard.score + 1e-3:
-                yield soft
-            if _agreement(hard, soft, Z) > 0.98 and soft.score >= hard.score:
+        R = _with_labels(assign(features, rows, options, random_state), targets)
+        name = "random" if init_params == "random" else "kmeans"
+        hard = hard_start(name, few, V, R[rows], options)
+        if init_params in ("auto", "gmm"):
+            soft = em_start(few, V, R[rows], options, random_state)
+            soft = _matched(soft, few, few_targets)
+            if init_params == "gmm" or soft.score > hard.score + 1e-3:
+                yield Start(soft, _with_labels(soft.parameters.responsibilities(Z), targets))
+            if init_params == "gmm" or (
+                _agreement(hard, soft, few) > 0.98 and soft.score >= hard.score
+            ):
                 continue
-        yield replace(hard, name="kmeans" if init_params == "auto" else init_params)
+        yield Start(hard, R)
 
 
 def set_start(model: MixtureModel, start: GaussianParameters, weights: Array | None) -> None:

@@ -1,11 +1,14 @@
 """How an estimator's settings become a run of the fit loop."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anabranch.models import MixtureModel
@@ -22,6 +25,9 @@ from anabranch.training import (
 
 if TYPE_CHECKING:
     from anabranch.estimators.flow_mixture import FlowMixture
+
+
+LEARNING_RATE = 5e-3
 
 
 @dataclass
@@ -70,19 +76,19 @@ def train(
     number: int,
     resume: bool,
 ) -> FitResult:
-    """Teach q the start, then minimise the objective; leaves the model at its best state."""
+    """Minimise the objective from the model's present state; leaves it at its best state."""
     data, held_out = rows.batch(settings.device), validation.batch(settings.device)
-    options = fit_options(settings, number)
+    options = fit_options(settings, len(rows.z), number)
     resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
-    if settings.max_epochs and not resume:
-        teach_posterior(model, data, settings, seed)
     schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
     if settings.inference == "variational":
         decay = ExponentialDecay(
             1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
         )
         schedules.append(ScheduledBuffer("temperature", model.temperature, decay))
-    return fit(
+    start = copy.deepcopy(model.state_dict())
+    before = log_prob_rows(model, held_out["x"])
+    result = fit(
         model,
         data,
         held_out,
@@ -92,10 +98,40 @@ def train(
         resume=resume,
         on_epoch=_epoch_hook(model, data, rows, settings),
     )
+    gain = log_prob_rows(model, held_out["x"]) - before
+    if rows.targets is None and result.best_epoch and not convincing(gain):
+        model.load_state_dict(start)
+        result.best_epoch, result.best_score = 0, before_score(result, options.monitor)
+    return result
 
 
-def fit_options(settings: "FlowMixture", number: int = 0) -> FitOptions:
+def convincing(gain: Tensor) -> bool:
+    """Whether a mean gain on validation rows exceeds its own standard error.
+
+    Where it does not, as on small tables, the flow has not earned its place, and the Gaussian
+    mixture it started from is the better bet (the one-standard-error rule).
+
+    Example:
+        >>> convincing(torch.tensor([1.0, 1.1, 0.9])), convincing(torch.tensor([9.0, -8.0, 0.0]))
+        (True, False)
+    """
+    return bool(gain.mean() > gain.std(correction=0) / len(gain) ** 0.5)
+
+
+def before_score(result: FitResult, monitor: str) -> float:
+    """The validation score of the state before the first step."""
+    return result.history[0][f"validation_{monitor}"]
+
+
+def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
+    """Log-density of rows, (n,), without gradients and in float64."""
+    with torch.no_grad():
+        return torch.logsumexp(_joint_in_parts(model, x).double(), 0)
+
+
+def fit_options(settings: "FlowMixture", n_rows: int, number: int = 0) -> FitOptions:
     """The settings of the loop; the start of that number has a checkpoint of its own."""
+    rate = settings.learning_rate
     given = dict(settings.fit_options or {})
     if number and given.get("checkpoint"):
         given["checkpoint"] = f"{given['checkpoint']}.{number}"
@@ -104,7 +140,9 @@ def fit_options(settings: "FlowMixture", number: int = 0) -> FitOptions:
         **{
             "max_epochs": settings.max_epochs,
             "batch_size": settings.batch_size,
-            "learning_rate": settings.learning_rate,
+            "learning_rate": LEARNING_RATE * min(1.0, n_rows / 2000) if rate == "auto" else rate,
+            "average": 0.99,
+            "min_evaluation_steps": 20 if n_rows > 1000 else 5,
             "weight_decay": settings.weight_decay,
             "patience": settings.patience,
             "monitor": "negative_elbo" if variational else "nll",
@@ -115,14 +153,16 @@ def fit_options(settings: "FlowMixture", number: int = 0) -> FitOptions:
 
 
 def teach_posterior(
-    model: MixtureModel, data: dict[str, Tensor], settings: "FlowMixture", seed: int
+    model: MixtureModel,
+    rows: Rows,
+    responsibilities: NDArray[np.float64],
+    settings: "FlowMixture",
+    seed: int,
 ) -> None:
     """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
-    with torch.no_grad():
-        targets = torch.softmax(_joint_in_parts(model, data["x"]), 0).mT
-    if "targets" in data:
-        known = data["targets"].sum(1, keepdim=True) > 0
-        targets = torch.where(known, data["targets"], targets)
+    if not settings.max_epochs:
+        return
+    targets = torch.as_tensor(responsibilities, dtype=torch.float32, device=settings.device)
     steps_per_epoch = max(1, len(targets) // settings.batch_size)
     options = FitOptions(
         max_epochs=max(3, 300 // steps_per_epoch),
@@ -134,7 +174,7 @@ def teach_posterior(
     generator = torch.Generator().manual_seed(seed)
     fit(
         _Posterior(model),
-        {"x": data["x"], "targets": targets},
+        {"x": rows.z.to(settings.device), "targets": targets},
         options=options,
         generator=generator,
     )

@@ -60,32 +60,38 @@ class StartOptions:
 
 
 def kmeans_responsibilities(
-    X: Array, options: StartOptions, random_state: np.random.RandomState
+    X: Array, rows: NDArray[np.int64], options: StartOptions, random_state: np.random.RandomState
 ) -> Array:
-    """One-hot assignments of rows by k-means, in the leading principal components if many, (N, K).
+    """One-hot assignments by k-means, in the leading principal components if many, (N, K).
+
+    Args:
+        X: (N, D), all to be assigned.
+        rows: numbers of the rows that the centres are found on.
+        options: K, and the number of principal components.
+        random_state: source of randomness.
 
     Example:
         >>> X = np.array([[0.0], [0.1], [9.0], [9.1]])
-        >>> R = kmeans_responsibilities(X, StartOptions(2), np.random.RandomState(0))
+        >>> R = kmeans_responsibilities(X, np.arange(4), StartOptions(2), np.random.RandomState(0))
         >>> bool((R[0] == R[1]).all() and (R[0] != R[2]).all())
         True
     """
-    if X.shape[1] > options.n_principal and len(X) > options.n_principal:
+    if X.shape[1] > options.n_principal and len(rows) > options.n_principal:
         pca = PCA(options.n_principal, random_state=random_state, svd_solver="randomized")
-        X = pca.fit_transform(X)
+        X = pca.fit(X[rows]).transform(X)
     k_means = KMeans(options.n_components, n_init=4, random_state=random_state)  # pyright: ignore
     with warnings.catch_warnings():
         # duplicated rows can leave fewer distinct points than clusters; such clusters stay empty
         warnings.simplefilter("ignore", ConvergenceWarning)
-        labels = k_means.fit_predict(X)
+        labels = k_means.fit(X[rows]).predict(X)
     return np.eye(options.n_components)[labels]
 
 
 def random_responsibilities(
-    X: Array, options: StartOptions, random_state: np.random.RandomState
+    X: Array, rows: NDArray[np.int64], options: StartOptions, random_state: np.random.RandomState
 ) -> Array:
-    """Rows assigned to the nearest of K rows drawn at random, (N, K)."""
-    centres = X[random_state.choice(len(X), options.n_components, replace=False)]
+    """Rows assigned to the nearest of K rows drawn at random, (N, K); arguments as for k-means."""
+    centres = X[random_state.choice(rows, options.n_components, replace=False)]
     distances = (X**2).sum(1)[:, None] - 2 * X @ centres.T + (centres**2).sum(1)
     return np.eye(options.n_components)[distances.argmin(1)]
 

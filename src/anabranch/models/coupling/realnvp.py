@@ -16,7 +16,7 @@ def realnvp(
     n_layers: int = 8,
     hidden: Sequence[int] = (32,),
     activation: str = "silu",
-    bound: float = 2.0,
+    bound: float = 1.0,
     norm: str | None = None,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),

@@ -1,0 +1,252 @@
+"""What `anabranch fit` does once its arguments are understood."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from anabranch.cli.agreement import scores
+from anabranch.cli.checkpoints import (
+    found_checkpoints,
+    prepare_checkpoints,
+    remove_checkpoints,
+)
+from anabranch.cli.labels import number_classes, rows_of_classes
+from anabranch.cli.loading import n_features
+from anabranch.cli.outputs import check_output
+from anabranch.cli.rows import first_columns, framed, take
+from anabranch.cli.settings import check_parameters
+from anabranch.cli.text import listing
+from anabranch.data import Table, read_tables
+from anabranch.estimators import FlowMixture, save
+from anabranch.metrics import bits_per_dim
+from anabranch.models import build
+
+BYTE_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The arguments of the command, understood.
+
+    Attributes:
+        data: files to read as one table.
+        output: the model file.
+        columns: columns to use; None for all but the labels.
+        label_column: column of known labels.
+        classes: labels to keep, with commas between.
+        header: whether CSV files begin with names; None for yes, checked.
+        use_labels: whether labels teach the model.
+        auto_levels: whether images of bytes are taken as integers.
+        settings: parameters of the estimator.
+        checkpoint: file for the state of an unfinished fit; None for none.
+        resume: True to go on, False to discard an unfinished fit, None to ask.
+        verbose: True to print all settings, False to print nothing.
+    """
+
+    data: Sequence[Path]
+    output: Path
+    columns: Sequence[str] | None
+    label_column: str | None
+    classes: str | None
+    header: bool | None
+    use_labels: bool
+    auto_levels: bool
+    settings: Mapping[str, Any]
+    checkpoint: Path | None
+    resume: bool | None
+    verbose: bool | None
+
+
+def run(request: Fit) -> None:
+    """Fit, save, remove the checkpoint, and print a summary.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, with a message that names the checkpoint where there is one.
+    """
+    mixture = _estimator(request)
+    table = _read(request)
+    if request.auto_levels and _holds_bytes(table):
+        mixture.levels = BYTE_LEVELS
+    targets, numbers = _targets(request, table, mixture)
+    check_flow(mixture.flow, table.X.shape[1])
+    X = framed(table.X, _names(request, table))
+    started = time.perf_counter()
+    _fit(request, mixture, X, targets)
+    seconds = time.perf_counter() - started
+    _save(request, mixture)
+    if request.verbose is not False:
+        typer.echo(listing(_summary(request, mixture, table, X, numbers, seconds)))
+
+
+def check_flow(flow: Any, features: int) -> None:
+    """Find out at once, not after the search for a start, that a recipe cannot be built.
+
+    Raises:
+        ValueError: for an unknown recipe or a wrong value.
+        TypeError: for an unknown keyword.
+    """
+    for spec in flow if isinstance(flow, list) else [flow]:
+        keywords = {"name": spec} if isinstance(spec, str) else dict(spec)
+        build(**{"seed": 0, **keywords}, features=features, batch_shape=(1,))
+
+
+def check_device(name: str) -> None:
+    """Raise ValueError where torch cannot compute on a device."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name} cannot be used: {reason}") from error
+
+
+def _estimator(request: Fit) -> FlowMixture:
+    """The estimator, after all that can be checked before the data are read."""
+    check_parameters(FlowMixture, request.settings)
+    mixture = FlowMixture(**request.settings)
+    check_device(mixture.device)
+    check_output(request.output)
+    further = mixture.fit_options or {}
+    if not isinstance(further, dict) or "checkpoint" in further:
+        raise TypeError("--set fit_options must be an object; its checkpoint is --checkpoint")
+    if request.checkpoint is not None:
+        check_output(request.checkpoint)
+        prepare_checkpoints(request.checkpoint, resume=request.resume)
+    elif request.resume:
+        raise ValueError("--resume needs a --checkpoint, which output to a device has not")
+    return mixture
+
+
+def _read(request: Fit) -> Table:
+    table = read_tables(request.data, request.columns, request.label_column, header=request.header)
+    if request.classes is None:
+        return table
+    table = take(table, rows_of_classes(table.labels, request.classes, table.label_names))
+    if not len(table):
+        raise ValueError(f"no row has one of the labels {request.classes}")
+    return table
+
+
+def _names(request: Fit, table: Table) -> list[str] | None:
+    """The names of the columns where they are names, not only their places."""
+    found = first_columns(request.data, request.header)
+    numbered = [f"x{j}" for j in range(table.X.shape[1])]
+    named = found is not None and found[2]
+    return table.columns if named or table.columns != numbered else None
+
+
+def _holds_bytes(table: Table) -> bool:
+    X = table.X
+    if table.image_shape is None or not np.isfinite(X).all():
+        return False
+    return bool((X.min() >= 0) & (X.max() < BYTE_LEVELS) & (np.floor(X) == X).all())
+
+
+def _targets(
+    request: Fit, table: Table, mixture: FlowMixture
+) -> tuple[NDArray[np.int64] | None, dict[int, int]]:
+    if table.labels is None or not request.use_labels:
+        return None, {}
+    return number_classes(table.labels, mixture.n_components)
+
+
+def _fit(request: Fit, mixture: FlowMixture, X: Any, targets: Any) -> None:
+    further = mixture.fit_options
+    if request.checkpoint is not None:
+        mixture.fit_options = {**(further or {}), "checkpoint": str(request.checkpoint)}
+    try:
+        mixture.fit(X, targets, resume=bool(request.resume))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_where_to_go_on(request)) from None
+    finally:
+        # the model file does not tell where its checkpoint was
+        mixture.fit_options = further
+
+
+def _where_to_go_on(request: Fit) -> str:
+    if request.checkpoint is None or request.checkpoint not in found_checkpoints(
+        request.checkpoint
+    ):
+        return "training had not begun; nothing was written"
+    return (
+        f"the state of the fit is in {request.checkpoint}; the same command with --resume goes "
+        "on with it"
+    )
+
+
+def _save(request: Fit, mixture: FlowMixture) -> None:
+    try:
+        save(mixture, request.output)
+    except OSError as error:
+        if request.checkpoint is None:
+            raise
+        raise OSError(
+            f"{error}; the finished fit is kept in {request.checkpoint}: once there is room, the "
+            "same command with --resume writes the model"
+        ) from error
+    if request.checkpoint is not None:
+        remove_checkpoints(request.checkpoint)
+
+
+def _summary(
+    request: Fit,
+    mixture: FlowMixture,
+    table: Table,
+    X: Any,
+    numbers: dict[int, int],
+    seconds: float,
+) -> dict[str, str]:
+    result = mixture.fit_result_
+    bound = "bound, " if mixture.inference == "variational" else ""
+    held_out = f"{mixture.lower_bound_:.4f} nats per row"
+    if mixture.levels is not None:
+        bits = bits_per_dim(mixture.lower_bound_, n_features(mixture))
+        held_out += f", {bits:.4f} bits per dimension ({mixture.levels} levels)"
+    pairs = {
+        "rows": str(len(table)),
+        "columns": _columns_line(table),
+        "components": str(mixture.n_components_),
+        "start": mixture.start_,
+        "epochs": f"{mixture.n_iter_}, best {result.best_epoch}, stopped by {result.stopped}",
+        "seconds": f"{seconds:.1f}",
+        "held out": bound + held_out,
+        "weights": " ".join(f"{weight:.3f}" for weight in mixture.weights_),
+    }
+    pairs |= _labels_lines(request, mixture, table, X, numbers)
+    if request.verbose:
+        settings = mixture.get_params()
+        pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))
+    return {**pairs, "model": str(request.output)}
+
+
+def _columns_line(table: Table) -> str:
+    shown = ", ".join(table.columns[:8]) + (", ..." if len(table.columns) > 8 else "")
+    shape = f", images {' x '.join(map(str, table.image_shape))}" if table.image_shape else ""
+    return f"{len(table.columns)}: {shown}{shape}"
+
+
+def _labels_lines(
+    request: Fit, mixture: FlowMixture, table: Table, X: Any, numbers: dict[int, int]
+) -> dict[str, str]:
+    if table.labels is None:
+        return {}
+    names = table.label_names
+    n_known = int((table.labels >= 0).sum())
+    pairs = {"labels": f"{n_known} known, {'used' if request.use_labels else 'not used'}"}
+    if request.use_labels and not numbers and names is not None:
+        numbers = {code: code for code in range(len(names))}
+    if numbers:
+        pairs["classes"] = ", ".join(
+            f"{label if names is None else names[label]} is component {k}"
+            for label, k in numbers.items()
+        )
+    if n_known and not request.use_labels:
+        pairs |= scores(table.labels, mixture.predict(X))
+    return pairs

@@ -1,0 +1,91 @@
+"""`anabranch predict`: the component of each row."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anabranch.cli import options
+
+if TYPE_CHECKING:
+    from anabranch.cli.rows import Part
+    from anabranch.estimators import FlowMixture
+
+
+class Method(StrEnum):
+    """Which posterior tells the component."""
+
+    exact = "exact"
+    network = "network"
+
+
+def predict(
+    model: options.Model,
+    data: options.Data,
+    output: options.TableOutput,
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            show_default=False,
+            help="Bayes' p(c|x), or the posterior network q(c|x).  [default: the one that was "
+            "trained]",
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write p0, p1, ... too.")
+    ] = False,
+    label_column: options.LabelColumn = None,
+    classes: options.Classes = None,
+    header: options.Header = None,
+) -> None:
+    """Write the component of each row.
+
+    The file has the columns row (from 0) and component. With known labels, accuracy under the best
+    matching (ACC), NMI, ARI and the table of classes by components are printed.
+    """
+    import numpy as np
+
+    from anabranch.cli.loading import load_mixture
+    from anabranch.cli.rows import Request, stream
+    from anabranch.data import TableWriter
+
+    mixture = load_mixture(model)
+    known, found, names, n_rows = [], [], None, 0
+    with TableWriter(output) as writer:
+        for part in stream(mixture, Request(data, label_column, classes, header)):
+            columns = _columns(mixture, part, method, probabilities)
+            writer.write(columns)
+            n_rows += len(part.numbers)
+            if part.table.labels is not None:
+                known.append(part.table.labels.astype(np.int32))
+                found.append(columns["component"].astype(np.int32))
+                names = part.table.label_names
+    labels = np.concatenate(known) if known else np.empty(0, np.int32)
+    _print_summary(n_rows, labels, found, names)
+    typer.echo(f"wrote {output}")
+
+
+def _columns(
+    mixture: "FlowMixture", part: "Part", method: Method | None, probabilities: bool
+) -> dict[str, Any]:
+    posterior = mixture.predict_proba(part.X, method=None if method is None else method.value)
+    columns = {"row": part.numbers, "component": posterior.argmax(1)}
+    if probabilities:
+        columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
+    return columns
+
+
+def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:
+    import numpy as np
+
+    from anabranch.cli.agreement import contingency, scores
+    from anabranch.cli.text import listing
+
+    n_known = int((labels >= 0).sum())
+    if not n_known:
+        typer.echo(listing({"rows": str(n_rows)}))
+        return
+    components = np.concatenate(found)
+    pairs = {"rows": str(n_rows), "labels": f"{n_known} known"}
+    typer.echo(listing(pairs | scores(labels, components)))
+    typer.echo(contingency(labels, components, names))

@@ -1,0 +1,68 @@
+"""`anabranch report`: one HTML page about a model and its data."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from anabranch.cli import options
+
+
+class Projection(StrEnum):
+    """How more than two columns are shown in two dimensions."""
+
+    pca = "pca"
+    tsne = "tsne"
+
+
+def report(
+    model: options.Model,
+    data: options.Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page; it opens without a network.")
+    ] = Path("report.html"),
+    label_column: options.LabelColumn = None,
+    classes: options.Classes = None,
+    title: Annotated[
+        str | None, typer.Option(show_default=False, help="Heading of the page.")
+    ] = None,
+    projection: Annotated[
+        Projection, typer.Option(help="Of more than two columns to two dimensions.")
+    ] = Projection.pca,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of the rows shown and the samples.")
+    ] = 0,
+    header: options.Header = None,
+) -> None:
+    """Make an HTML page about a model and its data.
+
+    It shows clusters, densities, samples and training curves.
+    """
+    from anabranch.cli.loading import load_mixture
+    from anabranch.cli.outputs import check_output
+    from anabranch.cli.rows import Request, read
+    from anabranch.reports import build_report
+
+    mixture = load_mixture(model)
+    check_output(output)
+    part = read(mixture, Request(data, label_column, classes, header))
+    build_report(
+        cast("Any", mixture),
+        part.X,
+        part.table.labels,
+        path=output,
+        title=title or f"Mixture of flows: {model.name}",
+        image_shape=_picture(part.table.image_shape),
+        label_names=part.table.label_names,
+        projection=projection.value,
+        random_state=seed,
+    )
+    typer.echo(f"wrote {output}")
+
+
+def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """The shape of rows that can be shown as images."""
+    if shape is None or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))):
+        return None
+    return shape

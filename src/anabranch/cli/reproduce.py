@@ -1,0 +1,73 @@
+"""`anabranch reproduce`: the published figures again."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from anabranch.experiments import Outcome
+
+
+class Budget(StrEnum):
+    """How much may be computed."""
+
+    cpu = "cpu"
+    full = "full"
+
+
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="The experiment.")
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, show_default=False, help="How many.  [default: the experiment's]"),
+    ] = None,
+    budget: Annotated[
+        Budget, typer.Option(help="What two CPU cores can do, or the published size.")
+    ] = Budget.cpu,
+    out: Annotated[Path, typer.Option(help="Folder for NAME.json and pictures.")] = Path("results"),
+    data: Annotated[
+        Path | None,
+        typer.Option(show_default=False, help="Folder that holds mnist/, uci/, ..."),
+    ] = None,
+) -> None:
+    """Run an experiment of the publications.
+
+    Prints its table and figures and writes NAME.json; exits with 1 when a figure is missed.
+    """
+    from anabranch.cli.text import listing
+    from anabranch.experiments import list_experiments, run_experiment
+
+    if list_all:
+        found = list_experiments()
+        typer.echo(listing({key: found[key].summary for key in found}) if found else "none")
+        return
+    if name is None:
+        raise typer.BadParameter("name an experiment, or give --list")
+    missed: list[str] = []
+
+    def show(outcome: "Outcome") -> None:
+        _print(outcome)
+        missed.extend(figure.name for figure in outcome.figures if figure.met is False)
+
+    path = run_experiment(
+        name, seeds=seeds, budget=budget.value, out=out, data=data, on_outcome=show
+    )
+    typer.echo(f"wrote {path}")
+    if missed:
+        typer.echo(f"missed: {', '.join(missed)}", err=True)
+        raise typer.Exit(1)
+
+
+def _print(outcome: "Outcome") -> None:
+    from anabranch.cli.text import align
+
+    if outcome.table:
+        typer.echo(outcome.table)
+    marks = {True: "met", False: "MISSED", None: ""}
+    rows = [[f.name, f"{f.value:.4f}", f.wanted, marks[f.met]] for f in outcome.figures]
+    typer.echo(align([["figure", "value", "target", ""], *rows]))
