@@ -125,13 +125,15 @@ def _refuse_foreign(path: Path) -> None:
         start = file.read(9)
     if not start:
         raise ArchiveError(f"{path} is empty")
+    # The first eight bytes are the length of a header, whose low bytes can be any.
+    if start[4:] == b"\0\0\0\0{":
+        return
     if start[:2] == b"PK" or start[:1] == b"\x80":
         raise ArchiveError(
             f"{path} is a pickle or torch.save file; reading one can run code, so it is refused. "
             "Write models with anabranch.save"
         )
-    if len(start) < 9 or start[8:9] != b"{":
-        raise ArchiveError(f"{path} is damaged or not an anabranch file")
+    raise ArchiveError(f"{path} is damaged or not an anabranch file")
 
 
 def _check_header(path: Path, metadata: dict[str, str], kind: str) -> None:

@@ -1,5 +1,6 @@
 """The program: its commands and its global options."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -24,7 +25,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (fit, predict, score, sample, report, info, models, reproduce):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    fit,
+    predict,
+    score,
+    sample,
+    report,
+    info,
+    models,
+    reproduce,
+)
+for _command in _COMMANDS:
     app.command()(job.job(_command))
 
 

@@ -119,7 +119,8 @@ def fit(
 ) -> None:
     """Fit a mixture of flows to a table.
 
-    Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with --resume goes on and ends with the same model.
+    Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with
+    --resume goes on and ends with the same model.
     """
     named = {
         "n_components": components,

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any
 
 import typer
-
-P = ParamSpec("P")
 
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 
@@ -22,11 +20,11 @@ _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 _WORDS = {"header=False": "--no-header", "header=True": "--header"}
 
 
-def job(command: Callable[P, None]) -> Callable[P, None]:
+def job(command: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command that fails with one sentence and the right exit code."""
 
     @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def run(*args: Any, **kwargs: Any) -> None:
         try:
             with warnings_in_one_line():
                 command(*args, **kwargs)

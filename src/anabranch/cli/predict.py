@@ -46,10 +46,12 @@ def predict(
     import numpy as np
 
     from anabranch.cli.loading import load_mixture
+    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import Request, stream
     from anabranch.data import TableWriter
 
     mixture = load_mixture(model)
+    check_output(output)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
         for part in stream(mixture, Request(data, label_column, classes, header)):

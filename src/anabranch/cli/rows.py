@@ -22,6 +22,7 @@ from anabranch.estimators import FlowMixture
 
 # Values in a batch: tens of megabytes, however wide the table is.
 BATCH_VALUES = 1 << 22
+MIN_ROWS, MAX_ROWS = 256, 65536
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def stream(model: FlowMixture, request: Request) -> Iterator[Part]:
         ValueError: where the columns do not fit the model, or no row has one of the classes.
     """
     columns = columns_of(model, request)
-    batch_rows = int(np.clip(BATCH_VALUES // n_features(model), 256, 65536))
+    batch_rows = int(np.clip(BATCH_VALUES // n_features(model), MIN_ROWS, MAX_ROWS))
     tables = stream_tables(
         request.paths, columns, request.label_column, batch_rows, header=request.header
     )

@@ -30,10 +30,12 @@ def sample(
     from numpy.random import RandomState
 
     from anabranch.cli.loading import load_mixture, n_features
+    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import model_names
     from anabranch.data import TableWriter
 
     mixture = load_mixture(model)
+    check_output(output)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(
             f"--component {component}: the model has the components 0..{mixture.n_components_ - 1}"

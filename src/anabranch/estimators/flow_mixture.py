@@ -463,7 +463,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             check_levels(X, self.levels, columns)
         elif reset:
             check_spread(X, columns)
-        return X
+        # frames lend their values read-only, which torch warns about
+        return np.require(X, requirements="W")
 
     @torch.no_grad()
     def _log_q(self, z: Tensor) -> Tensor:

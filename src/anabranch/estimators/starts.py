@@ -74,10 +74,8 @@ def make_starts(
             soft = _matched(soft, few, few_targets)
             if init_params == "gmm" or soft.score > hard.score + 1e-3:
                 yield Start(soft, _with_labels(soft.parameters.responsibilities(Z), targets))
-            if init_params == "gmm" or (
-                _agreement(hard, soft, few) > 0.98 and soft.score >= hard.score
-            ):
-                continue
+                if init_params == "gmm" or _agreement(hard, soft, few) > 0.98:
+                    continue
         yield Start(hard, R)
 
 

@@ -11,7 +11,7 @@ from anabranch.experiments.outcome import BUDGETS, Outcome, Run
 from anabranch.experiments.results import write_pictures, write_result
 
 # Modules of this package that register experiments when they are imported.
-MODULES: list[str] = []
+MODULES: list[str] = ["pinwheel", "tabular"]
 
 _EXPERIMENTS: dict[str, "Experiment"] = {}
 
@@ -118,8 +118,8 @@ def _find(name: str) -> Experiment:
     known = list_experiments()
     if name not in known:
         close = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
-            f"there is no experiment {name!r}{hint} The experiments: {', '.join(known) or 'none'}"
+            f"there is no experiment {name!r}{hint}; there are {', '.join(known) or 'none'}"
         )
     return known[name]

@@ -1,0 +1,66 @@
+# make demo and make test set up everything they need on a fresh machine, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Small tensors: threads cost more than they give, and test processes run side by side.
+THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+# uv where it can be had, plain pip otherwise
+INSTALL = $(BIN)/python tools/install.py
+
+.PHONY: demo test test-all lint format bench docs results clean
+
+demo: $(VENV)/.stamp-all
+	$(BIN)/python -m anabranch.experiments.demo --out build/demo
+
+test: $(VENV)/.stamp-test
+	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+test-all: $(VENV)/.stamp-test
+	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -q -m ""
+
+lint: $(VENV)/.stamp-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.stamp-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.stamp-bench
+	$(THREADS) $(BIN)/python -m benchmarks.w1
+
+docs: $(VENV)/.stamp-docs results
+	$(BIN)/python -m sphinx -W -b html docs build/docs
+
+results: $(VENV)/.stamp-all
+	$(BIN)/python docs/make_results.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-all: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
+	$(INSTALL) -e ".[all]"
+	touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-all
+	$(INSTALL) --group test
+	touch $@
+
+$(VENV)/.stamp-lint: $(VENV)/.stamp-test
+	$(INSTALL) --group lint
+	touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-all
+	$(INSTALL) --group bench
+	touch $@
+
+$(VENV)/.stamp-docs: $(VENV)/.stamp-all
+	$(INSTALL) --group docs
+	touch $@
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .ruff_cache
