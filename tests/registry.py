@@ -149,7 +149,11 @@ def perturb(module: nn.Module, *, scale: float = 1.0, std: float = 0.3, seed: in
 
 # --- transforms ---------------------------------------------------------------------------------
 
-MAPS: dict[str, ScalarMap] = {"additive": Additive(), "affine": Affine(), "prelu": PReLU()}
+MAPS: dict[str, ScalarMap] = {
+    "additive": Additive(),
+    "affine": Affine(),
+    "prelu": PReLU(),
+}
 
 
 def _elementwise(scalar_map: ScalarMap, features: int) -> Make:

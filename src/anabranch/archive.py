@@ -45,15 +45,14 @@ def write_archive(path: str | Path, kind: str, tree: dict[str, Any]) -> None:
         {'weights': [tensor([1., 1.])], 'name': 'x'}
     """
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_detach(tree, "", tensors))
     metadata = {
         "format": "anabranch",
         "format_version": str(FORMAT_VERSION),
         "library_version": __version__,
         "kind": kind,
-        "tree": text,
-        "sha256": _digest(kind, text, tensors),
+        "tree": json.dumps(_detach(tree, "", tensors)),
     }
+    metadata["sha256"] = _digest(metadata, tensors)
     with atomic_write(path) as file:
         file.write(save(tensors, metadata))
 
@@ -75,10 +74,24 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{path} is damaged or not an anabranch file: {error}") from error
-    text = metadata.get("tree", "")
-    if metadata.get("sha256") != _digest(kind, text, tensors):
+    if metadata.get("sha256") != _digest(metadata, tensors):
         raise ArchiveError(f"{path} is damaged: its contents do not match their checksum")
-    return _attach(json.loads(text), tensors)
+    return _attach(json.loads(metadata["tree"]), tensors)
+
+
+def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
+    """A SHA-256 of the names, dtypes, shapes and bits of tensors.
+
+    Example:
+        >>> fingerprint({"x": torch.zeros(2)}) == fingerprint({"x": -torch.zeros(2)})
+        False
+    """
+    digest = hashlib.sha256(prefix.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _detach(node: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -107,13 +120,9 @@ def _attach(node: Any, tensors: dict[str, Tensor]) -> Any:
     return node
 
 
-def _digest(kind: str, text: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(f"{FORMAT_VERSION}{kind}{text}".encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _digest(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    rest = {key: value for key, value in metadata.items() if key != "sha256"}
+    return fingerprint(tensors, json.dumps(rest, sort_keys=True))
 
 
 def _refuse_foreign(path: Path) -> None:

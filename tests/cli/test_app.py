@@ -41,6 +41,7 @@ def test_version(succeed):
         ["fit"],
         ["fit", "a.csv"],
         ["fit", "a.csv", "-o", "m", "--components", "many"],
+        ["fit", "a.csv", "-o", "m", "--components", "0"],
         ["fit", "a.csv", "-o", "m", "--unknown", "1"],
         ["fit", "a.csv", "-o", "m", "--inference", "magic"],
         ["fit", "a.csv", "-o", "m", "--max-epochs", "-1"],

@@ -8,13 +8,6 @@ from anabranch import load
 
 from .conftest import TINY, blobs
 
-
-def damaged(files, tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content(files) if callable(content) else content)
-    return path
-
-
 FILES = {
     "empty csv": ("t.csv", b"", "t.csv is empty"),
     "empty npy": ("t.npy", b"", "t.npy is empty"),
@@ -25,9 +18,7 @@ FILES = {
     "foreign parquet": ("t.parquet", b"a,b\n1,2\n", "not a Parquet file"),
     "foreign npy": ("t.npy", b"a,b\n1,2\n", "not a NumPy .npy file"),
     "binary csv": ("t.csv", bytes(range(256)), "not a text file"),
-    "truncated parquet": (
-        "t.parquet", lambda f: (f / "t.parquet").read_bytes()[:-40], "damaged"
-    ),
+    "truncated parquet": ("t.parquet", lambda f: (f / "t.parquet").read_bytes()[:-40], "damaged"),
     "truncated npy": ("t.npy", lambda f: (f / "t.npy").read_bytes()[:-40], "damaged"),
     "truncated npz": ("t.npz", lambda f: (f / "t.npz").read_bytes()[:-40], "damaged"),
 }
@@ -36,7 +27,8 @@ FILES = {
 @pytest.mark.parametrize("case", FILES)
 def test_files_that_cannot_be_read(fail, files, model, tmp_path, case):
     name, content, said = FILES[case]
-    path = damaged(files, tmp_path, name, content)
+    path = tmp_path / name
+    path.write_bytes(content(files) if callable(content) else content)
     sentence = fail("fit", path, "-o", tmp_path / "m")
     assert said in sentence
     assert str(path) in sentence
@@ -47,13 +39,12 @@ def test_files_that_cannot_be_read(fail, files, model, tmp_path, case):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "o.csv"])
 
 
-def test_a_truncated_idx_file(fail, images, unnamed, tmp_path):
+def test_idx_files_that_cannot_be_read(fail, images, tmp_path):
     path = tmp_path / "t-idx3-ubyte.gz"
     path.write_bytes(images[0].read_bytes()[:-30])
     assert "truncated or damaged" in fail("fit", path, "-o", tmp_path / "m")
-    assert "images-idx3" in fail("fit", images[0], images[1], images[1], "-o", tmp_path / "m") or (
-        "label files" in fail("fit", images[0], images[1], images[1], "-o", tmp_path / "m")
-    )
+    sentence = fail("fit", images[0], images[1], images[1], "-o", tmp_path / "m")
+    assert "there are 2 label files and 1 image files" in sentence
 
 
 def test_a_missing_file(fail, model, tmp_path):
@@ -61,8 +52,9 @@ def test_a_missing_file(fail, model, tmp_path):
         f"error: there is no file {tmp_path}/no.csv"
     )
     for command in ("predict", "score", "report"):
-        assert "there is no file" in fail(command, model, tmp_path / "no.csv", "-o",
-                                          tmp_path / "o.csv")
+        assert "there is no file" in fail(
+            command, model, tmp_path / "no.csv", "-o", tmp_path / "o.csv"
+        )
 
 
 @pytest.mark.parametrize(
@@ -155,21 +147,15 @@ def test_far_values_are_scored(succeed, unnamed, tmp_path):
         (["--set", "weights=[0.5, 0.5]"], "weights must be 3 positive numbers"),
         (["--set", 'fit_options={"speed": 1}'], "speed"),
         (["--set", 'fit_options={"checkpoint": "c"}'], "--checkpoint"),
-        (["--components", "0"], "n_components must be a positive integer"),
-        (["--learning-rate", "-1"], "learning_rate must be positive"),
+        (["--learning-rate", "-1"], "learning_rate must be"),
         (["--validation-fraction", "1.5"], "validation_fraction must be in (0, 1)"),
         (["--columns", "width,depth"], "has no column 'depth'"),
         (["--columns", "width,kind", "--label-column", "kind"], "which is the label column"),
         (["--levels", "4"], "levels=4 needs integers 0..3"),
         (["--device", "abacus"], "--device abacus cannot be used"),
-        (["--set", "random_state=1"], None),
     ],
 )
-def test_settings_that_cannot_be(cli, fail, files, tmp_path, args, said):
+def test_settings_that_cannot_be(fail, files, tmp_path, args, said):
     common = ["fit", files / "t.csv", "-o", tmp_path / "m", "--max-epochs", 1]
-    given = common if "--components" in args else [*common, "-k", 3]
-    if said is None:
-        assert cli(*given, *args).exit_code == 2
-    else:
-        assert said in fail(*given, *args)
+    assert said in fail(*common, "-k", 3, *args)
     assert list(tmp_path.iterdir()) == []

@@ -22,8 +22,10 @@ def expected(model):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_the_order_of_named_columns_does_not_matter(cli, succeed, model, expected, tmp_path, ending):
-    X, labels = blobs()
+def test_the_order_of_named_columns_does_not_matter(
+    cli, succeed, model, expected, tmp_path, ending
+):
+    X, _ = blobs()
     frame = pd.DataFrame({"height": X[:, 1], "note": ["text"] * 90, "width": X[:, 0]})
     path = tmp_path / f"t.{ending}"
     (frame.to_csv if ending == "csv" else frame.to_parquet)(path, index=False)
@@ -69,8 +71,9 @@ def test_another_number_of_columns(fail, model, unnamed, tmp_path, command, n_co
 
 
 def test_a_chosen_pixel_is_found_by_its_place(succeed, images, tmp_path):
-    succeed("fit", images[0], "-o", tmp_path / "m", "--columns", "x8,x2", "-k", 2,
-            "--max-epochs", 0)
+    succeed(
+        "fit", images[0], "-o", tmp_path / "m", "--columns", "x8,x2", "-k", 2, "--max-epochs", 0
+    )
     assert list(load(tmp_path / "m").feature_names_in_) == ["x8", "x2"]
     succeed("score", tmp_path / "m", images[0], "-o", tmp_path / "s.csv")
 

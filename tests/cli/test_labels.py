@@ -32,8 +32,9 @@ def test_few_labels_name_the_components(succeed, labelled, tmp_path):
     assert "ACC" not in printed
     X, _ = blobs()
     assert (load(tmp_path / "m").predict(pd.DataFrame(X, columns=["a", "b"])) == turned).all()
-    printed = succeed("predict", tmp_path / "m", path, "-o", tmp_path / "p.csv",
-                      "--label-column", "kind")
+    printed = succeed(
+        "predict", tmp_path / "m", path, "-o", tmp_path / "p.csv", "--label-column", "kind"
+    )
     assert "labels  12 known" in printed
     assert "ACC     1.0000" in printed
 
@@ -111,8 +112,10 @@ def test_labels_that_are_none(fail, labelled, tmp_path, labels, said):
 
 def test_an_unknown_label_column(fail, files, model, tmp_path):
     for command in (["fit"], ["predict", model], ["report", model]):
-        sentence = fail(*command, files / "t.csv", "-o", tmp_path / "o.csv", "--label-column", "k")
-        assert "has no column 'k'; did you mean 'kind'?" in sentence
+        sentence = fail(
+            *command, files / "t.csv", "-o", tmp_path / "o.csv", "--label-column", "kin"
+        )
+        assert "has no column 'kin'; did you mean 'kind'?" in sentence
 
 
 def test_classes_that_are_none(fail, files, model, tmp_path):
@@ -129,5 +132,7 @@ def test_an_unknown_text_class():
     with pytest.raises(ValueError, match=r"names 'cow', but the labels are 'cat', 'dog'"):
         class_codes("cow", ["cat", "dog"])
     assert rows_of_classes(np.array([0, -1, 1]), "dog", ["cat", "dog"]).tolist() == [
-        False, False, True,
+        False,
+        False,
+        True,
     ]

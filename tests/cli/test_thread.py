@@ -52,8 +52,15 @@ def test_from_a_table_to_a_report(succeed, files, tmp_path, name):
     drawn = pd.read_csv(tmp_path / "new.csv")
     assert list(drawn) == (["width", "height"] if named else ["x0", "x1"]) + ["component"]
     assert len(drawn) == 7
-    succeed("predict", model, tmp_path / "new.csv", "-o", tmp_path / "q.csv", "--label-column",
-            "component")
+    succeed(
+        "predict",
+        model,
+        tmp_path / "new.csv",
+        "-o",
+        tmp_path / "q.csv",
+        "--label-column",
+        "component",
+    )
 
     page = tmp_path / "report.html"
     succeed("report", model, data, "-o", page, *label, "--title", "My <flows>")
@@ -87,8 +94,8 @@ def test_from_images_to_a_report(succeed, images, tmp_path):
     drawn = read_table(tmp_path / "new.parquet").X
     assert drawn.shape == (20, 9)
     assert ((drawn >= 0) & (drawn <= 255) & (drawn == np.floor(drawn))).all()
-    printed = succeed("report", model, *images, "-o", tmp_path / "r.html")
-    assert "Sample images" in (tmp_path / "r.html").read_text() or True
+    succeed("report", model, *images, "-o", tmp_path / "r.html")
+    assert "Sample images" in (tmp_path / "r.html").read_text()
 
 
 def test_levels_none_takes_images_as_real_numbers(succeed, images, tmp_path):
@@ -119,12 +126,41 @@ def test_samples_follow_their_seed_and_component(succeed, model, tmp_path):
 
 def test_settings_reach_the_estimator(succeed, files, tmp_path):
     printed = succeed(
-        "fit", files / "t.csv", "-o", tmp_path / "m", "--columns", "height,width", "-k", 3,
-        "--flow", "maf", "--flow-option", "hidden=[8]", "--flow-option", "activation=relu",
-        "--inference", "variational", "--max-epochs", 1, "--batch-size", 30, "--learning-rate",
-        0.01, "--validation-fraction", 0.2, "--n-init", 2, "--seed", 5, "--verbose",
-        "--set", "weights=uniform", "--set", "posterior_hidden=[4, 4]",
-        "--set", 'fit_options={"clip_norm": 1.0}',
+        "fit",
+        files / "t.csv",
+        "-o",
+        tmp_path / "m",
+        "--columns",
+        "height,width",
+        "-k",
+        3,
+        "--flow",
+        "maf",
+        "--flow-option",
+        "hidden=[8]",
+        "--flow-option",
+        "activation=relu",
+        "--inference",
+        "variational",
+        "--max-epochs",
+        1,
+        "--batch-size",
+        30,
+        "--learning-rate",
+        0.01,
+        "--validation-fraction",
+        0.2,
+        "--n-init",
+        2,
+        "--seed",
+        5,
+        "--verbose",
+        "--set",
+        "weights=uniform",
+        "--set",
+        "posterior_hidden=[4, 4]",
+        "--set",
+        'fit_options={"clip_norm": 1.0}',
     )
     params = load(tmp_path / "m").get_params()
     assert {
@@ -146,8 +182,16 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
     assert 'weights="uniform"' in printed
     network, exact = tmp_path / "network.csv", tmp_path / "exact.csv"
     for method, path in (("network", network), ("exact", exact)):
-        succeed("predict", tmp_path / "m", files / "t.csv", "-o", path, "--probabilities",
-                "--method", method)
+        succeed(
+            "predict",
+            tmp_path / "m",
+            files / "t.csv",
+            "-o",
+            path,
+            "--probabilities",
+            "--method",
+            method,
+        )
     assert network.read_text() != exact.read_text()
 
 

@@ -31,6 +31,7 @@ def fit(
         typer.Option(
             "--components",
             "-k",
+            min=1,
             show_default=False,
             help="How many.  [default: as many as classes, one without labels]",
         ),

@@ -79,9 +79,12 @@ def run(request: Fit) -> None:
     check_flow(mixture.flow, table.X.shape[1])
     X = framed(table.X, _names(request, table))
     started = time.perf_counter()
-    _fit(request, mixture, X, targets)
-    seconds = time.perf_counter() - started
-    _save(request, mixture)
+    try:
+        _fit(request, mixture, X, targets)
+        seconds = time.perf_counter() - started
+        _save(request, mixture)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_where_to_go_on(request)) from None
     if request.verbose is not False:
         typer.echo(listing(_summary(request, mixture, table, X, numbers, seconds)))
 
@@ -95,7 +98,10 @@ def check_flow(flow: Any, features: int) -> None:
     """
     for spec in flow if isinstance(flow, list) else [flow]:
         keywords = {"name": spec} if isinstance(spec, str) else dict(spec)
-        build(**{"seed": 0, **keywords}, features=features, batch_shape=(1,))
+        try:
+            build(**{"seed": 0, **keywords}, features=features, batch_shape=(1,))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"flow {json.dumps(spec)}: {error}") from error
 
 
 def check_device(name: str) -> None:
@@ -163,8 +169,6 @@ def _fit(request: Fit, mixture: FlowMixture, X: Any, targets: Any) -> None:
         mixture.fit_options = {**(further or {}), "checkpoint": str(request.checkpoint)}
     try:
         mixture.fit(X, targets, resume=bool(request.resume))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_where_to_go_on(request)) from None
     finally:
         # the model file does not tell where its checkpoint was
         mixture.fit_options = further

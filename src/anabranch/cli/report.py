@@ -42,22 +42,24 @@ def report(
     from anabranch.cli.loading import load_mixture
     from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import Request, read
+    from anabranch.data import atomic_write
     from anabranch.reports import build_report
 
     mixture = load_mixture(model)
     check_output(output)
     part = read(mixture, Request(data, label_column, classes, header))
-    build_report(
+    page = build_report(
         cast("Any", mixture),
         part.X,
         part.table.labels,
-        path=output,
         title=title or f"Mixture of flows: {model.name}",
         image_shape=_picture(part.table.image_shape),
         label_names=part.table.label_names,
         projection=projection.value,
         random_state=seed,
     )
+    with atomic_write(output) as file:
+        file.write(page.encode())
     typer.echo(f"wrote {output}")
 
 

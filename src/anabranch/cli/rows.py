@@ -76,7 +76,9 @@ def read(model: FlowMixture, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = columns_of(model, request)
     table = read_tables(request.paths, columns, request.label_column, header=request.header)
-    return _part(model, request, 0, table)
+    part = _part(model, request, 0, table)
+    _require_rows(len(part.table), request)
+    return part
 
 
 def _parts(
@@ -90,8 +92,7 @@ def _parts(
         if len(part.table):
             yield part
         bar.update(len(table))
-    if not kept:
-        raise ValueError(f"no row has one of the labels {request.classes}")
+    _require_rows(kept, request)
 
 
 def _part(model: FlowMixture, request: Request, start: int, table: Table) -> Part:
@@ -100,6 +101,11 @@ def _part(model: FlowMixture, request: Request, start: int, table: Table) -> Par
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
         numbers, table = numbers[rows], take(table, rows)
     return Part(numbers, framed(table.X, model_names(model)), table)
+
+
+def _require_rows(n_rows: int, request: Request) -> None:
+    if not n_rows:
+        raise ValueError(f"no row has one of the labels {request.classes}")
 
 
 def take(table: Table, rows: NDArray[np.bool_]) -> Table:

@@ -3,7 +3,9 @@
 import warnings
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[np.float64]
 
@@ -47,6 +49,26 @@ def check_spread(X: Array, columns: list[str]) -> None:
             f"{'; '.join(named)}, more than {FARTHEST:.0e} times its interquartile range from the "
             "median: beside such a value all others are one number. Remove it, or transform the "
             "column"
+        )
+
+
+def check_range(z: Tensor, X: Array, columns: list[str]) -> None:
+    """Refuse values that single precision cannot hold once they are standardised.
+
+    Raises:
+        ValueError: naming the first such value and its column.
+
+    Example:
+        >>> check_range(torch.tensor([[torch.inf]]), np.array([[1e300]]), ["a"])
+        Traceback (most recent call last):
+        ValueError: column 'a' holds 1e+300, too far from the rows that the model was fitted to ...
+    """
+    bad = ~torch.isfinite(z)
+    if bad.any():
+        row, column = bad.nonzero()[0].tolist()
+        raise ValueError(
+            f"column {columns[column]!r} holds {X[row, column]:.3g}, too far from the rows that "
+            "the model was fitted to for single precision"
         )
 
 

@@ -1,7 +1,9 @@
 """FlowMixture: GaussianMixture's contract, with flows for components."""
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,16 +22,18 @@ from torch import Tensor
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import (
     check_levels,
+    check_range,
     check_spread,
     column_names,
     constant_columns,
 )
+from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.starts import INIT_PARAMS, make_starts, set_start
 from anabranch.estimators.trainer import Rows, teach_posterior, train
 from anabranch.models import MixtureModel, flow_mixture
-from anabranch.training import GaussianStart, StartOptions
+from anabranch.training import GaussianStart, StartOptions, is_small
 
 Array = NDArray[np.float64]
 METHODS = ("exact", "network")
@@ -178,6 +182,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             ValueError: for data or settings that cannot be used; the message says why.
         """
         X = self._validated(X, reset=True)
+        self._check_components()
         targets, n_components = check_targets(y, len(X), self.n_components)
         self._check_settings(len(X), n_components)
         random_state = check_random_state(self.random_state)
@@ -205,7 +210,9 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
     ) -> None:
         seed = int(random_state.randint(2**31 - 1))
         warm = self.warm_start and hasattr(self, "model_")
-        if not warm:
+        if warm:
+            self._check_warm(X.shape[1], n_components)
+        else:
             columns = column_names(self, X.shape[1])
             constant = (
                 constant_columns(X, columns, self.reg_covar)
@@ -271,24 +278,32 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             random_state=random_state,
         )
         for start in starts:
-            model = self._started(start.gaussian, X.shape[1], n_components, seed)
+            model = self._started(start.gaussian, X, n_components, seed)
             yield start.gaussian.name, model, start.responsibilities
 
     def _started(
-        self, start: GaussianStart, n_features: int, n_components: int, seed: int
+        self, start: GaussianStart, X: Array, n_components: int, seed: int
     ) -> MixtureModel:
-        model = flow_mixture(
-            n_features,
-            n_components,
-            flow=self.flow,
-            diagonal=n_features > 128,
-            inference=self.inference,
-            learn_weights=isinstance(self.weights, str) and self.weights == "learned",
-            posterior_hidden=list(self.posterior_hidden),
-            seed=seed % 2**30,
+        n_rows, n_features = X.shape
+        model = flow_mixture(**self._recipe(n_features, n_components), seed=seed % 2**30)
+        set_start(
+            model,
+            start.parameters,
+            self._given_weights(n_components),
+            freeze=is_small(n_rows, n_components, n_features),
         )
-        set_start(model, start.parameters, self._given_weights(n_components))
         return model.to(self.device)
+
+    def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
+        return {
+            "features": n_features,
+            "n_components": int(n_components),
+            "flow": self.flow,
+            "diagonal": n_features > 128,
+            "inference": self.inference,
+            "learn_weights": isinstance(self.weights, str) and self.weights == "learned",
+            "posterior_hidden": list(self.posterior_hidden),
+        }
 
     def _given_weights(self, n_components: int) -> Array | None:
         if isinstance(self.weights, str):
@@ -322,6 +337,24 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             order = order[np.argsort(known[order], kind="stable")]
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
+    def _check_components(self) -> None:
+        given = self.n_components
+        if given is not None and (not isinstance(given, Integral) or given < 1):
+            raise ValueError(f"n_components must be a positive integer or None, got {given!r}")
+
+    def _check_warm(self, n_features: int, n_components: int) -> None:
+        """A warm start trains the last model, which must be the one that is asked for."""
+        recipe: Any = self.model_.recipe
+        old = recipe["arguments"]
+        new = json.loads(json.dumps(self._recipe(n_features, n_components)))
+        different = [key for key in new if old[key] != new[key]]
+        if different:
+            raise ValueError(
+                "warm_start goes on with the last model, which differs in "
+                + ", ".join(f"{key} ({old[key]!r}, now {new[key]!r})" for key in different)
+                + ": fit with warm_start=False"
+            )
+
     def _check_settings(self, n_rows: int, n_components: int) -> None:
         choices = {
             "inference": ("exact", "variational"),
@@ -334,8 +367,6 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         if self.algorithm == "em" and self.inference != "exact":
             raise ValueError("algorithm='em' needs inference='exact'")
-        if n_components < 1 or int(n_components) != n_components:
-            raise ValueError(f"n_components must be a positive integer, got {n_components}")
         if n_rows < n_components:
             raise ValueError(
                 f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
@@ -439,8 +470,9 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
 
     def _n_parameters(self) -> int:
         """Free parameters of the density; the posterior network is no part of it."""
-        free = sum(p.numel() for p in self.model_.mixture.parameters() if p.requires_grad)
-        return free - int(self.model_.mixture.logits.requires_grad)
+        mixture = self.model_.mixture
+        learned = mixture.logits.requires_grad
+        return free_parameters(mixture) - (1 if learned else self.n_components_)
 
     @property
     def _n_features_out(self) -> int:
@@ -477,6 +509,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         rows = max(256, min(8192, 2**24 // (X.shape[1] * self.n_components_)))
         for start in range(0, len(X), rows):
             z, term = self.preparation_.encode(X[start : start + rows])
+            check_range(z, X[start : start + rows], column_names(self, X.shape[1]))
             yield z.to(self.device), term
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from anabranch.distributions import Distribution
 from anabranch.models import MixtureModel
 from anabranch.training import (
     GaussianParameters,
@@ -79,17 +80,29 @@ def make_starts(
         yield Start(hard, R)
 
 
-def set_start(model: MixtureModel, start: GaussianParameters, weights: Array | None) -> None:
-    """Make the mixture be this Gaussian mixture, with other weights where they are given."""
+def set_start(
+    model: MixtureModel, start: GaussianParameters, weights: Array | None, *, freeze: bool
+) -> None:
+    """Make the mixture be this Gaussian mixture, with other weights where they are given.
+
+    Frozen, its affine maps stay as they are: on small tables they are regularised estimates, and
+    training by likelihood would undo that.
+    """
     means, scale_tril = torch.as_tensor(start.means), torch.as_tensor(start.scale_tril)
     first = 0
     for group in model.mixture.groups:
-        affine = group.transform.transforms[0]  # pyright: ignore
-        assert isinstance(affine, TriangularAffine)
+        affine = affine_of(group)
         last = first + affine.batch_shape[0]
         affine.set_gaussian(means[first:last], scale_tril[first:last])
+        affine.requires_grad_(not freeze)
         first = last
     model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
+
+
+def affine_of(group: Distribution) -> TriangularAffine:
+    """The affine map of a group of components; the recipe puts one into each."""
+    modules = (m for m in group.modules() if isinstance(m, TriangularAffine))
+    return next(modules)
 
 
 def _subset(

@@ -4,13 +4,14 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anabranch.archive import fingerprint
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import (
@@ -96,7 +97,10 @@ def train(
         schedules=schedules,
         generator=torch.Generator().manual_seed(seed),
         resume=resume,
-        on_epoch=_epoch_hook(model, data, rows, settings),
+        on_epoch=_epoch_hook(model, data, rows, settings, seed),
+        # the checkpoint of another start, or of a model that was started with other settings, has
+        # the same shapes
+        identity={"start": fingerprint(start)} if options.checkpoint is not None else None,
     )
     gain = log_prob_rows(model, held_out["x"]) - before
     if rows.targets is None and result.best_epoch and not convincing(gain):
@@ -137,19 +141,28 @@ def fit_options(settings: "FlowMixture", n_rows: int, number: int = 0) -> FitOpt
         given["checkpoint"] = f"{given['checkpoint']}.{number}"
     variational = settings.inference == "variational"
     return FitOptions(
-        **{
-            "max_epochs": settings.max_epochs,
-            "batch_size": settings.batch_size,
-            "learning_rate": LEARNING_RATE * min(1.0, n_rows / 2000) if rate == "auto" else rate,
-            "average": 0.99,
-            "min_evaluation_steps": 20 if n_rows > 1000 else 5,
-            "weight_decay": settings.weight_decay,
-            "patience": settings.patience,
-            "monitor": "negative_elbo" if variational else "nll",
-            "progress": None if settings.verbose else False,
-            **given,
-        }
+        **_plain(
+            {
+                "max_epochs": settings.max_epochs,
+                "batch_size": settings.batch_size,
+                "learning_rate": LEARNING_RATE * min(1.0, n_rows / 2000)
+                if rate == "auto"
+                else rate,
+                "average": 0.99,
+                "min_evaluation_steps": 20 if n_rows > 1000 else 5,
+                "weight_decay": settings.weight_decay,
+                "patience": settings.patience,
+                "monitor": "negative_elbo" if variational else "nll",
+                "progress": None if settings.verbose else False,
+                **given,
+            }
+        )
     )
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Numbers of numpy, such as a grid search gives, as Python's own."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
 
 
 def teach_posterior(
@@ -185,7 +198,11 @@ def _joint_in_parts(model: MixtureModel, x: Tensor, size: int = 4096) -> Tensor:
 
 
 def _epoch_hook(
-    model: MixtureModel, data: dict[str, Tensor], rows: Rows, settings: "FlowMixture"
+    model: MixtureModel,
+    data: dict[str, Tensor],
+    rows: Rows,
+    settings: "FlowMixture",
+    seed: int,
 ) -> Callable[[int], None] | None:
     """What changes the data before an epoch: new dequantization noise, a new E-step."""
     preparation = settings.preparation_.transform
@@ -197,6 +214,8 @@ def _epoch_hook(
     @torch.no_grad()
     def begin_epoch(epoch: int) -> None:
         if raw is not None:
+            # a source of its own for each epoch, so that a resumed run draws the same noise
+            settings.preparation_.seed(seed + 1 + epoch)
             preparation.train()
             data["x"].copy_(preparation.encode(raw)[0])
             preparation.eval()

@@ -101,16 +101,18 @@ class Run:
     data: Path | None = None
 
     def path(self, *parts: str) -> Path:
-        """A file of the data folder.
+        """A file of the data folder, or the folder itself.
 
         Raises:
             FileNotFoundError: where it is not there, or no folder was given.
         """
-        wanted = "/".join(parts)
+        wanted = "/".join(parts) or "data sets"
         if self.data is None:
             raise FileNotFoundError(
-                f"this experiment reads {wanted}: give the folder that holds it by --data DIR"
+                f"this experiment reads {wanted}: give the folder of the data sets by --data DIR"
             )
+        if not Path(self.data).is_dir():
+            raise FileNotFoundError(f"there is no folder {self.data}, as given by --data")
         path = Path(self.data, *parts)
         if not path.exists():
             raise FileNotFoundError(

@@ -1,12 +1,19 @@
 """One fit loop, schedules, initialisation and checkpoints."""
 
 from anabranch.training.fit import DivergedWarning, FitResult, fit
-from anabranch.training.gaussian_em import GaussianParameters, gaussian_em, gaussian_m_step
+from anabranch.training.gaussian_em import (
+    CovarianceModel,
+    GaussianParameters,
+    gaussian_em,
+    gaussian_m_step,
+    held_out_log_prob,
+)
 from anabranch.training.initialization import (
     GaussianStart,
     StartOptions,
     em_start,
     hard_start,
+    is_small,
     kmeans_responsibilities,
     random_responsibilities,
 )
@@ -19,6 +26,7 @@ from anabranch.training.schedules import (
 )
 
 __all__ = [
+    "CovarianceModel",
     "DivergedWarning",
     "ExponentialDecay",
     "FitOptions",
@@ -34,6 +42,8 @@ __all__ = [
     "gaussian_em",
     "gaussian_m_step",
     "hard_start",
+    "held_out_log_prob",
+    "is_small",
     "kmeans_responsibilities",
     "random_responsibilities",
 ]

@@ -10,12 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anabranch.archive import fingerprint
 from anabranch.training.checkpoint import load_checkpoint, save_checkpoint
 from anabranch.training.interrupt import deferred_interrupt
 from anabranch.training.logs import Logs
 from anabranch.training.options import FitOptions
-from anabranch.training.parallel import local_rows, process_group, synchronised
+from anabranch.training.parallel import (
+    local_rows,
+    mean_over_processes,
+    process_group,
+    share_buffers,
+    synchronised,
+)
 from anabranch.training.schedules import Schedule
+from anabranch.training.threads import threads_for
 
 Data = dict[str, Tensor]
 
@@ -59,6 +67,7 @@ def fit(
     generator: torch.Generator | None = None,
     resume: bool = False,
     on_epoch: Callable[[int], None] | None = None,
+    identity: dict[str, Any] | None = None,
 ) -> FitResult:
     """Minimise the loss of a model over data held in memory, and leave it at its best state.
 
@@ -69,6 +78,7 @@ def fit(
 
     Under ``torchrun`` each process takes its share of every batch, and gradients are averaged
     (DistributedDataParallel): the same steps as one process with whole batches, to rounding.
+    (`BatchNorm` is the exception: it sees the rows of its process only.)
 
     Args:
         model: any module whose forward takes a dict of tensors and returns a `Loss`.
@@ -79,13 +89,16 @@ def fit(
         generator: source of the row order, on the CPU; also saved in checkpoints.
         resume: continue from ``options.checkpoint``; the run ends with the same bits as one that
             was never interrupted.
-        on_epoch: called with the epoch number before each epoch.
+        on_epoch: called with the epoch number before each epoch; it may rewrite tensors of
+            ``data`` in place, and must depend on nothing but the epoch and the model.
+        identity: further plain values that a checkpoint must share to be resumed from.
 
     Returns:
         A `FitResult`.
 
     Raises:
-        ValueError: for tensors of unlike lengths, no rows, or a checkpoint of another run.
+        ValueError: for tensors of unlike lengths, no rows, fewer rows a batch than processes, or
+            a checkpoint of another run.
         FileNotFoundError: where there is nothing to resume from.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint was written if one is asked for.
 
@@ -103,7 +116,8 @@ def fit(
         >>> round(model.loc.item(), 2)
         2.0
     """
-    loop = _Loop(model, data, validation, options or FitOptions(), schedules, generator, on_epoch)
+    options = options or FitOptions()
+    loop = _Loop(model, data, validation, options, schedules, generator, on_epoch, identity)
     if resume:
         loop.load()
     return loop.run()
@@ -121,6 +135,7 @@ class _Loop:
         schedules: Sequence[Schedule],
         generator: torch.Generator | None,
         on_epoch: Callable[[int], None] | None,
+        identity: dict[str, Any] | None,
     ) -> None:
         self.model, self.data, self.validation = model, data, validation
         self.options, self.schedules, self.on_epoch = options, list(schedules), on_epoch
@@ -129,6 +144,11 @@ class _Loop:
         self.batch_size = min(options.batch_size, self.n_rows)
         self.n_batches = self.n_rows // self.batch_size
         self.group = process_group()
+        if self.batch_size < self.group.size:
+            raise ValueError(
+                f"batch_size must be at least the number of processes, {self.group.size}, "
+                f"got {self.batch_size}"
+            )
         self.result = FitResult()
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.trained = [p.detach() for p in self.parameters]  # the same memory, no gradients
@@ -145,13 +165,18 @@ class _Loop:
         self.order: Tensor | None = None
         self.waited = self.skipped_in_row = self.evaluated_at = 0
         self.loss_sum, self.loss_count = 0.0, 0
+        self.identity = self._identity(identity or {}) if options.checkpoint is not None else {}
 
     def run(self) -> FitResult:
         """Run all epochs, whatever ends them."""
         started = time.perf_counter() - self.result.seconds
         self.logs = Logs(self.options, self.group.rank)
         try:
-            with deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted:
+            size = self.batch_size * sum(p.numel() for p in self.parameters)
+            with (
+                threads_for(size),
+                deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted,
+            ):
                 self._epochs(started, interrupted)
         finally:
             self.logs.close()
@@ -184,6 +209,8 @@ class _Loop:
                     return
             self._end_epoch()
         self._save(started)
+        if interrupted():  # during the last evaluation: whoever called may have more to do
+            raise KeyboardInterrupt
 
     def _begin_epoch(self) -> None:
         if self.on_epoch is not None:
@@ -224,7 +251,8 @@ class _Loop:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore
         # one number tells whether loss and gradients are finite: one synchronisation a step
-        size, value = torch.stack((norm, loss.detach())).tolist()
+        value = mean_over_processes(loss.detach(), self.group)
+        size, value = torch.stack((norm, value)).tolist()
         if not (math.isfinite(size) and math.isfinite(value)):
             self._skip()
             return
@@ -267,6 +295,7 @@ class _Loop:
         self.loss_sum, self.loss_count = 0.0, 0
         score = entry["train_loss"]
         if self.validation is not None:
+            share_buffers(self.model, self.group)
             terms = evaluate(self.model, self.validation, self.options.batch_size)
             entry |= {f"validation_{name}": value for name, value in terms.items()}
             score = terms[self.options.monitor]
@@ -288,10 +317,12 @@ class _Loop:
             self.result.best_score, self.result.best_epoch = score, self.epoch
             _copy(self.state, self.best)
             self.waited = 0
-        else:
+        elif self.epoch:
             self.waited += 1
 
     def _finished(self) -> bool:
+        if self.result.stopped == "diverged":
+            return True
         if self.options.patience is None or self.waited <= self.options.patience:
             return False
         self.result.stopped = "patience"
@@ -311,7 +342,7 @@ class _Loop:
         """Take up the run that ``options.checkpoint`` holds."""
         if self.options.checkpoint is None:
             raise ValueError("resume needs options.checkpoint, the file to resume from")
-        tree = load_checkpoint(self.options.checkpoint, self._identity())
+        tree = load_checkpoint(self.options.checkpoint, self.identity)
         self.model.load_state_dict(tree["model"])
         _copy(tree["best"], self.best)
         _copy(tree["good"], self.good)
@@ -322,16 +353,20 @@ class _Loop:
         for generator, state in zip(self._generators(), tree["generators"], strict=True):
             generator.set_state(state)
         self.order = tree["order"]
+        for name, tensor in tree["data"].items():
+            self.data[name].copy_(tensor)
         for name, value in tree["counters"].items():
             setattr(self, name, value)
         self.result = FitResult(**tree["result"])
+        if self.result.stopped == "patience":  # which may have been raised since
+            self.result.stopped = "max_epochs"
         self.model.train()
 
     def _tree(self) -> dict[str, Any]:
         counters = ("epoch", "batch", "waited", "skipped_in_row", "evaluated_at")
         counters += ("loss_sum", "loss_count")
         return {
-            "identity": self._identity(),
+            "identity": self.identity,
             "model": dict(self.model.state_dict()),
             "best": self.best,
             "good": self.good,
@@ -340,6 +375,8 @@ class _Loop:
             "schedules": [s.state_dict() for s in self.schedules],
             "generators": [generator.get_state() for generator in self._generators()],
             "order": self.order,
+            # what on_epoch made of the data at the beginning of the epoch cannot be made again
+            "data": dict(self.data) if self.on_epoch and self.order is not None else {},
             "counters": {name: getattr(self, name) for name in counters},
             "result": dict(vars(self.result)),
         }
@@ -349,10 +386,17 @@ class _Loop:
         own = (getattr(module, "generator", None) for module in self.model.modules())
         return [self.generator, *(g for g in own if isinstance(g, torch.Generator))]
 
-    def _identity(self) -> dict[str, Any]:
-        """What makes two runs the same: rows, parameters and the settings of the trajectory."""
+    def _identity(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What makes two runs the same: rows, parameters, seed and settings of the trajectory."""
         shapes = {name: list(p.shape) for name, p in self.model.state_dict().items()}
-        return {"rows": self.n_rows, "shapes": shapes, "options": self.options.trajectory()}
+        return {
+            "rows": self.n_rows,
+            "data": [fingerprint(self.data), fingerprint(self.validation or {})],
+            "shapes": shapes,
+            "seed": self.generator.initial_seed(),
+            "options": self.options.trajectory(),
+            **given,
+        }
 
 
 @torch.no_grad()

@@ -48,34 +48,57 @@ class GaussianParameters:
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
 
-def gaussian_m_step(
-    X: Array,
-    responsibilities: Array,
-    *,
-    reg_covar: float,
-    to_diagonal: float = 0.0,
-    to_tied: float = 0.0,
-) -> GaussianParameters:
-    r"""The maximisation step, with covariances shrunk towards simpler ones.
+@dataclass(frozen=True)
+class CovarianceModel:
+    r"""How covariances are estimated: shrunk towards simpler ones, and regularised.
 
     .. math:: \Sigma_k = (1 - \lambda_d) C_k + \lambda_d \operatorname{diag} C_k + r I, \qquad
         C_k = (1 - \lambda_t) S_k + \lambda_t \sum_j \pi_j S_j
 
-    (0, 0) gives full covariances, (1, 0) diagonal and (0, 1) tied ones. Small clusters in many
-    dimensions want something between.
+    with the scatter :math:`S_k` of component k. (0, 0) gives full covariances, (1, 0) diagonal and
+    (0, 1) tied ones. Small clusters in many dimensions want something between.
 
     Source: Friedman (1989), "Regularized discriminant analysis", JASA 84.
+
+    Attributes:
+        reg_covar: r.
+        to_diagonal: λ_d in [0, 1].
+        to_tied: λ_t in [0, 1].
+        spherical: one variance for all features of a component, the mean of its diagonal.
+    """
+
+    reg_covar: float
+    to_diagonal: float = 0.0
+    to_tied: float = 0.0
+    spherical: bool = False
+
+    def covariances(self, scatter: Array, weights: Array) -> Array:
+        """The estimate from scatter matrices (K, D, D) and mixture weights (K,)."""
+        identity = np.eye(scatter.shape[-1])
+        if self.to_tied:
+            pooled = np.einsum("k,kij->ij", weights, scatter)
+            scatter = (1 - self.to_tied) * scatter + self.to_tied * pooled
+        diagonal = scatter * identity
+        if self.spherical:
+            means = diagonal.sum((1, 2)) / len(identity)
+            return (means[:, None, None] + self.reg_covar) * identity
+        shrunk = (1 - self.to_diagonal) * scatter + self.to_diagonal * diagonal
+        return shrunk + self.reg_covar * identity
+
+
+def gaussian_m_step(
+    X: Array, responsibilities: Array, model: CovarianceModel
+) -> GaussianParameters:
+    """The maximisation step.
 
     Args:
         X: (N, D).
         responsibilities: (N, K).
-        reg_covar: r.
-        to_diagonal: λ_d in [0, 1].
-        to_tied: λ_t in [0, 1].
+        model: how covariances are estimated.
 
     Example:
         >>> X = np.array([[0.0], [2.0]])
-        >>> gaussian_m_step(X, np.ones((2, 1)), reg_covar=0.0).covariances.round(6)
+        >>> gaussian_m_step(X, np.ones((2, 1)), CovarianceModel(0.0)).covariances.round(6)
         array([[[1.]]])
     """
     n_features = X.shape[1]
@@ -85,33 +108,25 @@ def gaussian_m_step(
     for k in range(len(mass)):
         centred = X - means[k]
         scatter[k] = (responsibilities[:, k, None] * centred).T @ centred / mass[k]
-    pooled = np.einsum("k,kij->ij", weights, scatter)
-    covariances = (1 - to_tied) * scatter + to_tied * pooled
-    diagonal = covariances * np.eye(n_features)
-    covariances = (1 - to_diagonal) * covariances + to_diagonal * diagonal
-    return GaussianParameters(weights, means, covariances + reg_covar * np.eye(n_features))
+    return GaussianParameters(weights, means, model.covariances(scatter, weights))
 
 
 def gaussian_em(
     X: Array,
     responsibilities: Array,
+    model: CovarianceModel,
     *,
-    reg_covar: float,
-    to_diagonal: float = 0.0,
-    to_tied: float = 0.0,
     max_iter: int = 50,
     tol: float = 1e-3,
 ) -> GaussianParameters:
-    """Alternate both steps from given responsibilities; arguments as in `gaussian_m_step`.
+    """Alternate both steps from given responsibilities.
 
     Without shrinkage and regularisation the log-likelihood never falls.
 
     Args:
         X: (N, D).
         responsibilities: (N, K), where to start.
-        reg_covar: added to the diagonals.
-        to_diagonal: shrinkage towards diagonal covariances.
-        to_tied: shrinkage towards one covariance for all.
+        model: how covariances are estimated.
         max_iter: upper limit of iterations.
         tol: smallest gain of the mean log-likelihood, in nats, to go on.
 
@@ -119,17 +134,40 @@ def gaussian_em(
         >>> rng = np.random.default_rng(0)
         >>> X = np.concatenate([rng.normal(-5, 1, (100, 1)), rng.normal(5, 1, (100, 1))])
         >>> start = np.eye(2)[(X[:, 0] > -4).astype(int)]
-        >>> gaussian_em(X, start, reg_covar=1e-6).weights.round(2)
+        >>> gaussian_em(X, start, CovarianceModel(1e-6)).weights.round(2)
         array([0.5, 0.5])
     """
     last = -np.inf
-    options = {"reg_covar": reg_covar, "to_diagonal": to_diagonal, "to_tied": to_tied}
-    parameters = gaussian_m_step(X, responsibilities, **options)
+    parameters = gaussian_m_step(X, responsibilities, model)
     for _ in range(max_iter):
         joint = parameters.joint_log_prob(X)
         log_prob = np.logaddexp.reduce(joint, axis=1)
         if log_prob.mean() - last < tol:
             break
         last = log_prob.mean()
-        parameters = gaussian_m_step(X, np.exp(joint - log_prob[:, None]), **options)
+        parameters = gaussian_m_step(X, np.exp(joint - log_prob[:, None]), model)
     return parameters
+
+
+def held_out_log_prob(
+    X: Array, responsibilities: Array, model: CovarianceModel, *, folds: int = 5
+) -> Array:
+    """Log-density of each row under the maximisation step of the other folds, (N,) in nats.
+
+    The responsibilities stay as they are, so that this costs a few steps and no new search. It
+    sees every row, and so the rare ones too: a column that varies in one row only has hardly any
+    variance without that row.
+
+    Example:
+        >>> X = np.array([[0.0], [0.1], [-0.1], [0.05], [9.0]])
+        >>> score = held_out_log_prob(X, np.ones((5, 1)), CovarianceModel(1e-3))
+        >>> bool(score[4] < -1000)
+        True
+    """
+    fold = np.arange(len(X)) % folds
+    scores = np.empty(len(X))
+    for number in range(min(folds, len(X))):
+        out = fold == number
+        parameters = gaussian_m_step(X[~out], responsibilities[~out], model)
+        scores[out] = parameters.log_prob(X[out])
+    return scores

@@ -1,7 +1,7 @@
 """Starts: the Gaussian mixture that a flow mixture is before its first step."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,14 +13,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from anabranch.training.gaussian_em import (
+    CovarianceModel,
     GaussianParameters,
     gaussian_em,
     gaussian_m_step,
+    held_out_log_prob,
 )
 
 Array = NDArray[np.float64]
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 SHRINKAGE = tuple(product((0.0, 0.1, 0.3, 0.6), (0.0, 0.3, 0.6)))  # to_diagonal, to_tied
+
+
+# Nats per feature below the median at which the score of a row stops falling.
+FARTHEST = 30.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class GaussianStart:
     Attributes:
         name: how it was made, such as "kmeans" or "em/full".
         parameters: the Gaussian mixture.
-        score: mean log-density of the validation rows, in nats.
+        score: mean log-density of held-out rows, in nats.
     """
 
     name: str
@@ -97,17 +103,18 @@ def random_responsibilities(
 
 
 def hard_start(name: str, X: Array, V: Array, R: Array, options: StartOptions) -> GaussianStart:
-    """One maximisation step from given assignments: the mixture that k-means implies."""
-    best = None
-    for to_diagonal, to_tied, reg_covar in _regularisations(X, options):
-        try:
-            parameters = gaussian_m_step(
-                X, R, reg_covar=reg_covar, to_diagonal=to_diagonal, to_tied=to_tied
-            )
-            best = _better(best, GaussianStart(name, parameters, _score(parameters, V)))
-        except np.linalg.LinAlgError:
-            continue
-    return _found(best, X)
+    """One maximisation step from given assignments: the mixture that k-means implies.
+
+    Args:
+        name: of the start.
+        X: (N, D) training rows.
+        V: validation rows.
+        R: (N, K) assignments.
+        options: which covariances are tried.
+    """
+    models = [*_types(X, options).values(), *_shrunk(X, options)]
+    starts = (_scored(name, X, V, R, model, options) for model in models)
+    return _best(starts, X)
 
 
 def em_start(
@@ -115,94 +122,128 @@ def em_start(
 ) -> GaussianStart:
     """The best Gaussian mixture by EM over covariance types, regularisation and shrinkage.
 
-    The types are scikit-learn's; shrinkage starts from the responsibilities of the best of them.
+    The types are fitted by scikit-learn; shrunk covariances start from the best of them and from R.
     """
+    return _best(_em_starts(X, V, R, options, random_state), X)
+
+
+def _em_starts(
+    X: Array, V: Array, R: Array, options: StartOptions, random_state: np.random.RandomState
+) -> Iterator[GaussianStart | None]:
     best = None
-    for kind, reg_covar in product(_types(X, options), _regs(options)):
-        with warnings.catch_warnings():
-            # not converged is no fault of a start
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                fitted = _sklearn_em(X, options.n_components, kind, reg_covar, random_state)
-            except ValueError:  # a covariance that is not positive definite
-                continue
-        best = _better(best, GaussianStart(f"em/{kind}", fitted, _score(fitted, V)))
-    if options.covariance_type != "auto":
-        return _found(best, X)
-    starts = [R] if best is None else [best.parameters.responsibilities(X), R]
-    for start, (to_diagonal, to_tied, reg_covar) in product(starts, _regularisations(X, options)):
-        if to_diagonal == to_tied == 0.0 or reg_covar < 1e-3:
-            continue
+    for (kind, _), model in _types(X, options).items():
+        fitted = _sklearn_responsibilities(X, options.n_components, kind, model, random_state)
+        if fitted is not None:
+            start = _scored(f"em/{kind}", X, V, fitted, model, options)
+            best = _better(best, start)
+    yield best
+    sources = [R] if best is None else [best.parameters.responsibilities(X), R]
+    for source, model in product(sources, _shrunk(X, options)):
         try:
-            fitted = gaussian_em(
-                X,
-                start,
-                reg_covar=reg_covar,
-                to_diagonal=to_diagonal,
-                to_tied=to_tied,
-                max_iter=15,
-            )
-            best = _better(best, GaussianStart("em/shrunk", fitted, _score(fitted, V)))
+            parameters = gaussian_em(X, source, model, max_iter=15)
         except np.linalg.LinAlgError:
             continue
-    return _found(best, X)
+        yield _scored("em/shrunk", X, V, parameters.responsibilities(X), model, options)
 
 
-def _sklearn_em(
-    X: Array, n_components: int, kind: str, reg_covar: float, random_state: np.random.RandomState
-) -> GaussianParameters:
-    fitted = GaussianMixture(
-        n_components, covariance_type=kind, reg_covar=reg_covar, random_state=random_state
-    ).fit(X)
-    n_features = X.shape[1]
-    covariances = np.asarray(fitted.covariances_)
-    if kind == "tied":
-        covariances = np.broadcast_to(covariances, (n_components, n_features, n_features))
-    elif kind == "diag":
-        covariances = covariances[:, :, None] * np.eye(n_features)
-    elif kind == "spherical":
-        covariances = covariances[:, None, None] * np.eye(n_features)
-    return GaussianParameters(
-        np.asarray(fitted.weights_), np.asarray(fitted.means_), np.array(covariances)
+def _sklearn_responsibilities(
+    X: Array,
+    n_components: int,
+    kind: str,
+    model: CovarianceModel,
+    random_state: np.random.RandomState,
+) -> Array | None:
+    """Responsibilities of scikit-learn's mixture; None where it finds no valid covariance."""
+    mixture = GaussianMixture(
+        n_components, covariance_type=kind, reg_covar=model.reg_covar, random_state=random_state
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # not converged is no fault of a start
+        try:
+            return np.asarray(mixture.fit(X).predict_proba(X))
+        except ValueError:
+            return None
 
 
-def _types(X: Array, options: StartOptions) -> tuple[str, ...]:
+def _types(X: Array, options: StartOptions) -> dict[tuple[str, float], CovarianceModel]:
+    """The covariance types of scikit-learn, with the regularisations worth trying."""
+    types = {
+        "full": {},
+        "tied": {"to_tied": 1.0},
+        "diag": {"to_diagonal": 1.0},
+        "spherical": {"spherical": True},
+    }
+    wide = X.shape[1] > options.max_full
+    kinds = ("diag", "spherical") if wide else COVARIANCE_TYPES
     if options.covariance_type != "auto":
-        return (options.covariance_type,)
-    return COVARIANCE_TYPES if X.shape[1] <= options.max_full else ("diag", "spherical")
+        kinds = (options.covariance_type,)
+    return {
+        (kind, reg_covar): CovarianceModel(reg_covar, **types[kind])
+        for kind, reg_covar in product(kinds, _regs(X, options))
+    }
 
 
-def _regs(options: StartOptions) -> tuple[float, ...]:
+def _shrunk(X: Array, options: StartOptions) -> list[CovarianceModel]:
+    """Covariances between the types: many for small tables, none where rows abound."""
+    if options.covariance_type != "auto":
+        return []
+    if X.shape[1] > options.max_full:
+        return [CovarianceModel(r, 1.0, 0.3) for r in _regs(X, options)]
+    if not _is_small(X, options):
+        return []
+    return [CovarianceModel(r, d, t) for (d, t), r in product(SHRINKAGE, _regs(X, options))]
+
+
+def _regs(X: Array, options: StartOptions) -> tuple[float, ...]:
+    """Few rows can make any thin direction look certain: there, only larger values are tried."""
     if options.covariance_type != "auto":
         return (options.reg_covar,)
-    return tuple(sorted({max(options.reg_covar, r) for r in (1e-6, 1e-3, 1e-2)}))
+    tried = (1e-3, 1e-2) if _is_small(X, options) else (1e-6, 1e-3)
+    return tuple(sorted({max(options.reg_covar, r) for r in tried}))
 
 
-def _regularisations(X: Array, options: StartOptions) -> Iterator[tuple[float, float, float]]:
-    """Shrinkages and regularisations worth trying: all for small tables, few for large ones."""
-    fixed = {"full": (0.0, 0.0), "tied": (0.0, 1.0), "diag": (1.0, 0.0), "spherical": (1.0, 0.0)}
-    if options.covariance_type != "auto":
-        yield (*fixed[options.covariance_type], options.reg_covar)
-    elif X.shape[1] > options.max_full:
-        yield from ((1.0, to_tied, r) for to_tied in (0.0, 0.3) for r in _regs(options))
-    elif len(X) > 50 * options.n_components * X.shape[1]:
-        yield from ((0.0, 0.0, r) for r in _regs(options))
-    else:
-        yield from ((d, t, r) for d, t in SHRINKAGE for r in _regs(options))
+def _is_small(X: Array, options: StartOptions) -> bool:
+    return is_small(len(X), options.n_components, X.shape[1])
 
 
-def _score(parameters: GaussianParameters, V: Array) -> float:
-    return float(parameters.log_prob(V).mean())
+def is_small(n_rows: int, n_components: int, n_features: int) -> bool:
+    """Whether a table is too small to trust unregularised covariances.
+
+    Example:
+        >>> is_small(150, 3, 4), is_small(100_000, 10, 10)
+        (True, False)
+    """
+    return n_rows <= 50 * n_components * n_features
 
 
-def _better(best: GaussianStart | None, new: GaussianStart) -> GaussianStart | None:
-    if not np.isfinite(new.score):
+def _scored(
+    name: str, X: Array, V: Array, R: Array, model: CovarianceModel, options: StartOptions
+) -> GaussianStart | None:
+    """The mixture of these responsibilities with its score, or None where it has none."""
+    try:
+        parameters = gaussian_m_step(X, R, model)
+        score = float(parameters.log_prob(V).mean())
+        if _is_small(X, options):
+            # few validation rows: let all rows have a say, each judged by the others
+            others = held_out_log_prob(X, R, model)
+            # but a row that stands alone must not decide everything
+            others = np.maximum(others, np.median(others) - FARTHEST * X.shape[1])
+            score = 0.5 * (score + float(others.mean()))
+    except np.linalg.LinAlgError:
+        return None
+    return GaussianStart(name, parameters, score) if np.isfinite(score) else None
+
+
+def _better(best: GaussianStart | None, new: GaussianStart | None) -> GaussianStart | None:
+    if new is None:
         return best
     return new if best is None or new.score > best.score else best
 
 
-def _found(best: GaussianStart | None, X: Array) -> GaussianStart:
+def _best(starts: Iterable[GaussianStart | None], X: Array) -> GaussianStart:
+    best = None
+    for start in starts:
+        best = _better(best, start)
     if best is None:
         raise ValueError(
             f"no Gaussian mixture could be fitted to {len(X)} rows of {X.shape[1]} columns; "

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -41,6 +42,23 @@ def local_rows(start: int, size: int, group: ProcessGroup) -> slice:
 def synchronised(model: nn.Module) -> nn.Module:
     """The model with gradients averaged over the processes.
 
-    Buffers are left alone: they are set by schedules, alike in every process.
+    Buffers are left alone in steps: most are set by schedules, alike in every process.
     """
     return DistributedDataParallel(model, broadcast_buffers=False)
+
+
+def mean_over_processes(value: Tensor, group: ProcessGroup) -> Tensor:
+    """The mean of a number over the processes: what they decide by must be one number."""
+    if group.size == 1:
+        return value
+    value = value / group.size
+    dist.all_reduce(value)
+    return value
+
+
+@torch.no_grad()
+def share_buffers(model: nn.Module, group: ProcessGroup) -> None:
+    """Give all processes the buffers of the first, whose running averages saw other rows."""
+    if group.size > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)

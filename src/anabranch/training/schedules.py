@@ -118,12 +118,13 @@ class ReduceOnPlateau(Schedule):
     def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
         """Count evaluations without improvement, and act at the patience."""
         improved = score < self.best
-        self.best = min(score, self.best)
+        self.best = score if improved else self.best
         self.waited = 0 if improved else self.waited + 1
         if self.waited > self.patience:
             self.waited = 0
             for group in optimizer.param_groups:
-                group["lr"] = max(group["lr"] * self.factor, self.floor)
+                # a rate that is below the floor already is not raised to it
+                group["lr"] = min(group["lr"], max(group["lr"] * self.factor, self.floor))
         self.value = float(optimizer.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""Makes docs/results.md, the page of all results, from results/*.json.
+
+    python docs/make_results.py [RESULTS] [PAGE]
+
+The same files give the same page.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anabranch.data import atomic_write
+
+ROOT = Path(__file__).resolve().parents[1]
+INTRODUCTION = """# Results
+
+Every figure on this page comes from a file in `results/`, which one command writes:
+`anabranch reproduce NAME`, or `make bench` for the benchmarks. `make results` makes the page.
+"""
+MARKS = {True: "yes", False: "**no**", None: ""}
+SIGNS = {"higher": "≥ ", "lower": "≤ "}
+
+
+def make_page(results: Path, page: Path) -> str:
+    """The page in Markdown; links to pictures are relative to where it will be."""
+    found = [read_result(path) for path in sorted(results.glob("*.json"))]
+    if not found:
+        return f"{INTRODUCTION}\nThere are no results yet.\n"
+    names = [result["name"] for result in found]
+    folder = Path(os.path.relpath(results.resolve() / "pictures", page.resolve().parent))
+    pictures = pictures_by_name(results / "pictures", names)
+    sections = [section(result, folder, pictures[result["name"]]) for result in found]
+    return "\n".join([INTRODUCTION, overview(found), *sections])
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """One result file.
+
+    Raises:
+        ValueError: where it is no result file.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    needed = {"name", "budget", "figures", "settings", "seeds", "seconds", "machine", "versions"}
+    if not isinstance(result, dict) or needed - set(result):
+        raise ValueError(f"{path} is not a result file of anabranch")
+    return result
+
+
+def pictures_by_name(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """File names of pictures, NAME-*, for each result; the longest name that fits owns one."""
+    pictures: dict[str, list[str]] = {name: [] for name in names}
+    for path in sorted(folder.glob("*.png")):
+        owners = [name for name in names if path.name.startswith(f"{name}-")]
+        if owners:
+            pictures[max(owners, key=len)].append(path.name)
+    return pictures
+
+
+def overview(results: Sequence[dict[str, Any]]) -> str:
+    """How many targets each result reaches."""
+    rows = []
+    for result in results:
+        met = [figure["met"] for figure in result["figures"] if figure["met"] is not None]
+        rows.append([f"[{result['name']}](#{result['name']})", f"{sum(met)} of {len(met)}"])
+    return table(["result", "targets met"], rows)
+
+
+def section(result: dict[str, Any], folder: Path, pictures: Sequence[str]) -> str:
+    """The figures of one result, how they were made, and its pictures."""
+    figures = [
+        [f["name"], number(f["value"]), target(f), MARKS[f["met"]]] for f in result["figures"]
+    ]
+    parts = [
+        f"## {result['name']}\n",
+        table(["figure", "value", "target", "met"], figures),
+        *(f"- {key}: {value}" for key, value in origin(result).items()),
+        *(f"\n![{name.removesuffix('.png')}]({(folder / name).as_posix()})" for name in pictures),
+    ]
+    return "\n".join([*parts, ""])
+
+
+def origin(result: dict[str, Any]) -> dict[str, str]:
+    """Command, settings, time and place of a run, as text."""
+    name, machine = result["name"], result["machine"]
+    bench = name.startswith("bench-")
+    command = "make bench" if bench else f"anabranch reproduce {name} --budget {result['budget']}"
+    versions = ", ".join(f"{key} {value}" for key, value in result["versions"].items())
+    return {
+        "command": f"`{command}`",
+        "seeds": str(len(result["seeds"])),
+        "settings": f"`{json.dumps(result['settings'], sort_keys=True)}`",
+        "time": f"{result['seconds']:.0f} s",
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        "versions": versions,
+        "commit": f"`{result['commit']}`" if result.get("commit") else "unknown",
+    }
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def target(figure: dict[str, Any]) -> str:
+    """The level that a figure has to reach."""
+    if figure["target"] is None:
+        return ""
+    return SIGNS[figure["better"]] + number(figure["target"])
+
+
+def number(value: float | None) -> str:
+    """A number with five digits; one that was not finite is said to be so."""
+    return "not finite" if value is None else f"{value:.5g}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the page whole or not at all."""
+    results = Path(arguments[0]) if arguments else ROOT / "results"
+    page = Path(arguments[1]) if len(arguments) > 1 else ROOT / "docs" / "results.md"
+    text = make_page(results, page)
+    with atomic_write(page) as file:
+        file.write(text.encode())
+    print(f"wrote {page}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

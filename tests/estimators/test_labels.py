@@ -1,0 +1,124 @@
+"""Labels: few, soft, all, and wrong ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anabranch import FlowMixture
+from anabranch.estimators.labels import check_targets
+from anabranch.metrics import clustering_accuracy
+from anabranch.problems import TwoCircles
+from tests.estimators.data import bent, blobs, moved, quick
+
+
+def few(labels, n, seed=0):
+    """The labels of n rows of each class, -1 elsewhere."""
+    known = np.full(len(labels), -1)
+    random = np.random.RandomState(seed)
+    for k in np.unique(labels):
+        rows = random.choice(np.flatnonzero(labels == k), n, replace=False)
+        known[rows] = k
+    return known
+
+
+def test_ten_labels_a_class_tell_two_circles_apart():
+    problem = TwoCircles(radial_std=0.05)
+    X, labels = problem.sample_per_component(256, random_state=0)
+    settings = {"batch_size": 128, "max_epochs": 100, "random_state": 0}
+    blind = FlowMixture(2, **settings).fit(X)
+    told = FlowMixture(2, **settings).fit(X, few(labels, 10))
+    held_out, truth = problem.sample(1000, random_state=1)
+    # one half each, or inner and outer ones: without labels nothing tells which is wanted
+    assert (told.predict(held_out) == truth).mean() > 0.9
+    assert (told.predict(held_out, method="network") == truth).mean() > 0.85
+    accuracy = clustering_accuracy(truth, blind.predict(held_out))
+    assert (told.predict(held_out) == truth).mean() > accuracy + 0.15
+
+
+def test_labels_name_the_components():
+    X, labels = blobs()
+    for turn in range(3):
+        named = (labels + turn) % 3
+        assert (quick().fit(X, few(named, 2)).predict(X) == named).all()
+
+
+@pytest.mark.parametrize("inference", ["exact", "variational"])
+def test_all_rows_labelled(inference):
+    X, labels = bent()
+    mixture = moved(inference=inference).fit(X, labels)
+    held_out, truth = bent(seed=1)
+    assert (mixture.predict(held_out, method="exact") == truth).mean() > 0.9
+    assert (mixture.predict(held_out, method="network") == truth).mean() > 0.9
+
+
+def test_components_are_counted_from_the_labels():
+    X, labels = blobs()
+    assert quick(None, max_epochs=1).fit(X, labels).n_components_ == 3
+    soft = np.eye(4)[labels]
+    assert quick(None, max_epochs=1).fit(X, soft).n_components_ == 4
+
+
+def test_one_hot_probabilities_are_labels():
+    X, labels = bent()
+    known = few(labels, 20)
+    soft = np.where(known[:, None] == np.arange(2), 1.0, 0.0)
+    hard, same = moved().fit(X, known), moved().fit(X, soft)
+    assert (hard.score_samples(X) == same.score_samples(X)).all()
+    assert (hard.predict_proba(X, method="network") == same.predict_proba(X, method="network")).all()
+
+
+def test_soft_labels_pull_as_far_as_they_say():
+    """Rows at one place, said to be 80 % of the second class: q learns just that."""
+    X, labels = blobs(300)
+    X = np.concatenate([X, np.full((300, 2), 10.0) + 0.1 * np.random.RandomState(0).randn(300, 2)])
+    soft = np.concatenate([np.eye(3)[labels], np.tile([0.1, 0.8, 0.1], (300, 1))])
+    mixture = quick(max_epochs=200, learning_rate=0.02, patience=100).fit(X, soft)
+    q = mixture.predict_proba([[10.0, 10.0]], method="network")
+    assert q[0] == pytest.approx([0.1, 0.8, 0.1], abs=0.1)
+    assert (mixture.predict(X[:300], method="network") == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("inference", ["exact", "variational"])
+def test_labels_of_no_row_are_no_labels(inference):
+    X, _ = bent()
+    plain = moved(inference=inference, max_epochs=3).fit(X)
+    told = moved(inference=inference, max_epochs=3).fit(X, np.full(len(X), -1))
+    assert (plain.score_samples(X) == told.score_samples(X)).all()
+
+
+def test_kinds_of_labels():
+    X, labels = blobs()
+    known = few(labels, 5)
+    expected = quick(max_epochs=1).fit(X, known).predict_proba(X)
+    for same in (known.tolist(), known.astype(float), pd.Series(known), known[:, None]):
+        with np.errstate(all="raise"):
+            assert (quick(max_epochs=1).fit(X, same).predict_proba(X) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([0, 1, 3, 2], r"labels must be 0\.\.2 for 3 components, and -1 where unknown, got 3"),
+        ([0, -2, 5, 9], r"got -2, 5, 9"),
+        ([0, 1], "y has 2 entries for 4 rows of X"),
+        ([0, 0.5, 1, 2], "y must be integers .*, got fractions or NaN"),
+        ([0, np.nan, 1, 2], "y must be integers .*, got fractions or NaN"),
+        (["a", "b", "c", "a"], r"Unknown label type: y must be integers 0\.\.K-1.*LabelEncoder"),
+        (np.eye(4), "y has 4 columns for 3 components"),
+        (np.full((4, 3), 0.5), "must be probabilities that sum to one, or zeros"),
+        (np.array([[2.0, -1.0, 0.0]] * 4), "must be probabilities that sum to one, or zeros"),
+        (np.full((4, 3), np.nan), "must be probabilities that sum to one, or zeros"),
+    ],
+)
+def test_labels_that_cannot_be(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_targets(y, 4, 3)
+    with pytest.raises(ValueError, match=message):
+        quick().fit(blobs(4)[0], y)
+
+
+def test_one_component_ignores_labels_and_says_so():
+    X, labels = blobs()
+    with pytest.warns(UserWarning, match="y has labels up to 2 but n_components=1: y is ignored"):
+        told = quick(1, max_epochs=2).fit(X, labels)
+    assert (told.score_samples(X) == quick(1, max_epochs=2).fit(X).score_samples(X)).all()

@@ -1,0 +1,32 @@
+"""A registry with one small experiment."""
+
+import pytest
+
+from anabranch.experiments import Figure, Outcome, experiment, registry
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Registers "coin-flips" and "needs-mnist"; gives what they were run with."""
+    monkeypatch.setattr(registry, "_EXPERIMENTS", {})
+    monkeypatch.setattr(registry, "MODULES", [])
+    seen = []
+
+    @experiment("coin-flips", seeds=3, summary="flips a coin")
+    def coin_flips(run):
+        seen.append(run)
+        figures = [
+            Figure("heads", 0.5, target=0.4, better="higher"),
+            Figure("flips", 2),
+        ]
+        return Outcome(figures, {"flips": 2}, "heads tails\n1 1", {"coin.png": PNG})
+
+    @experiment("needs-mnist", seeds=1, summary="reads digits", needs_data=True)
+    def needs_mnist(run):
+        seen.append(run)
+        size = run.path("mnist", "digits.idx").stat().st_size
+        return Outcome([Figure("size", size, target=5, better="lower")], {})
+
+    return seen

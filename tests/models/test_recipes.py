@@ -1,0 +1,147 @@
+"""Recipes: built by name from plain values, and built again from a file."""
+
+import inspect
+import json
+
+import pytest
+import torch
+
+from anabranch.estimators import load, save
+from anabranch.models import build, flow_mixture, list_recipes, maf, realnvp, recipe
+from anabranch.models.norms import norm_layer
+from tests.registry import perturb, seeded
+
+SMALL = {
+    "realnvp": {"features": 3, "n_layers": 2, "hidden": [8]},
+    "maf": {"features": 3, "n_layers": 2, "hidden": [8]},
+    "flow_mixture": {"features": 3, "n_components": 2, "flow": {"name": "maf", "n_layers": 1}},
+}
+VARIANTS = [
+    ("realnvp", {"norm": "actnorm", "activation": "tanh", "batch_shape": [4]}),
+    ("realnvp", {"norm": "batchnorm", "context_features": 2, "bound": 0.5}),
+    ("realnvp", {"features": 1}),
+    ("maf", {"norm": "batchnorm", "hidden": []}),
+    ("maf", {"features": 1, "batch_shape": [2]}),
+    ("flow_mixture", {"inference": "variational", "diagonal": True, "learn_weights": False}),
+    ("flow_mixture", {"flow": ["realnvp", {"name": "maf", "hidden": [4]}], "seed": 5}),
+    ("flow_mixture", {"features": 1, "posterior_hidden": []}),
+]
+
+
+def test_every_recipe_is_tried_here():
+    assert set(list_recipes()) == set(SMALL)
+
+
+def same_modules(a, b):
+    first, second = a.state_dict(), b.state_dict()
+    assert list(first) == list(second)
+    return all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in SMALL), *VARIANTS])
+def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
+    arguments = {**SMALL[name], **changes}
+    model = perturb(build(name, **arguments)).eval()
+    assert model.recipe == {"name": name, "arguments": json.loads(json.dumps(arguments))}
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.recipe == model.recipe
+    assert same_modules(model, loaded)
+    assert not loaded.training
+    x = torch.randn(5, arguments["features"], generator=seeded(0))
+    if name == "flow_mixture":
+        before, after = (m({"x": x}).total for m in (model, loaded))
+    else:
+        context = torch.ones(5, arguments.get("context_features", 0))
+        before, after = (m.log_prob(x, context) for m in (model, loaded))
+    assert torch.equal(before, after)
+    assert torch.isfinite(before).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_seed_decides_all_weights(name):
+    models = [build(name, **SMALL[name], seed=seed) for seed in (1, 1, 2)]
+    assert same_modules(models[0], models[1])
+    assert not same_modules(models[0], models[2])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_seed_leaves_the_global_source_alone(name):
+    before = torch.get_rng_state()
+    build(name, **SMALL[name], seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("make", [realnvp, maf])
+def test_a_fresh_flow_is_the_identity(make):
+    flow = make(4, seed=0)
+    x = torch.randn(6, 4, generator=seeded(0))
+    z, term = flow.transform.encode(x)
+    assert torch.equal(z, x)
+    assert torch.equal(term, torch.zeros(6))
+
+
+@pytest.mark.parametrize("make", [realnvp, maf])
+@pytest.mark.parametrize("features", [1, 2, 3, 6])
+def test_every_feature_is_moved(make, features):
+    flow = perturb(make(features, n_layers=2, seed=0))
+    x = torch.randn(6, features, generator=seeded(0))
+    z, _ = flow.transform.encode(x)
+    assert (z != x).all()
+
+
+def test_positional_arguments_are_remembered_by_name():
+    assert realnvp(2, hidden=(4, 4)).recipe == {
+        "name": "realnvp",
+        "arguments": {"features": 2, "hidden": [4, 4]},
+    }
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(ValueError, match=r"unknown recipe 'glow'; there are flow_mixture, maf, re"):
+        build("glow", features=2)
+    with pytest.raises(ValueError, match="unknown recipe 'glow'"):
+        flow_mixture(2, 2, flow="glow")
+
+
+def test_an_unknown_keyword():
+    with pytest.raises(TypeError, match=r"recipe 'maf' has no keyword 'layers'; it has features"):
+        build("maf", features=2, layers=3)
+    with pytest.raises(TypeError, match=r"recipe 'realnvp' has no keyword 'depth', 'width'"):
+        flow_mixture(2, 2, flow={"name": "realnvp", "depth": 3, "width": 2})
+
+
+def test_a_missing_keyword():
+    with pytest.raises(TypeError, match="features"):
+        build("maf")
+
+
+def test_values_that_json_does_not_know():
+    with pytest.raises(TypeError, match="recipe 'realnvp' takes plain JSON values only"):
+        realnvp(2, hidden=[torch.tensor(3)])
+
+
+def test_other_wrong_values():
+    with pytest.raises(ValueError, match="norm must be 'actnorm', 'batchnorm' or None, got 'x'"):
+        norm_layer("x", 2, ())
+    with pytest.raises(ValueError, match=r"activation must be one of .*, got 'sine'"):
+        realnvp(2, activation="sine")
+    with pytest.raises(ValueError, match="flow lists 1 recipes for 2 components"):
+        flow_mixture(2, 2, flow=["maf"])
+    with pytest.raises(ValueError, match=r"inference must be one of .*, got 'both'"):
+        flow_mixture(2, 2, inference="both")
+
+
+def test_a_recipe_of_ones_own():
+    @recipe
+    def tiny(features: int, *, seed: int = 0):
+        return realnvp(features, n_layers=1, hidden=[2], seed=seed)
+
+    try:
+        model = build("tiny", features=2, seed=3)
+        assert model.recipe == {"name": "tiny", "arguments": {"features": 2, "seed": 3}}
+        assert list(inspect.signature(tiny).parameters) == ["features", "seed"]
+    finally:
+        from anabranch.models import registry
+
+        del registry._RECIPES["tiny"]

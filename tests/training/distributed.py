@@ -1,0 +1,83 @@
+"""Trainings that are run by one process, or by several under torchrun."""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from anabranch.archive import write_archive
+from anabranch.models import flow_mixture
+from anabranch.training import FitOptions, fit
+from tests.registry import perturb, seeded
+
+BATCH_SIZES = (16, 15)
+BROKEN = {3, 9, 10}
+
+
+class Broken(torch.nn.Module):
+    """Gives infinite losses with finite gradients, where there are processes in the last only."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.step = model, -1
+
+    def forward(self, batch):
+        loss = self.model(batch)
+        self.step += self.training
+        last = not dist.is_initialized() or dist.get_rank() == dist.get_world_size() - 1
+        if self.training and self.step in BROKEN and last:
+            return loss._replace(total=loss.total + torch.inf)
+        return loss
+
+
+def train(batch_size, *, broken=False, norm=None):
+    flow = {"name": "realnvp", "n_layers": 2, "hidden": [8], "norm": norm}
+    model = perturb(flow_mixture(2, 3, flow=flow, posterior_hidden=[8], seed=0), std=0.4).double()
+    before = torch.cat([p.detach().flatten() for p in model.parameters()])
+    x = torch.randn(60, 2, generator=seeded(0), dtype=torch.float64)
+    options = FitOptions(
+        max_epochs=6,
+        batch_size=batch_size,
+        learning_rate=0.02,
+        average=0.5,
+        min_evaluation_steps=3,
+        progress=False,
+    )
+    result = fit(
+        Broken(model) if broken else model,
+        {"x": x},
+        {"x": x[:20] * 1.1},
+        options=options,
+        generator=seeded(1),
+    )
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    return {
+        "state": dict(model.state_dict()),
+        "history": result.history[1:],  # the first holds NaN, which equals nothing
+        "skipped": result.skipped_steps,
+        "moved": float((after - before).abs().max()),
+    }
+
+
+def train_all(path):
+    runs = {f"batch{size}": train(size) for size in BATCH_SIZES}
+    runs["broken"] = train(16, broken=True)
+    runs["batchnorm"] = train(16, norm="batchnorm")
+    if path is not None:
+        write_archive(path, "model", runs)
+    return runs
+
+
+def main():
+    dist.init_process_group("gloo")
+    train_all(Path(sys.argv[1]) / f"rank{dist.get_rank()}")
+    try:
+        train(1)
+    except ValueError as error:
+        print(f"whole batch refused: {error}", flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
