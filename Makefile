@@ -13,7 +13,7 @@ INSTALL = $(BIN)/python tools/install.py
 .PHONY: demo test test-all lint format bench docs results clean
 
 demo: $(VENV)/.stamp-all
-	$(BIN)/python -m anabranch.experiments.demo --out build/demo
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m anabranch.experiments.demo --out build/demo
 
 test: $(VENV)/.stamp-test
 	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -q

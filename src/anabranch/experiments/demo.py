@@ -74,7 +74,7 @@ def compare(
     """One row of HEADER per model, and the fitted FlowMixture; all fitted to the same rows."""
     rows: list[list[Any]] = []
 
-    def note(model: str, labels: NDArray[np.int64], nats: float | str, seconds: float) -> None:
+    def note(model: str, labels: Any, nats: float | str, seconds: float) -> None:
         accuracy = clustering_accuracy(held_out_y, labels)
         information = normalized_mutual_info(held_out_y, labels)
         rows.append([name, model, accuracy, information, nats, entropy, seconds])

@@ -60,6 +60,7 @@ def _fits(
 ) -> tuple[NDArray[np.float64], FlowMixture, NDArray[np.float64]]:
     """One row of HEADER per seed, and the last fit with its data."""
     problem, rows = Pinwheel(), []
+    mixture, X = FlowMixture(5, **settings), np.empty((0, 2))
     for seed in run.seeds:
         X, y = problem.sample_per_component(WING, random_state=seed)
         held_out, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
@@ -70,7 +71,7 @@ def _fits(
         rows.append(
             [
                 seed,
-                clustering_accuracy(y, kmeans(X, 5, seed).labels_),
+                clustering_accuracy(y, kmeans(X, 5, seed).predict(X)),
                 clustering_accuracy(y, gmm.predict(X)),
                 gmm.score(held_out),
                 clustering_accuracy(y, mixture.predict(X, method="exact")),

@@ -11,7 +11,7 @@ from anabranch.experiments.outcome import BUDGETS, Outcome, Run
 from anabranch.experiments.results import write_pictures, write_result
 
 # Modules of this package that register experiments when they are imported.
-MODULES: list[str] = ["pinwheel", "tabular"]
+MODULES: list[str] = ["images", "pinwheel", "tabular"]
 
 _EXPERIMENTS: dict[str, "Experiment"] = {}
 
