@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from anabranch import FlowMixture, experiments, models
+from anabranch import FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
@@ -92,6 +92,18 @@ def test_every_command_is_shown():
     }
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert shown == commands
+
+
+def test_every_transform_is_in_the_catalogue():
+    text = (ROOT / "docs" / "transforms.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"autoclass:: anabranch\.transforms\.(\w+)", text))
+    assert shown == set(transforms.__all__)
+
+
+def test_every_recipe_has_a_page():
+    pages = [p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "systems").glob("*.md")]
+    shown = set(re.findall(r"autofunction:: anabranch\.models\.(\w+)", "".join(pages)))
+    assert shown == set(models.list_recipes())
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def quick(n_components=3, **changes):
     settings = {
         "flow": FLOW,
         "posterior_hidden": (8,),
+        "covariance_type": "full",
         "max_epochs": 4,
         "batch_size": 64,
         "learning_rate": 0.01,

@@ -8,6 +8,7 @@ import pytest
 
 from anabranch.estimators.checks import ConstantColumnWarning
 from anabranch.estimators.counting import free_parameters
+from anabranch.metrics import clustering_accuracy
 from anabranch.transforms import LULinear, TriangularAffine
 from tests.estimators.data import blobs, picture, quick
 
@@ -47,24 +48,27 @@ def test_nan_and_infinity_name_columns_and_counts(fitted):
 def test_a_constant_column_warns_and_fits():
     data = np.column_stack([X, np.full(len(X), 7.5)])
     frame = pd.DataFrame(data, columns=["a", "b", "same"])
-    message = r"1 of 3 columns are constant \('same'\).* given the variance 1e-06; drop them"
+    message = (
+        r"1 of 3 columns are constant \('same'\).* given a variance of 1e-06 or more; drop them"
+    )
     with pytest.warns(ConstantColumnWarning, match=message):
         mixture = quick().fit(frame)
+    with pytest.warns(ConstantColumnWarning, match=message):
+        chosen = quick(covariance_type="auto").fit(frame)
     assert mixture.constant_.tolist() == [False, False, True]
     assert (mixture.predict(frame) == quick().fit(X).predict(X)).mean() > 0.99
-    drawn, _ = mixture.sample(100)
-    assert np.abs(drawn[:, 2] - 7.5).max() < 0.02
+    assert np.abs(mixture.sample(100)[0][:, 2] - 7.5).max() < 0.02
+    assert np.abs(chosen.sample(100)[0][:, 2] - 7.5).max() < 0.5
     assert np.isfinite(mixture.score_samples(frame)).all()
 
 
-def test_a_constant_column_adds_a_known_density():
-    """Training cannot raise the density of a constant column without limit."""
+def test_a_constant_column_cannot_raise_the_density_without_limit():
     data = np.column_stack([X, np.full(len(X), 1e6)])
     with pytest.warns(ConstantColumnWarning):
-        mixture = quick(max_epochs=30).fit(data)
+        mixture = quick(max_epochs=100, patience=100, learning_rate=0.05).fit(data)
     highest = -0.5 * np.log(2 * np.pi * 1e-6)
     gain = mixture.score(data) - quick(max_epochs=30).fit(X).score(X)
-    assert gain == pytest.approx(highest, abs=1.0)
+    assert 0 < gain < highest + 1.0
 
 
 def test_all_columns_constant():
@@ -79,7 +83,7 @@ def test_fewer_rows_than_components():
 
 
 def test_as_many_rows_as_components():
-    mixture = quick().fit(X[:3])
+    mixture = quick(covariance_type="auto").fit(X[:3])
     assert sorted(mixture.predict(X[:3])) == [0, 1, 2]
 
 
@@ -164,7 +168,7 @@ def test_duplicated_rows(init_params):
     data = np.repeat([[0.0, 0.0], [1.0, 3.0]], 30, axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mixture = quick(3, init_params=init_params).fit(data)
+        mixture = quick(3, init_params=init_params, covariance_type="auto").fit(data)
     assert np.isfinite(mixture.score_samples(data)).all()
     predicted = mixture.predict(data)
     assert len(set(predicted[:30])) == len(set(predicted[30:])) == 1
@@ -173,7 +177,7 @@ def test_duplicated_rows(init_params):
 
 def test_every_row_twice():
     data = np.repeat(X, 2, axis=0)
-    assert (quick().fit(data).predict(data)[::2] == quick().fit(X).predict(X)).mean() > 0.99
+    assert clustering_accuracy(quick().fit(data).predict(data), np.repeat(LABELS, 2)) == 1.0
 
 
 def test_labels_outside_the_components():

@@ -165,7 +165,9 @@ def test_samples_follow_their_seed(fitted):
     assert (first == second).all()  # the estimator's own seed is an integer
     assert (fitted.sample(20, random_state=3)[0] != first).any()
     state = np.random.RandomState(3)
-    assert (fitted.sample(20, random_state=state)[0] != fitted.sample(20, random_state=state)[0]).any()
+    assert (
+        fitted.sample(20, random_state=state)[0] != fitted.sample(20, random_state=state)[0]
+    ).any()
     with pytest.raises(ValueError, match="n_samples must be at least 1, got 0"):
         fitted.sample(0)
 
@@ -213,7 +215,7 @@ def test_the_best_start_is_kept():
     random = np.random.RandomState(0)
     X = random.randn(400, 4) @ np.diag([1.0, 3.0, 0.2, 1.0]) + (random.rand(400, 1) > 0.5) * 4
     V = random.randn(200, 4) @ np.diag([1.0, 3.0, 0.2, 1.0]) + (random.rand(200, 1) > 0.5) * 4
-    mixture = quick(2, max_epochs=0).fit(X, X_val=V)
+    mixture = quick(2, max_epochs=0, covariance_type="auto").fit(X, X_val=V)
     scores = [
         GaussianMixture(2, covariance_type=kind, random_state=0).fit(X).score(V)
         for kind in ("full", "tied", "diag", "spherical")
@@ -263,10 +265,12 @@ def test_weights_are_learned_uniform_or_given():
     assert learned.weights_.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("covariance_type", ["auto", "full"])
 @pytest.mark.parametrize("init_params", ["auto", "kmeans", "gmm", "random"])
-def test_every_start(init_params):
+def test_every_start(init_params, covariance_type):
     data, labels = blobs()
-    mixture = quick(init_params=init_params, n_init=1 if init_params != "random" else 4).fit(data)
+    settings = {"init_params": init_params, "covariance_type": covariance_type}
+    mixture = quick(**settings, n_init=1 if init_params != "random" else 4).fit(data)
     assert clustering_accuracy(mixture.predict(data), labels) == 1.0
     name = {"kmeans": "kmeans", "random": "random", "gmm": "em/"}.get(init_params, "")
     assert mixture.start_.startswith(name)

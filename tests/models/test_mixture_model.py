@@ -34,9 +34,7 @@ def by_hand(model, x):
     """Plain numbers: log pi_k, log p(x|k), q(k|x), each from a module of its own."""
     logits = model.mixture.logits.detach().numpy()
     log_weights = logits - logsumexp(logits)
-    log_p = np.array(
-        [model.mixture.component(k).log_prob(x).detach().numpy() for k in range(K)]
-    )
+    log_p = np.array([model.mixture.component(k).log_prob(x).detach().numpy() for k in range(K)])
     scores = model.posterior(x).detach().numpy().T / model.temperature.item()
     q = np.exp(scores) / np.exp(scores).sum(0)
     return log_weights[:, None] + log_p, q
@@ -272,9 +270,7 @@ def test_diagnostics(x):
     assert terms["nll"] == pytest.approx(-log_p.mean())
     assert terms["entropy_q"] == pytest.approx(-(q * np.log(q)).sum(0).mean())
     assert terms["entropy_mean_q"] == pytest.approx(-(q.mean(1) * np.log(q.mean(1))).sum())
-    assert terms["effective_components"] == pytest.approx(
-        np.exp(-(shares * np.log(shares)).sum())
-    )
+    assert terms["effective_components"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
     assert terms["live_components"] == (shares > 0.1 / K).sum()
     offset = torch.full((N,), 2.5, dtype=torch.float64)
     shifted = model({"x": x, "term": offset}).terms

@@ -88,8 +88,8 @@ def constant_columns(X: Array, columns: list[str], reg_covar: float) -> NDArray[
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         warnings.warn(
             f"{len(names)} of {len(columns)} columns are constant ({shown}): they tell clusters "
-            f"nothing and are given the variance {reg_covar:g}; drop them for a density that is "
-            "not inflated by them",
+            f"nothing and are given a variance of {reg_covar:g} or more; drop them for a density "
+            "that is not inflated by them",
             ConstantColumnWarning,
             stacklevel=4,
         )

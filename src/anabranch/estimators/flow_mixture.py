@@ -31,7 +31,7 @@ from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.starts import INIT_PARAMS, make_starts, set_start
-from anabranch.estimators.trainer import Rows, teach_posterior, train
+from anabranch.estimators.trainer import Rows, fit_options, teach_posterior, train
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.training import GaussianStart, StartOptions, is_small
 
@@ -72,7 +72,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows, where
             a flow overfits within few steps.
         weight_decay: of AdamW.
-        batch_size: rows per step.
+        batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
         patience: evaluations without improvement before a run stops.
         validation_fraction: share of rows held out to choose the start and the best state.
@@ -390,6 +390,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         if not self.reg_covar > 0:
             raise ValueError(f"reg_covar must be positive, got {self.reg_covar}")
         self._check_weights(n_components)
+        fit_options(self, n_rows)  # wrong ones are refused before the search for a start
 
     def _check_weights(self, n_components: int) -> None:
         if isinstance(self.weights, str):

@@ -134,17 +134,19 @@ def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
 
 
 def fit_options(settings: "FlowMixture", n_rows: int, number: int = 0) -> FitOptions:
-    """The settings of the loop; the start of that number has a checkpoint of its own."""
+    """The settings of the loop; the start of that number has files of its own."""
     rate = settings.learning_rate
     given = dict(settings.fit_options or {})
-    if number and given.get("checkpoint"):
-        given["checkpoint"] = f"{given['checkpoint']}.{number}"
+    for output in ("checkpoint", "log_path", "tensorboard"):
+        if number and given.get(output):
+            given[output] = f"{given[output]}.{number}"
     variational = settings.inference == "variational"
     return FitOptions(
         **_plain(
             {
                 "max_epochs": settings.max_epochs,
-                "batch_size": settings.batch_size,
+                # small tables need steps more than they need large batches
+                "batch_size": min(settings.batch_size, max(64, n_rows // 4)),
                 "learning_rate": LEARNING_RATE * min(1.0, n_rows / 2000)
                 if rate == "auto"
                 else rate,

@@ -90,7 +90,7 @@ def covertype_density(run: Run) -> Outcome:
 COVERTYPE = {
     "n_components": 10,
     "flow": {"name": "maf", "hidden": [64, 64]},
-    "max_epochs": 40,
+    "max_epochs": 20,
 }
 
 

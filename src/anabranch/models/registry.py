@@ -38,6 +38,21 @@ def recipe(function: F) -> F:
     return build  # pyright: ignore[reportReturnType]
 
 
+def keywords(name: str) -> list[str]:
+    """The keyword arguments of a recipe.
+
+    Raises:
+        ValueError: for an unknown name; lists the known ones.
+
+    Example:
+        >>> keywords("realnvp")[:3]
+        ['features', 'n_layers', 'hidden']
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"unknown recipe {name!r}; there are {', '.join(sorted(_RECIPES))}")
+    return list(inspect.signature(_RECIPES[name]).parameters)
+
+
 def build(name: str, **arguments: Any) -> nn.Module:
     """Build a model by the name of its recipe.
 
@@ -50,9 +65,7 @@ def build(name: str, **arguments: Any) -> nn.Module:
         Traceback (most recent call last):
         TypeError: recipe 'maf' has no keyword 'layers'; it has features, n_layers, hidden, ...
     """
-    if name not in _RECIPES:
-        raise ValueError(f"unknown recipe {name!r}; there are {', '.join(sorted(_RECIPES))}")
-    known = inspect.signature(_RECIPES[name]).parameters
+    known = keywords(name)
     unknown = [key for key in arguments if key not in known]
     if unknown:
         raise TypeError(

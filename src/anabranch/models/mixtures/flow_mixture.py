@@ -6,7 +6,7 @@ from typing import Any
 
 from anabranch.distributions import Distribution, Flow, Mixture
 from anabranch.models.mixtures.mixture_model import MixtureModel
-from anabranch.models.registry import build, recipe
+from anabranch.models.registry import build, keywords, recipe
 from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 from anabranch.transforms import Compose, TriangularAffine
@@ -60,8 +60,9 @@ def flow_mixture(
     groups: list[Distribution] = []
     for spec, run in groupby(_specs(flow, n_components)):
         batch_shape = (len(list(run)),)
-        own_seed = None if seed is None else seed + 1 + len(groups)
-        core = build(**{"seed": own_seed, **spec}, features=features, batch_shape=batch_shape)
+        if seed is not None and "seed" in keywords(spec["name"]):
+            spec = {"seed": seed + 1 + len(groups), **spec}
+        core = build(**spec, features=features, batch_shape=batch_shape)
         affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
         groups.append(Flow(core.base, Compose([affine, core.transform])))  # pyright: ignore
     mixture = Mixture(groups, trainable_weights=learn_weights)
