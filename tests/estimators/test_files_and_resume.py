@@ -90,7 +90,7 @@ def test_feature_names_are_kept(tmp_path):
 def test_only_fitted_estimators_and_recipes(tmp_path):
     with pytest.raises(TypeError, match="not fitted yet: call fit before saving it"):
         save(FlowMixture(), tmp_path / "model")
-    with pytest.raises(TypeError, match="can save fitted estimators and modules .*, got Linear"):
+    with pytest.raises(TypeError, match=r"can save fitted estimators and modules .*, got Linear"):
         save(torch.nn.Linear(2, 2), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 

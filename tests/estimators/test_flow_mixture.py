@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from anabranch import FlowMixture
 from anabranch.metrics import clustering_accuracy
-from anabranch.problems import Pinwheel, TwoCircles
+from anabranch.problems import Pinwheel
 from tests.estimators.data import CENTERS, FLOW, bent, blobs, moved, picture, quick
 
 

@@ -29,7 +29,7 @@ def test_settings_survive_cloning():
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_frames_in_and_out(library):
-    X, labels = blobs()
+    X, _ = blobs()
     frame = library.DataFrame({"width": X[:, 0], "height": X[:, 1]})
     mixture = quick().fit(frame)
     assert mixture.feature_names_in_.tolist() == ["width", "height"]

@@ -115,7 +115,7 @@ def test_every_row_once_an_epoch_in_ever_new_order():
 
     data = {"x": torch.arange(10.0)[:, None]}
     fit(Watch(), data, options=options(max_epochs=3, batch_size=5))
-    epochs = [sum(seen[i : i + 2], []) for i in (0, 2, 4)]
+    epochs = [seen[i] + seen[i + 1] for i in (0, 2, 4)]
     assert all(sorted(rows) == list(range(10)) for rows in epochs)
     assert len({tuple(rows) for rows in epochs}) == 3
 

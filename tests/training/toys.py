@@ -88,8 +88,8 @@ class Bytes(nn.Module):
         generator = seeded(seed)
         self.noise = UniformDequantization(2, levels=LEVELS, generator=seeded(seed + 1))
         layers = [self.noise, Logit(2), BatchNorm(2)]
-        for i in range(2):
-            layers.append(Coupling(Affine(), 2, mask=[i == 0, i == 1], generator=generator))
+        for mask in ([True, False], [False, True]):
+            layers += [Coupling(Affine(), 2, mask=mask, generator=generator)]
         self.flow = Flow(Normal(2), Compose(layers))
         self.register_buffer("temperature", torch.ones(()))
         self.at_step, self.step = at_step, 0

@@ -63,7 +63,9 @@ def make_starts(
         n_init: draws.
         random_state: source of randomness.
     """
-    rows = _subset(len(Z), targets, options.max_rows, random_state)
+    # with many features, fewer rows say as much about each of them
+    limit = min(options.max_rows, max(2000, 4_000_000 // Z.shape[1]))
+    rows = _subset(len(Z), targets, limit, random_state)
     few, few_targets = Z[rows], None if targets is None else targets[rows]
     for _ in range(n_init):
         assign = random_responsibilities if init_params == "random" else kmeans_responsibilities
@@ -133,7 +135,12 @@ def _matched(start: GaussianStart, Z: Array, targets: Array | None) -> GaussianS
         return start
     old = start.parameters
     _, order = linear_sum_assignment(-(targets.T @ old.responsibilities(Z)))
-    new = GaussianParameters(old.weights[order], old.means[order], old.covariances[order])
+    new = replace(
+        old,
+        weights=old.weights[order],
+        means=old.means[order],
+        covariances=old.covariances[order],
+    )
     return replace(start, parameters=new)
 
 

@@ -25,7 +25,7 @@ FIT = {
     "inference": "variational",
     "batch-size": 250,
     "learning-rate": 1e-3,
-    "max-epochs": 10,
+    "max-epochs": 5,
     "set": ['init_params="kmeans"', "posterior_hidden=[512]"],
 }
 
@@ -66,7 +66,9 @@ def _from_the_shell(
         for value in values if isinstance(values, list) else [values]:
             options += [f"--{name}", str(value)]
     _anabranch("fit", *train, "--classes", CLASSES, *options)
-    labels = read_table(test[1]).X[:, 0].astype(np.int64)
+    labels = read_tables(test).labels
+    if labels is None:
+        raise ValueError(f"{test[1]} holds no labels")
     kept = labels[labels < 5]
     predicted = [
         _predictions(model, test, folder / f"{method}.parquet", method)

@@ -16,20 +16,26 @@ class GaussianParameters:
         weights: (K,).
         means: (K, D).
         covariances: (K, D, D).
+        diagonal: whether they are known to be diagonal, which makes many features cheap.
     """
 
     weights: Array
     means: Array
     covariances: Array
+    diagonal: bool = False
 
     @property
     def scale_tril(self) -> Array:
         """Cholesky factors of the covariances, (K, D, D)."""
+        if self.diagonal:
+            return np.sqrt(self.covariances)
         return np.linalg.cholesky(self.covariances).astype(np.float64, copy=False)
 
     def joint_log_prob(self, X: Array) -> Array:
         r""":math:`\log \pi_k + \log p(x \mid k)`, (N, K)."""
         n_features = X.shape[1]
+        if self.diagonal:
+            return self._joint_log_prob_diagonal(X)
         joint = np.empty((len(X), len(self.weights)))
         for k, scale_tril in enumerate(self.scale_tril):
             whiten = np.linalg.inv(scale_tril)
@@ -37,6 +43,14 @@ class GaussianParameters:
             log_det = np.log(np.diagonal(whiten)).sum()
             joint[:, k] = log_det - 0.5 * np.einsum("nd,nd->n", z, z) + np.log(self.weights[k])
         return joint - 0.5 * n_features * np.log(2 * np.pi)
+
+    def _joint_log_prob_diagonal(self, X: Array) -> Array:
+        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
+        joint = np.empty((len(X), len(self.weights)))
+        for k, variance in enumerate(variances):
+            squares = ((X - self.means[k]) ** 2 / variance).sum(1)
+            joint[:, k] = np.log(self.weights[k]) - 0.5 * (squares + np.log(variance).sum())
+        return joint - 0.5 * X.shape[1] * np.log(2 * np.pi)
 
     def log_prob(self, X: Array) -> Array:
         """Log-density, (N,) in nats."""
@@ -72,6 +86,11 @@ class CovarianceModel:
     to_tied: float = 0.0
     spherical: bool = False
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether no covariance between features is estimated."""
+        return self.spherical or self.to_diagonal == 1.0
+
     def covariances(self, scatter: Array, weights: Array) -> Array:
         """The estimate from scatter matrices (K, D, D) and mixture weights (K,)."""
         identity = np.eye(scatter.shape[-1])
@@ -106,9 +125,13 @@ def gaussian_m_step(
     weights, means = mass / mass.sum(), responsibilities.T @ X / mass[:, None]
     scatter = np.empty((len(mass), n_features, n_features))
     for k in range(len(mass)):
-        centred = X - means[k]
-        scatter[k] = (responsibilities[:, k, None] * centred).T @ centred / mass[k]
-    return GaussianParameters(weights, means, model.covariances(scatter, weights))
+        centred, share = X - means[k], responsibilities[:, k, None] / mass[k]
+        if model.is_diagonal:
+            scatter[k] = np.diag((share * centred**2).sum(0))
+        else:
+            scatter[k] = (share * centred).T @ centred
+    covariances = model.covariances(scatter, weights)
+    return GaussianParameters(weights, means, covariances, model.is_diagonal)
 
 
 def gaussian_em(
