@@ -1,6 +1,8 @@
 """Several processes under torchrun: the same loop, each with its share of every batch."""
 
+import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -44,7 +46,11 @@ def synchronised(model: nn.Module) -> nn.Module:
 
     Buffers are left alone in steps: most are set by schedules, alike in every process.
     """
-    return DistributedDataParallel(model, broadcast_buffers=False)
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    # renamed in torch 2.13
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    options: dict[str, Any] = {name: False}
+    return DistributedDataParallel(model, **options)
 
 
 def mean_over_processes(value: Tensor, group: ProcessGroup) -> Tensor:
