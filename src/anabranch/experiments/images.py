@@ -99,7 +99,9 @@ def _kmeans_accuracy(train: list[Path], test: list[Path], seed: int) -> float:
     some = np.flatnonzero(fitted.labels < 5)[:10_000]
     few = held_out.labels < 5
     model = kmeans(fitted.X[some].astype(np.float64), 5, seed)
-    return clustering_accuracy(held_out.labels[few], model.predict(held_out.X[few]))
+    return clustering_accuracy(
+        held_out.labels[few], model.predict(held_out.X[few].astype(np.float64))
+    )
 
 
 def _contingency(labels: NDArray[np.int64], components: NDArray[np.int64]) -> str:
