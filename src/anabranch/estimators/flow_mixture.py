@@ -30,8 +30,8 @@ from anabranch.estimators.checks import (
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.starts import INIT_PARAMS, make_starts, set_start
-from anabranch.estimators.trainer import Rows, fit_options, teach_posterior, train
+from anabranch.estimators.starts import INIT_PARAMS, Start, make_starts, set_start
+from anabranch.estimators.trainer import Rows, fit_options, pretrain, teach_posterior, train
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.training import GaussianStart, StartOptions, is_small
 
@@ -58,8 +58,9 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         covariance_type: of the start: "full", "tied", "diag", "spherical", or "auto" to choose
             among them and shrunk ones on validation rows.
         weights: "learned", "uniform", or K given positive numbers that stay fixed.
-        init_params: "kmeans", "gmm", "random", or "auto", which tries k-means and gmm where they
-            disagree, and keeps what ends best on validation rows.
+        init_params: "kmeans", "gmm", "random", or "auto": where y labels some rows of each class,
+            those labels spread over a neighbourhood graph; else k-means and gmm where they
+            disagree, keeping what ends best on validation rows.
         n_init: draws of the start; the best on validation rows is kept.
         posterior_hidden: hidden sizes of q.
         temperature_decay: rate per step of q's temperature in variational inference.
@@ -236,9 +237,11 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             )
         )
         best = None
-        for number, (name, model, taught) in enumerate(candidates):
-            if taught is not None:
-                teach_posterior(model, train_rows, taught, self, seed)
+        for number, (name, model, start) in enumerate(candidates):
+            if start is not None:
+                teach_posterior(model, train_rows, start.responsibilities, self, seed)
+            if start is not None and start.trusted:
+                pretrain(model, train_rows, validation_rows, start.responsibilities, self, seed)
             result = train(
                 model, train_rows, validation_rows, self, seed=seed, number=number, resume=resume
             )
@@ -267,8 +270,8 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         n_components: int,
         random_state: np.random.RandomState,
         seed: int,
-    ) -> Iterator[tuple[str, MixtureModel, Array]]:
-        """Models set to the starts to compare, and what their q is taught at first."""
+    ) -> Iterator[tuple[str, MixtureModel, Start]]:
+        """Models set to the starts to compare, and the starts."""
         Z = train_rows.z.double().numpy()
         starts = make_starts(
             Z,
@@ -282,7 +285,7 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         )
         for start in starts:
             model = self._started(start.gaussian, X, n_components, seed)
-            yield start.gaussian.name, model, start.responsibilities
+            yield start.gaussian.name, model, start
 
     def _started(
         self, start: GaussianStart, X: Array, n_components: int, seed: int

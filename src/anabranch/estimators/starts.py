@@ -18,6 +18,7 @@ from anabranch.training import (
     hard_start,
     kmeans_responsibilities,
     random_responsibilities,
+    spread_labels,
 )
 from anabranch.transforms import TriangularAffine
 
@@ -31,10 +32,12 @@ class Start:
     Attributes:
         gaussian: the mixture, by name.
         responsibilities: (N, K) of all training rows; for k-means its hard assignments.
+        trusted: whether they come from labels, so that the components are fitted to them first.
     """
 
     gaussian: GaussianStart
     responsibilities: Array
+    trusted: bool = False
 
 
 INIT_PARAMS = ("auto", "kmeans", "gmm", "random")
@@ -59,7 +62,8 @@ def make_starts(
         features: (N, F) what k-means looks at.
         targets: (N, K) labels, rows of zeros where unknown, or None.
         options: how starts are searched.
-        init_params: "kmeans", "gmm", "random", or "auto" for k-means and gmm where they differ.
+        init_params: "kmeans", "gmm", "random", or "auto": where all classes have labels, those
+            spread over a neighbourhood graph; else k-means, and gmm where it differs.
         n_init: draws.
         random_state: source of randomness.
     """
@@ -67,6 +71,11 @@ def make_starts(
     limit = min(options.max_rows, max(2000, 4_000_000 // Z.shape[1]))
     rows = _subset(len(Z), targets, limit, random_state)
     few, few_targets = Z[rows], None if targets is None else targets[rows]
+    taught = targets is not None and few_targets is not None and few_targets.any(axis=0).all()
+    if init_params == "auto" and targets is not None and taught:
+        R = spread_labels(features, rows, targets)
+        yield Start(hard_start("labels", few, V, R[rows], options), R, trusted=True)
+        return
     for _ in range(n_init):
         assign = random_responsibilities if init_params == "random" else kmeans_responsibilities
         R = _with_labels(assign(features, rows, options, random_state), targets)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,34 @@ def train(
         model.load_state_dict(start)
         result.best_epoch, result.best_score = 0, before_score(result, options.monitor)
     return result
+
+
+def pretrain(
+    model: MixtureModel,
+    rows: Rows,
+    validation: Rows,
+    responsibilities: NDArray[np.float64],
+    settings: "FlowMixture",
+    seed: int,
+) -> None:
+    """Fit each component to the rows that trusted responsibilities give it."""
+    if not settings.max_epochs:
+        return
+    data = rows.batch(settings.device)
+    data["responsibilities"] = torch.as_tensor(
+        responsibilities, dtype=torch.float32, device=settings.device
+    )
+    options = replace(
+        fit_options(settings, len(rows.z)), checkpoint=None, log_path=None, tensorboard=None
+    )
+    fit(
+        model,
+        data,
+        validation.batch(settings.device),
+        options=replace(options, monitor="nll"),
+        schedules=[ReduceOnPlateau(patience=8)],
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 def convincing(gain: Tensor) -> bool:

@@ -16,6 +16,7 @@ from anabranch.training.initialization import (
     is_small,
     kmeans_responsibilities,
     random_responsibilities,
+    spread_labels,
 )
 from anabranch.training.options import FitOptions
 from anabranch.training.schedules import (
@@ -46,4 +47,5 @@ __all__ = [
     "is_small",
     "kmeans_responsibilities",
     "random_responsibilities",
+    "spread_labels",
 ]

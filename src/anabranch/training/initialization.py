@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from sklearn.semi_supervised import LabelSpreading
 
 from anabranch.training.gaussian_em import (
     CovarianceModel,
@@ -91,6 +92,34 @@ def kmeans_responsibilities(
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = k_means.fit(X[rows]).predict(X)
     return np.eye(options.n_components)[labels]
+
+
+def spread_labels(X: Array, rows: NDArray[np.int64], targets: Array) -> Array:
+    """Responsibilities that spread from labelled rows over a neighbourhood graph, (N, K).
+
+    Source: Zhou et al. (2003), "Learning with local and global consistency", NeurIPS 16.
+
+    Args:
+        X: (N, D), all to be assigned.
+        rows: numbers of the rows that the graph is made of; some of each class are labelled.
+        targets: (N, K) labels, rows of zeros where unknown.
+
+    Example:
+        >>> X = np.concatenate([np.linspace(0, 1, 20), np.linspace(5, 6, 20)])[:, None]
+        >>> targets = np.zeros((40, 2))
+        >>> targets[0, 0] = targets[39, 1] = 1
+        >>> spread_labels(X, np.arange(40), targets).argmax(1).tolist() == [0] * 20 + [1] * 20
+        True
+    """
+    known = targets.sum(axis=1) > 0
+    labels = np.where(known, targets.argmax(1), -1)
+    graph = LabelSpreading(kernel="knn", n_neighbors=min(10, len(rows) - 1), max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not converged, or rows no label reaches: both are mended
+        spread = np.nan_to_num(graph.fit(X[rows], labels[rows]).predict_proba(X))
+    spread[spread.sum(1) == 0] = 1.0
+    spread = spread / spread.sum(1, keepdims=True)
+    return np.where(known[:, None], targets, spread)
 
 
 def random_responsibilities(

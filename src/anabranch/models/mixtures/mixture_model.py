@@ -65,10 +65,10 @@ class MixtureModel(nn.Module):
         return Loss(loss.mean(), {} if self.training else diagnostics(joint, log_q, batch))
 
     def _unlabelled(self, joint: Tensor, log_q: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        if self.inference == "variational":
-            return -elbo_enumerated(joint, log_q)
         if "responsibilities" in batch:
             likelihood = joint_log_likelihood(joint, batch["responsibilities"].mT)
+        elif self.inference == "variational":
+            return -elbo_enumerated(joint, log_q)
         else:
             likelihood = torch.logsumexp(joint, dim=0)
         return distillation(log_q, torch.log_softmax(joint.detach(), dim=0)) - likelihood
