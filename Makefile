@@ -32,6 +32,8 @@ format: $(VENV)/.stamp-lint
 
 bench: $(VENV)/.stamp-bench
 	$(THREADS) $(BIN)/python -m benchmarks.w1
+	$(THREADS) $(BIN)/python -m benchmarks.fit_overhead
+	$(THREADS) $(BIN)/python -m benchmarks.score_memory
 
 docs: $(VENV)/.stamp-docs results
 	$(BIN)/python -m sphinx -W -b html docs build/docs

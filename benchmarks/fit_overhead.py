@@ -85,8 +85,8 @@ def run(rounds: int, n_steps: int) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=41)
-    parser.add_argument("--steps", type=int, default=100, help="of a round; a multiple of 4")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=400, help="of a round; a multiple of 4")
     parser.add_argument("--out", type=Path, default=Path("results"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
