@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -31,7 +31,14 @@ from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.starts import INIT_PARAMS, Start, make_starts, set_start
-from anabranch.estimators.trainer import Rows, fit_options, pretrain, teach_posterior, train
+from anabranch.estimators.trainer import (
+    Rows,
+    fit_options,
+    pretrain,
+    race,
+    teach_posterior,
+    train,
+)
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.training import GaussianStart, StartOptions, is_small
 
@@ -229,27 +236,43 @@ class FlowMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             )
         train_rows = self._rows(X, targets, random_state)
         validation_rows = self._rows(V, None, random_state)
-        candidates = (
-            [(self.start_, self.model_, None)]
-            if warm
-            else self._candidates(
+        if warm:
+            name, model, gaussian = (
+                self.start_,
+                self.model_,
+                copy.deepcopy(self.model_.state_dict()),
+            )
+        else:
+            candidates = self._candidates(
                 X, train_rows, validation_rows, targets, n_components, random_state, seed
             )
+            name, model, gaussian = self._winner(candidates, train_rows, validation_rows, seed)
+        result = train(
+            model, train_rows, validation_rows, self, gaussian=gaussian, seed=seed, resume=resume
         )
-        best = None
-        for number, (name, model, start) in enumerate(candidates):
-            if start is not None:
-                teach_posterior(model, train_rows, start.responsibilities, self, seed)
-            if start is not None and start.trusted:
-                pretrain(model, train_rows, validation_rows, start.responsibilities, self, seed)
-            result = train(
-                model, train_rows, validation_rows, self, seed=seed, number=number, resume=resume
-            )
-            if best is None or result.best_score < best[2].best_score:
-                best = (name, model, result)
-        if best is None:
-            raise RuntimeError("no start could be made")
-        self._keep(*best, n_components=n_components)
+        self._keep(name, model, result, n_components=n_components)
+
+    def _winner(
+        self,
+        candidates: Iterable[tuple[str, MixtureModel, Start]],
+        rows: Rows,
+        validation: Rows,
+        seed: int,
+    ) -> tuple[str, MixtureModel, dict[str, Tensor]]:
+        """The model that is ahead after a few hundred steps, where there are several starts.
+
+        It comes with the state in which it was a Gaussian mixture.
+        """
+        models = []
+        for name, model, start in candidates:
+            teach_posterior(model, rows, start.responsibilities, self, seed)
+            models.append((name, model, copy.deepcopy(model.state_dict())))
+            if start.trusted:
+                pretrain(model, rows, validation, start.responsibilities, self, seed)
+        if len(models) == 1:
+            return models[0]
+        scores = [race(model, rows, validation, self, seed) for _, model, _ in models]
+        return models[int(np.argmin(scores))]
 
     def _keep(self, name: str, model: MixtureModel, result: Any, *, n_components: int) -> None:
         self.start_, self.model_ = name, model.eval()

@@ -23,12 +23,14 @@ from anabranch.training import (
     ScheduledBuffer,
     fit,
 )
+from anabranch.training.fit import evaluate
 
 if TYPE_CHECKING:
     from anabranch.estimators.flow_mixture import FlowMixture
 
 
 LEARNING_RATE = 5e-3
+RACE_STEPS = 400
 
 
 @dataclass
@@ -73,13 +75,17 @@ def train(
     validation: Rows,
     settings: "FlowMixture",
     *,
+    gaussian: dict[str, Tensor],
     seed: int,
-    number: int,
     resume: bool,
 ) -> FitResult:
-    """Minimise the objective from the model's present state; leaves it at its best state."""
+    """Minimise the objective from the model's present state; leaves it at its best state.
+
+    Where that is not convincingly better than ``gaussian``, the state in which the mixture is the
+    Gaussian one it started from, the model goes back to it.
+    """
     data, held_out = rows.batch(settings.device), validation.batch(settings.device)
-    options = fit_options(settings, len(rows.z), number)
+    options = fit_options(settings, len(rows.z))
     resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
     schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
     if settings.inference == "variational":
@@ -88,7 +94,6 @@ def train(
         )
         schedules.append(ScheduledBuffer("temperature", model.temperature, decay))
     start = copy.deepcopy(model.state_dict())
-    before = log_prob_rows(model, held_out["x"])
     result = fit(
         model,
         data,
@@ -102,11 +107,37 @@ def train(
         # the same shapes
         identity={"start": fingerprint(start)} if options.checkpoint is not None else None,
     )
-    gain = log_prob_rows(model, held_out["x"]) - before
-    if rows.targets is None and result.best_epoch and not convincing(gain):
-        model.load_state_dict(start)
-        result.best_epoch, result.best_score = 0, before_score(result, options.monitor)
+    after = log_prob_rows(model, held_out["x"])
+    trained = copy.deepcopy(model.state_dict())
+    model.load_state_dict(gaussian)
+    if rows.targets is not None or convincing(after - log_prob_rows(model, held_out["x"])):
+        model.load_state_dict(trained)
+    else:
+        score = evaluate(model, held_out, options.batch_size)[options.monitor]
+        result.best_epoch, result.best_score = 0, score
     return result
+
+
+def race(
+    model: MixtureModel, rows: Rows, validation: Rows, settings: "FlowMixture", seed: int
+) -> float:
+    """Train for a few hundred steps, and tell how far that gets: the validation score."""
+    options = unrecorded(fit_options(settings, len(rows.z)))
+    epochs = max(1, RACE_STEPS * options.batch_size // len(rows.z))
+    data = rows.batch(settings.device)
+    return fit(
+        model,
+        data,
+        validation.batch(settings.device),
+        options=replace(options, max_epochs=min(epochs, settings.max_epochs), patience=None),
+        generator=torch.Generator().manual_seed(seed),
+        on_epoch=_epoch_hook(model, data, rows, settings, seed),
+    ).best_score
+
+
+def unrecorded(options: FitOptions) -> FitOptions:
+    """The same settings, writing nothing."""
+    return replace(options, checkpoint=None, log_path=None, tensorboard=None)
 
 
 def pretrain(
@@ -124,9 +155,7 @@ def pretrain(
     data["responsibilities"] = torch.as_tensor(
         responsibilities, dtype=torch.float32, device=settings.device
     )
-    options = replace(
-        fit_options(settings, len(rows.z)), checkpoint=None, log_path=None, tensorboard=None
-    )
+    options = unrecorded(fit_options(settings, len(rows.z)))
     fit(
         model,
         data,
@@ -150,24 +179,16 @@ def convincing(gain: Tensor) -> bool:
     return bool(gain.mean() > gain.std(correction=0) / len(gain) ** 0.5)
 
 
-def before_score(result: FitResult, monitor: str) -> float:
-    """The validation score of the state before the first step."""
-    return result.history[0][f"validation_{monitor}"]
-
-
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
     """Log-density of rows, (n,), without gradients and in float64."""
     with torch.no_grad():
         return torch.logsumexp(_joint_in_parts(model, x).double(), 0)
 
 
-def fit_options(settings: "FlowMixture", n_rows: int, number: int = 0) -> FitOptions:
-    """The settings of the loop; the start of that number has files of its own."""
+def fit_options(settings: "FlowMixture", n_rows: int) -> FitOptions:
+    """The settings of the loop."""
     rate = settings.learning_rate
     given = dict(settings.fit_options or {})
-    for output in ("checkpoint", "log_path", "tensorboard"):
-        if number and given.get(output):
-            given[output] = f"{given[output]}.{number}"
     variational = settings.inference == "variational"
     return FitOptions(
         **_plain(

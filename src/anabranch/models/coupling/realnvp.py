@@ -14,7 +14,7 @@ def realnvp(
     features: int,
     *,
     n_layers: int = 8,
-    hidden: Sequence[int] = (32,),
+    hidden: Sequence[int] | None = None,
     activation: str = "silu",
     bound: float = 1.0,
     norm: str | None = None,
@@ -32,7 +32,7 @@ def realnvp(
     Args:
         features: D. With D = 1 a layer is an affine map (of the context, if there is one).
         n_layers: couplings.
-        hidden: hidden sizes of each conditioner.
+        hidden: hidden sizes of each conditioner; by default one layer of 4 D units, 32 to 64.
         activation: of the conditioners.
         bound: limit of the log-scale of one layer.
         norm: "actnorm" or "batchnorm" after each coupling, or None.
@@ -52,7 +52,7 @@ def realnvp(
             Affine(bound),
             features,
             mask=[(d >= features // 2) == (i % 2 == 0 or features == 1) for d in range(features)],
-            hidden=hidden,
+            hidden=hidden if hidden is not None else (min(64, max(32, 4 * features)),),
             context_features=context_features,
             activation=activation,
             batch_shape=batch_shape,
