@@ -1,4 +1,4 @@
-"""Interleaved timing: every contender takes its turn in every round, so that all see one machine."""
+"""Interleaved timing: every contender takes its turn in every round on the same machine."""
 
 import math
 import time

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from benchmarks.timing import Step, interleaved
 from torch import Tensor, nn
 
 from anabranch.distributions import Mixture
 from anabranch.experiments import Figure, write_result
 from anabranch.models import MixtureModel, realnvp
 from anabranch.networks import MLP
+from benchmarks.timing import Step, interleaved
 
 LAYERS, HIDDEN, ROWS = 8, 8, 512
 
@@ -140,9 +140,8 @@ def run(*, compiled: bool) -> list[Figure]:
         times = interleaved(steps)
         best = min(times[name] for name in PEERS)
         for name, milliseconds in times.items():
-            print(
-                f"K={n_components:3d}  {name:20s} {milliseconds:8.2f} ms  {best / milliseconds:6.2f}x"
-            )
+            times_best = best / milliseconds
+            print(f"K={n_components:3d}  {name:20s} {milliseconds:8.2f} ms  {times_best:6.2f}x")
             figures.append(Figure(f"K={n_components} {name} ms", milliseconds))
         ratio = best / times["anabranch"]
         figures.append(Figure(f"K={n_components} times the best peer", ratio, target, "higher"))

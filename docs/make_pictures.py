@@ -20,11 +20,11 @@ def draw_pinwheel(folder: Path) -> None:
 
 
 def draw_rings(folder: Path) -> None:
-    """Two rings, without labels and with a hundred each; the data of docs/guide/labels.md."""
+    """Two rings, without labels and with twenty each; the data of docs/guide/labels.md."""
     X, ring = TwoCircles(radial_std=0.05).sample(1000, random_state=0)
     y = np.full(len(X), -1)
     for k in (0, 1):
-        y[np.flatnonzero(ring == k)[:100]] = k
+        y[np.flatnonzero(ring == k)[:20]] = k
     for name, labels in (("without", None), ("with", y)):
         mixture = FlowMixture(n_components=2, random_state=0).fit(X, labels)
         save_cluster_figure(mixture, X, folder / f"rings-{name}.png", dpi=80)

@@ -11,10 +11,12 @@ CONSTRAINTS = ["-c", "constraints.txt"]
 
 
 def run(*command: str) -> bool:
+    """Run a module; tell whether it succeeded."""
     return subprocess.run([sys.executable, "-m", *command], check=False).returncode == 0
 
 
 def main() -> int:
+    """Install, and give the exit code."""
     arguments = sys.argv[1:]
     quiet = ["--quiet", "--disable-pip-version-check"]
     if not run("uv", "--version"):

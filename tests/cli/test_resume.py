@@ -103,7 +103,6 @@ def unfinished(cli, files, tmp_path, monkeypatch):
 
 
 def test_an_unfinished_fit_can_be_discarded(cli, unfinished, tmp_path):
-    (tmp_path / "m.checkpoint.1").write_bytes((tmp_path / "m.checkpoint").read_bytes())
     result = cli(*unfinished, "--no-resume")
     assert result.exit_code == 0
     assert result.stderr == f"note: the unfinished fit in {tmp_path}/m.checkpoint is discarded\n"

@@ -13,11 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from anabranch.cli.agreement import scores
-from anabranch.cli.checkpoints import (
-    found_checkpoints,
-    prepare_checkpoints,
-    remove_checkpoints,
-)
+from anabranch.cli.checkpoints import prepare_checkpoint
 from anabranch.cli.labels import number_classes, rows_of_classes
 from anabranch.cli.loading import n_features
 from anabranch.cli.outputs import check_output
@@ -124,7 +120,7 @@ def _estimator(request: Fit) -> FlowMixture:
         raise TypeError("--set fit_options must be an object; its checkpoint is --checkpoint")
     if request.checkpoint is not None:
         check_output(request.checkpoint)
-        prepare_checkpoints(request.checkpoint, resume=request.resume)
+        prepare_checkpoint(request.checkpoint, resume=request.resume)
     elif request.resume:
         raise ValueError("--resume needs a --checkpoint, which output to a device has not")
     return mixture
@@ -175,9 +171,7 @@ def _fit(request: Fit, mixture: FlowMixture, X: Any, targets: Any) -> None:
 
 
 def _where_to_go_on(request: Fit) -> str:
-    if request.checkpoint is None or request.checkpoint not in found_checkpoints(
-        request.checkpoint
-    ):
+    if request.checkpoint is None or not request.checkpoint.exists():
         return "training had not begun; nothing was written"
     return (
         f"the state of the fit is in {request.checkpoint}; the same command with --resume goes "
@@ -196,7 +190,7 @@ def _save(request: Fit, mixture: FlowMixture) -> None:
             "same command with --resume writes the model"
         ) from error
     if request.checkpoint is not None:
-        remove_checkpoints(request.checkpoint)
+        request.checkpoint.unlink(missing_ok=True)
 
 
 def _summary(
