@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 5e-3
 RACE_STEPS = 400
+# A q that is certain of the start has hardly any gradient left, and keeps its mistakes.
+SMOOTHING = 0.1
 
 
 @dataclass
@@ -226,6 +228,7 @@ def teach_posterior(
     """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
     if not settings.max_epochs:
         return
+    responsibilities = (1 - SMOOTHING) * responsibilities + SMOOTHING / responsibilities.shape[1]
     targets = torch.as_tensor(responsibilities, dtype=torch.float32, device=settings.device)
     steps_per_epoch = max(1, len(targets) // settings.batch_size)
     options = FitOptions(
