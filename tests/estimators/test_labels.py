@@ -22,20 +22,20 @@ def few(labels, n, seed=0):
     return known
 
 
-@pytest.mark.parametrize(("inference", "n"), [("variational", 10), ("exact", 32)])
-def test_few_labels_tell_two_circles_apart(inference, n):
+@pytest.mark.parametrize("inference", ["exact", "variational"])
+def test_ten_labels_a_class_tell_two_circles_apart(inference):
     """Without labels any two halves are as good as the two circles, and likelier to be found."""
     problem = TwoCircles(radial_std=0.05)
     X, labels = problem.sample_per_component(256, random_state=0)
     held_out, truth = problem.sample(1000, random_state=1)
-    settings = {"inference": inference, "init_params": "kmeans", "batch_size": 128}
+    settings = {"inference": inference, "batch_size": 128}
     blind = FlowMixture(2, **settings, random_state=0).fit(X).predict(held_out)
     told = []
     for seed in range(2):
-        mixture = FlowMixture(2, **settings, random_state=seed).fit(X, few(labels, n, seed))
+        mixture = FlowMixture(2, **settings, random_state=seed).fit(X, few(labels, 10, seed))
         told += [(mixture.predict(held_out, method=m) == truth).mean() for m in METHODS]
-    assert clustering_accuracy(truth, blind) < 0.6
-    assert np.mean(told) > 0.7
+    assert clustering_accuracy(truth, blind) < 0.75
+    assert np.mean(told) > 0.9
 
 
 def test_labels_name_the_components():
