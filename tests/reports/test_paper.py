@@ -42,7 +42,7 @@ def test_bad_targets_and_data(fitted, tmp_path):
     est, X, _ = fitted(2)
     with pytest.raises(ValueError, match=r"path: got 'a.jpg'; expected .*\.png"):
         save_cluster_figure(est, X, tmp_path / "a.jpg")
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
         save_cluster_figure(est, X, tmp_path / "no" / "a.png")
     with pytest.raises(ValueError, match=r"X: got shape \(240,\)"):
         save_cluster_figure(est, X[:, 0], tmp_path / "a.png")

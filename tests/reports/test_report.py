@@ -1,7 +1,5 @@
 """The page: whole, alone, safe, and true."""
 
-import errno
-import os
 import re
 import stat
 import subprocess
@@ -13,7 +11,6 @@ import pandas as pd
 import polars
 import pytest
 
-import anabranch.reports.files as files
 from anabranch.reports import build_report
 from anabranch.reports.evaluation import evaluate
 from anabranch.reports.page import figure_html
@@ -297,35 +294,10 @@ def test_file_is_the_page(fitted, tmp_path):
 def test_missing_folder_is_told_before_the_work(fitted, tmp_path):
     est, X, _ = fitted(2)
     est.score_samples = None
-    with pytest.raises(FileNotFoundError, match=r"path: the folder .* does not exist"):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
         build_report(est, X, path=tmp_path / "none" / "report.html")
-    with pytest.raises(IsADirectoryError, match=r"path: .* is a folder"):
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
         build_report(est, X, path=tmp_path)
-
-
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a.html"
-    path.write_bytes(b"old")
-
-    def full(source, target):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(files.os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        files.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.html"]
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk_is_an_os_error_and_the_device_stays(tmp_path):
-    # Through a link of our own: code that renames would replace the link, never the device.
-    link = tmp_path / "full.html"
-    link.symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        files.write_atomically(link, b"page")
-    assert link.is_symlink()
-    assert stat.S_ISCHR(link.stat().st_mode)
 
 
 def test_missing_extra_is_named(fitted, monkeypatch):

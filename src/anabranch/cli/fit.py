@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from anabranch.cli import options
-from anabranch.cli.outputs import is_device
 from anabranch.cli.settings import merge_settings, parse_settings
 
 
@@ -137,12 +136,14 @@ def fit(
         "levels": _levels(levels),
         "verbose": 0 if verbose is False else 1,
     }
+    # heavy, so that --help is not
+    from anabranch.cli.fitting import Fit, run
+    from anabranch.data.atomic import is_special
+
     settings = merge_settings(named, parse_settings("--set", setting or []))
-    if checkpoint is None and not is_device(output):
+    if checkpoint is None and not is_special(output):
         checkpoint = Path(f"{output}.checkpoint")
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-
-    from anabranch.cli.fitting import Fit, run
 
     run(
         Fit(

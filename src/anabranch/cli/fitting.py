@@ -16,11 +16,11 @@ from anabranch.cli.agreement import scores
 from anabranch.cli.checkpoints import prepare_checkpoint
 from anabranch.cli.labels import number_classes, rows_of_classes
 from anabranch.cli.loading import n_features
-from anabranch.cli.outputs import check_output
 from anabranch.cli.rows import first_columns, framed, take
 from anabranch.cli.settings import check_parameters
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_tables
+from anabranch.data.atomic import check_output
 from anabranch.estimators import FlowMixture, save
 from anabranch.metrics import bits_per_dim
 from anabranch.models import build

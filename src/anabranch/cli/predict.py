@@ -46,9 +46,9 @@ def predict(
     import numpy as np
 
     from anabranch.cli.loading import load_mixture
-    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import Request, stream
     from anabranch.data import TableWriter
+    from anabranch.data.atomic import check_output
 
     mixture = load_mixture(model)
     check_output(output)

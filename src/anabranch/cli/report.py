@@ -40,9 +40,9 @@ def report(
     It shows clusters, densities, samples and training curves.
     """
     from anabranch.cli.loading import load_mixture
-    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import Request, read
     from anabranch.data import atomic_write
+    from anabranch.data.atomic import check_output
     from anabranch.reports import build_report
 
     mixture = load_mixture(model)

@@ -30,9 +30,9 @@ def sample(
     from numpy.random import RandomState
 
     from anabranch.cli.loading import load_mixture, n_features
-    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import model_names
     from anabranch.data import TableWriter
+    from anabranch.data.atomic import check_output
 
     mixture = load_mixture(model)
     check_output(output)

@@ -19,10 +19,10 @@ def score(
     be larger than memory. The label column is no column of the data.
     """
     from anabranch.cli.loading import load_mixture, n_features
-    from anabranch.cli.outputs import check_output
     from anabranch.cli.rows import Request, stream
     from anabranch.cli.text import listing
     from anabranch.data import TableWriter
+    from anabranch.data.atomic import check_output
     from anabranch.metrics import bits_per_dim
 
     mixture = load_mixture(model)

@@ -5,7 +5,7 @@ Example:
     (8, 8)
 """
 
-from anabranch.data.atomic import atomic_write
+from anabranch.data.atomic import atomic_write, check_output
 from anabranch.data.embedded import load_sklearn
 from anabranch.data.finite import check_finite
 from anabranch.data.reading import read_table, read_tables, stream_table, stream_tables
@@ -17,6 +17,7 @@ __all__ = [
     "TableWriter",
     "atomic_write",
     "check_finite",
+    "check_output",
     "load_sklearn",
     "read_table",
     "read_tables",

@@ -57,6 +57,30 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Raise the error that writing a file would end in, as far as it can be foreseen.
+
+    Long work calls it before it begins.
+
+    Args:
+        path: The file that will be written.
+
+    Raises:
+        OSError: If the folder is missing or read-only, or the path is a folder.
+
+    Example:
+        >>> check_output("/none/result.csv")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: cannot write /none/result.csv: there is no folder /none
+    """
+    target = Path(os.path.realpath(path))
+    with _naming(path):
+        _check_target(target)
+        if not os.access(target if is_special(target) else target.parent, os.W_OK):
+            raise PermissionError(None, f"no permission to write in {target.parent}")
+
+
 def is_special(path: str | os.PathLike[str]) -> bool:
     """Whether a path exists and is neither a regular file nor a folder."""
     try:

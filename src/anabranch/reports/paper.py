@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anabranch.data import atomic_write, check_output
 from anabranch.reports import palette
 from anabranch.reports.evaluation import seed
-from anabranch.reports.files import check_writable_target, write_atomically
 from anabranch.reports.grid import Grid, evaluate_grid, window
 from anabranch.reports.projection import project
 from anabranch.reports.protocol import FittedMixture
@@ -53,13 +53,14 @@ def save_cluster_figure(
     target = Path(path)
     if target.suffix.lower() != ".png":
         raise ValueError(f"path: got {target.name!r}; expected a name that ends in .png.")
-    check_writable_target(target)
+    check_output(target)
     if np.ndim(X) != 2 or len(X) < 2:
         raise ValueError(f"X: got shape {np.shape(X)}; expected (rows, columns), 2 rows or more.")
     figure = _cluster_figure(est, X, max_points, check_random_state(random_state))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    write_atomically(target, buffer.getvalue())
+    with atomic_write(target) as file:
+        file.write(buffer.getvalue())
 
 
 def _cluster_figure(

@@ -3,14 +3,13 @@
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from anabranch.data import atomic_write, check_output
 from anabranch.reports.comparison import labels_section
 from anabranch.reports.evaluation import Evaluation, evaluate
-from anabranch.reports.files import check_writable_target, write_atomically
 from anabranch.reports.grid import Grid, evaluate_grid
 from anabranch.reports.page import render_page
 from anabranch.reports.protocol import FittedMixture
@@ -86,12 +85,13 @@ def build_report(
         projection=projection,
     )
     if path is not None:
-        check_writable_target(Path(path))
+        check_output(path)
     rng = check_random_state(random_state)
     ev = evaluate(est, X, max_points=max_points, random_state=rng)
     html = render_page(request.title, _sections(est, ev, request, rng))
     if path is not None:
-        write_atomically(path, html.encode())
+        with atomic_write(path) as file:
+            file.write(html.encode())
     return html
 
 
