@@ -222,3 +222,12 @@ def test_a_fit_that_had_not_come_to_a_checkpoint_starts_anew(tmp_path):
 def test_blobs_do_not_need_a_checkpoint():
     data, _ = blobs()
     assert quick().fit(data, resume=True).n_components_ == 3
+
+
+def test_what_was_frozen_on_a_small_table_is_frozen_after_loading(tmp_path):
+    mixture = FlowMixture(2, random_state=0, max_epochs=1).fit(X[:60])
+    save(mixture, tmp_path / "model")
+    before = {n: p.requires_grad for n, p in mixture.model_.named_parameters()}
+    after = {n: p.requires_grad for n, p in load(tmp_path / "model").model_.named_parameters()}
+    assert not all(before.values())
+    assert after == before

@@ -76,6 +76,7 @@ def _estimator_tree(estimator: FlowMixture) -> dict[str, Any]:
         "params": _plain(estimator.get_params(deep=False)),
         "recipe": estimator.model_.recipe,
         "state": dict(estimator.model_.state_dict()),
+        "frozen": [n for n, p in estimator.model_.named_parameters() if not p.requires_grad],
         "preparation": dict(estimator.preparation_.transform.state_dict()),
         "constant": torch.as_tensor(estimator.constant_),
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
@@ -89,6 +90,8 @@ def _restore_estimator(tree: dict[str, Any]) -> FlowMixture:
     estimator.device = "cpu"
     model = build(tree["recipe"]["name"], **tree["recipe"]["arguments"])
     model.load_state_dict(tree["state"])
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in tree["frozen"])
     arguments = tree["recipe"]["arguments"]
     columns = {"n_features_in_": arguments["features"]}
     if tree["feature_names"] is not None:
