@@ -1,0 +1,90 @@
+"""Which start is trained on, and when the flow has to go."""
+
+import numpy as np
+import pytest
+import torch
+
+from anabranch import FlowMixture
+from anabranch.estimators import flow_mixture as estimator
+from anabranch.estimators import trainer
+from anabranch.problems import Pinwheel, TwoCircles
+from anabranch.training import spread_labels
+
+X, _ = Pinwheel().sample_per_component(80, random_state=0)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_the_start_that_is_ahead_is_trained_on(monkeypatch, ahead):
+    raced = []
+
+    def race(model, *_):
+        raced.append(model)
+        return float(len(raced) - 1 != ahead)
+
+    monkeypatch.setattr(estimator, "race", race)
+    mixture = FlowMixture(5, random_state=0, max_epochs=1).fit(X)
+    assert len(raced) == 2
+    assert mixture.model_ is raced[ahead]
+
+
+def test_a_race_trains_and_reports_the_better_score():
+    mixture = FlowMixture(5, random_state=0, max_epochs=0, init_params="kmeans").fit(X)
+    rows = mixture._rows(X, None, np.random.RandomState(0))
+    before = -mixture.model_.mixture.log_prob(rows.z).mean().item() - rows.term.mean().item()
+    mixture.max_epochs = 40
+    score = trainer.race(mixture.model_, rows, rows, mixture, 0)
+    assert score < before - 0.05
+
+
+@pytest.mark.parametrize("convinced", [False, True])
+def test_a_flow_that_does_not_convince_gives_way_to_its_gaussian_start(monkeypatch, convinced):
+    monkeypatch.setattr(trainer, "convincing", lambda gain: convinced)
+    settings = {"init_params": "kmeans", "random_state": 0}
+    start = FlowMixture(5, max_epochs=0, **settings).fit(X)
+    mixture = FlowMixture(5, max_epochs=30, **settings).fit(X)
+    same = np.array_equal(mixture.score_samples(X), start.score_samples(X))
+    assert same is not convinced
+    if not convinced:
+        assert mixture.lower_bound_ == pytest.approx(start.lower_bound_)
+
+
+def test_q_is_taught_the_start_with_doubt():
+    mixture = FlowMixture(2, random_state=0, max_epochs=0).fit(X)
+    mixture.max_epochs = 1
+    rows = mixture._rows(X, None, np.random.RandomState(0))
+    certain = np.eye(2)[(X[:, 0] > 0).astype(int)]
+    trainer.teach_posterior(mixture.model_, rows, certain, mixture, 0)
+    with torch.no_grad():
+        q = mixture.model_.log_q(rows.z).exp().numpy()
+    assert (q.argmax(0) == certain.argmax(1)).mean() > 0.95
+    # certain responsibilities of 1 are taught as 0.95
+    assert 0.90 < np.median(q.max(0)) < 0.98
+
+
+def test_labels_spread_along_the_rings_and_not_across():
+    points, ring = TwoCircles(radial_std=0.05).sample_per_component(300, random_state=0)
+    targets = np.zeros((600, 2))
+    for k in (0, 1):
+        targets[np.flatnonzero(ring == k)[:5], k] = 1
+    spread = spread_labels(points, np.arange(600), targets)
+    np.testing.assert_allclose(spread.sum(1), 1)
+    centres = [points[targets[:, k] > 0].mean(0) for k in (0, 1)]
+    nearest = np.argmin([((points - c) ** 2).sum(1) for c in centres], axis=0)
+    # a rule that knows distances to the labels but no neighbourhoods cuts the rings in halves
+    assert (spread.argmax(1) == ring).mean() > (nearest == ring).mean() + 0.25
+
+
+def test_components_are_fitted_to_trusted_labels_before_the_density_can_outvote_them():
+    mixture = FlowMixture(2, random_state=0, max_epochs=0, init_params="kmeans").fit(X)
+    mixture.max_epochs = 20
+    rows = mixture._rows(X, None, np.random.RandomState(0))
+    trusted = np.eye(2)[(X[:, 0] > 0).astype(int)]
+    own = torch.as_tensor(trusted.T, dtype=torch.float32)
+
+    def fit_to_own() -> float:
+        with torch.no_grad():
+            return (mixture.model_.mixture.component_log_prob(rows.z) * own).sum(0).mean().item()
+
+    before = fit_to_own()
+    trainer.pretrain(mixture.model_, rows, rows, trusted, mixture, 0)
+    assert fit_to_own() > before + 0.1
