@@ -20,6 +20,7 @@ INTRODUCTION = """# Results
 Every figure on this page comes from a file in `results/`, which one command writes:
 `anabranch reproduce NAME`, or `make bench` for the benchmarks. `make results` makes the page.
 """
+PICTURES = {".png", ".gif"}
 MARKS = {True: "yes", False: "**no**", None: ""}
 SIGNS = {"higher": "≥ ", "lower": "≤ "}
 
@@ -55,7 +56,7 @@ def read_result(path: Path) -> dict[str, Any]:
 def pictures_by_name(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
     """File names of pictures, NAME-*, for each result; the longest name that fits owns one."""
     pictures: dict[str, list[str]] = {name: [] for name in names}
-    for path in sorted(folder.glob("*.png")):
+    for path in sorted(path for path in folder.glob("*") if path.suffix in PICTURES):
         owners = [name for name in names if path.name.startswith(f"{name}-")]
         if owners:
             pictures[max(owners, key=len)].append(path.name)
@@ -80,7 +81,7 @@ def section(result: dict[str, Any], folder: Path, pictures: Sequence[str]) -> st
         f"## {result['name']}\n",
         table(["figure", "value", "target", "met"], figures),
         *(f"- {key}: {value}" for key, value in origin(result).items()),
-        *(f"\n![{name.removesuffix('.png')}]({(folder / name).as_posix()})" for name in pictures),
+        *(f"\n![{Path(name).stem}]({(folder / name).as_posix()})" for name in pictures),
     ]
     return "\n".join([*parts, ""])
 

@@ -54,6 +54,17 @@ def check_round_trip(
         same(term + back_term, torch.zeros_like(term), tolerance)
 
 
+def check_section(
+    transform: Transform, z: Tensor, context: Tensor | None = None, *, tolerance: float
+) -> None:
+    """Of a surjection: decode then encode gives z, and the terms at that point cancel."""
+    with torch.no_grad():
+        x, term = transform.decode(z, context)
+        back, back_term = transform.encode(x, context)
+        same(back, z.expand_as(back), tolerance)
+        same(term + back_term, torch.zeros_like(term), tolerance)
+
+
 def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """The term of both directions is the log|det| of autograd's Jacobian."""
     z = transform.encode(x, context)[0].detach()

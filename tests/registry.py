@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from anabranch.distributions import Distribution, Flow, Logistic, Mixture, Normal
+from anabranch.networks import ConvNet
 from anabranch.transforms import (
+    AbsoluteFold,
     ActNorm,
     Additive,
     Affine,
@@ -33,6 +36,7 @@ from anabranch.transforms import (
     Standardize,
     Transform,
     TriangularAffine,
+    TriFold,
     UniformDequantization,
 )
 
@@ -56,6 +60,7 @@ class Case:
         contextual: whether it takes a context.
         stackable: whether it takes a batch_shape.
         exact: whether its term or log_prob is exact.
+        bijective: False where several points share one z; decode then draws one of them.
         initializes: whether it has a data-dependent initialisation.
         smooth: whether a grid integrates its density accurately.
     """
@@ -67,6 +72,7 @@ class Case:
     contextual: bool = False
     stackable: bool = True
     exact: bool = True
+    bijective: bool = True
     initializes: bool = False
     smooth: bool = True
 
@@ -186,6 +192,25 @@ def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None 
     return factory
 
 
+def _conv_coupling(scalar_map: ScalarMap, image: Shape, patch: int) -> Make:
+    """The checkerboard's black fields move."""
+    height, width = image
+    mask = [(i + j) % 2 == 0 for i in range(height) for j in range(width)]
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Coupling(
+            scalar_map,
+            height * width,
+            mask=mask,
+            context_features=context,
+            conditioner=partial(ConvNet, image, channels=4, patch=patch, activation="tanh"),
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+
+    return factory
+
+
 def _autoregressive(
     scalar_map: ScalarMap, features: int, ordering: Sequence[int] | None = None
 ) -> Make:
@@ -271,9 +296,42 @@ def _structures() -> list[Case]:
     ]
 
 
+def _fold(fold: type[AbsoluteFold] | type[TriFold], features: int) -> Make:
+    return lambda batch_shape, context, generator: fold(
+        features,
+        coordinate=features - 1,
+        hidden=HIDDEN,
+        context_features=context,
+        activation="tanh",
+        batch_shape=batch_shape,
+        generator=generator,
+    )
+
+
+FOLDS = {"absolute": AbsoluteFold, "tri": TriFold}
+
+
+def _folds() -> list[Case]:
+    return [
+        Case(f"fold-{name}-{d}", d, _fold(fold, d), contextual=True, bijective=False)
+        for name, fold in FOLDS.items()
+        for d in (1, 2, 3)
+    ]
+
+
+def _rad_transform(features: int) -> Make:
+    return _compose(
+        _fold(TriFold, features),
+        _coupling(AFFINE, features),
+        _stacked(lambda **k: ActNorm(features, **k)),
+        _fold(AbsoluteFold, features),
+    )
+
+
 AFFINE = MAPS["affine"]
 TRANSFORMS: list[Case] = [
     *_structures(),
+    *_folds(),
     Case("coupling-moved-first-3", 3, _coupling(AFFINE, 3, (True, False, False)), contextual=True),
     Case(
         "coupling-scattered-5",
@@ -287,6 +345,9 @@ TRANSFORMS: list[Case] = [
         _coupling(MAPS["prelu"], 3, (False, True, False)),
         contextual=True,
     ),
+    Case("coupling-conv-4", 4, _conv_coupling(AFFINE, (2, 2), 1), contextual=True),
+    Case("coupling-conv-patches-8", 8, _conv_coupling(AFFINE, (2, 4), 2), contextual=True),
+    Case("coupling-conv-prelu-6", 6, _conv_coupling(MAPS["prelu"], (3, 2), 1), contextual=True),
     Case("coupling-all-moved-2", 2, _coupling(AFFINE, 2, (True, True)), contextual=True),
     Case("coupling-bound-1", 2, _coupling(Affine(bound=1.0), 2), contextual=True),
     Case("maf-ordered-5", 5, _autoregressive(AFFINE, 5, (3, 0, 4, 1, 2)), contextual=True),
@@ -508,6 +569,23 @@ def _of_features(d: int) -> list[Case]:
             f"flow-prelu-{d}",
             d,
             _flow(_base(Normal, d), _compose(_lu(d), _elementwise(MAPS["prelu"], d), _lu(d))),
+            contextual=True,
+            smooth=False,
+        ),
+        *(
+            Case(
+                f"flow-fold-{name}-{d}",
+                d,
+                _flow(_base(Normal, d), _fold(fold, d)),
+                contextual=True,
+                smooth=False,  # steep valleys at the folds
+            )
+            for name, fold in FOLDS.items()
+        ),
+        Case(
+            f"flow-rad-{d}",
+            d,
+            _flow(_base(Normal, d), _rad_transform(d)),
             contextual=True,
             smooth=False,
         ),

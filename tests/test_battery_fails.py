@@ -173,6 +173,7 @@ def distinct(kind):
 
 
 TRANSFORM_CHECKS = {
+    "section": (lambda kind: battery.check_section(kind(), X, tolerance=1e-9), WrongInverse),
     "round trip": (lambda kind: battery.check_round_trip(kind(), X, tolerance=1e-9), WrongInverse),
     "terms cancel": (
         lambda kind: battery.check_round_trip(kind(), X, tolerance=1e-9),

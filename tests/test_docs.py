@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from anabranch import FlowMixture, experiments, models, transforms
+from anabranch import RAD, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
@@ -43,8 +43,11 @@ def with_code(pages):
 def _quick(monkeypatch):
     """The pages use the defaults; here they train for one epoch."""
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    for name, value in quick.items():
-        monkeypatch.setitem(FlowMixture.__init__.__kwdefaults__, name, value)
+    quick["invariant_steps"] = 10
+    for estimator in (FlowMixture, FlowGMM, RAD):
+        defaults = estimator.__init__.__kwdefaults__
+        for name in quick.keys() & defaults.keys():
+            monkeypatch.setitem(defaults, name, quick[name])
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def test_every_command_is_shown():
 
 def test_every_transform_is_in_the_catalogue():
     text = (ROOT / "docs" / "transforms.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"autoclass:: anabranch\.transforms\.(\w+)", text))
+    shown = set(re.findall(r"auto(?:class|function):: anabranch\.transforms\.(\w+)", text))
     assert shown == set(transforms.__all__)
 
 

@@ -12,17 +12,29 @@ from anabranch.version import __version__
 
 if TYPE_CHECKING:
     from anabranch.archive import ArchiveError
-    from anabranch.estimators import FlowMixture, load, save
+    from anabranch.estimators import RAD, FlowGMM, FlowMixture, GaussianMixture, load, save
 
 # imported on first use, so that `import anabranch` costs little
 _HOMES = {
     "ArchiveError": "anabranch.archive",
+    "FlowGMM": "anabranch.estimators",
     "FlowMixture": "anabranch.estimators",
+    "GaussianMixture": "anabranch.estimators",
+    "RAD": "anabranch.estimators",
     "load": "anabranch.estimators",
     "save": "anabranch.estimators",
 }
 
-__all__ = ["ArchiveError", "FlowMixture", "__version__", "load", "save"]
+__all__ = [
+    "RAD",
+    "ArchiveError",
+    "FlowGMM",
+    "FlowMixture",
+    "GaussianMixture",
+    "__version__",
+    "load",
+    "save",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,7 @@ def test_version(succeed):
         ["fit", "a.csv", "-o", "m", "--max-epochs", "-1"],
         ["fit", "a.csv", "-o", "m", "--levels", "few"],
         ["fit", "a.csv", "-o", "m", "--set", "n_init"],
-        ["fit", "a.csv", "-o", "m", "--set", "posterior_hidden=[8"],
+        ["fit", "a.csv", "-o", "m", "--set", "weights=[8"],
         ["fit", "a.csv", "-o", "m", "--components", "2", "--set", "n_components=2"],
         ["fit", "a.csv", "-o", "m", "--flow-option", "n_layers=2", "--flow-option", "n_layers=3"],
         ["predict", "m", "a.csv"],

@@ -158,7 +158,7 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
         "--set",
         "weights=uniform",
         "--set",
-        "posterior_hidden=[4, 4]",
+        'posterior={"name": "mlp", "hidden": [4, 4]}',
         "--set",
         'fit_options={"clip_norm": 1.0}',
     )
@@ -174,7 +174,7 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
         "n_init": 2,
         "random_state": 5,
         "weights": "uniform",
-        "posterior_hidden": [4, 4],
+        "posterior": {"name": "mlp", "hidden": [4, 4]},
         "fit_options": {"clip_norm": 1.0},
     }.items() <= params.items()
     assert list(load(tmp_path / "m").feature_names_in_) == ["height", "width"]

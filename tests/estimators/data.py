@@ -18,7 +18,7 @@ def quick(n_components=3, **changes):
     """An estimator that is fitted in a blink, and that training does change."""
     settings = {
         "flow": FLOW,
-        "posterior_hidden": (8,),
+        "posterior": {"name": "mlp", "hidden": [8]},
         "covariance_type": "full",
         "max_epochs": 4,
         "batch_size": 64,

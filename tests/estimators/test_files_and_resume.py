@@ -53,11 +53,15 @@ def test_loaded_it_answers_with_the_same_bits(tmp_path, case):
 
 
 def test_settings_come_back(tmp_path):
-    settings = {"posterior_hidden": (4, 4), "weights": np.array([0.7, 0.3]), "max_epochs": 2}
+    settings = {
+        "posterior": {"name": "mlp", "hidden": (4, 4)},
+        "weights": np.array([0.7, 0.3]),
+        "max_epochs": 2,
+    }
     mixture = moved(**settings, fit_options={"clip_norm": 1.0}).fit(X)
     save(mixture, tmp_path / "model")
     params = load(tmp_path / "model").get_params()
-    assert params["posterior_hidden"] == [4, 4]
+    assert params["posterior"]["hidden"] == [4, 4]
     assert params["weights"] == [0.7, 0.3]
     assert params["fit_options"] == {"clip_norm": 1.0}
     assert params["random_state"] == 0

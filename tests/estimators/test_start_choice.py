@@ -7,8 +7,10 @@ import torch
 from anabranch import FlowMixture
 from anabranch.estimators import flow_mixture as estimator
 from anabranch.estimators import trainer
+from anabranch.estimators.starts import make_starts
+from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel, TwoCircles
-from anabranch.training import spread_labels
+from anabranch.training import StartOptions, spread_labels
 
 X, _ = Pinwheel().sample_per_component(80, random_state=0)
 
@@ -88,3 +90,89 @@ def test_components_are_fitted_to_trusted_labels_before_the_density_can_outvote_
     before = fit_to_own()
     trainer.pretrain(mixture.model_, rows, rows, trusted, mixture, 0)
     assert fit_to_own() > before + 0.1
+
+
+def rings(n=1024, seed=100):
+    return TwoCircles(radial_std=0.05).sample_per_component(n // 2, random_state=seed)
+
+
+def names_of_starts(points, n_components, targets=None, init_params="auto"):
+    """The starts of a search, and their responsibilities."""
+    return [
+        (start.gaussian.name, start.responsibilities)
+        for start in make_starts(
+            points,
+            points,
+            points,
+            targets,
+            StartOptions(n_components),
+            init_params=init_params,
+            n_init=1,
+            random_state=np.random.RandomState(0),
+        )
+    ]
+
+
+def test_regions_that_gaps_set_apart_are_the_only_start():
+    points, ring = rings()
+    starts = names_of_starts(points, 2)
+    assert [name for name, _ in starts] == ["spectral"]
+    assert clustering_accuracy(ring, starts[0][1].argmax(1)) > 0.99
+
+
+def test_without_gaps_kmeans_and_gmm_compete_as_before():
+    points, _ = Pinwheel().sample_per_component(400, random_state=100)
+    names = [name for name, _ in names_of_starts(points, 5)]
+    assert "kmeans" in names
+    assert "spectral" not in names
+
+
+def test_a_spectral_start_is_made_where_it_is_asked_for_and_trusted():
+    points, ring = rings(400)
+    (start,) = make_starts(
+        points,
+        points,
+        points,
+        None,
+        StartOptions(2),
+        init_params="spectral",
+        n_init=1,
+        random_state=np.random.RandomState(0),
+    )
+    assert start.gaussian.name == "spectral"
+    assert start.trusted
+    assert clustering_accuracy(ring, start.responsibilities.argmax(1)) > 0.99
+
+
+def test_q_keeps_the_rings_that_the_start_found():
+    points, ring = rings()
+    settings = {"inference": "variational", "random_state": 0, "max_epochs": 30}
+    mixture = FlowMixture(2, **settings).fit(points)
+    for method in ("network", "exact"):
+        assert clustering_accuracy(ring, mixture.predict(points, method=method)) > 0.95
+    halves = FlowMixture(2, init_params="kmeans", **settings).fit(points)
+    assert clustering_accuracy(ring, halves.predict(points)) < 0.75
+
+
+def labelled(ring, flipped=0):
+    """Four labels of each ring, some of them false."""
+    targets = np.zeros((len(ring), 2))
+    for k in (0, 1):
+        own = np.flatnonzero(ring == k)[8:12]
+        targets[own, np.where(np.arange(4) < flipped, 1 - k, k)] = 1
+    return targets
+
+
+def test_labels_do_not_spread_across_gaps_that_they_fit():
+    points, ring = rings()
+    ((name, R),) = names_of_starts(points, 2, labelled(ring))
+    assert name == "spectral"
+    # names are those of the labels
+    assert (R.argmax(1) == ring).mean() > 0.99
+    spread = spread_labels(points, np.arange(len(points)), labelled(ring))
+    assert (spread.argmax(1) == ring).mean() < 0.97
+
+
+def test_labels_that_contradict_the_gaps_are_believed():
+    points, ring = rings()
+    assert names_of_starts(points, 2, labelled(ring, flipped=1))[0][0] == "labels"

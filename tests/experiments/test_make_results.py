@@ -53,11 +53,11 @@ def test_the_page(script, folder, tmp_path):
 
 
 def test_pictures_go_to_the_longest_name(script, tmp_path):
-    for name in ("a-x.png", "a-b-x.png", "c-x.png"):
+    for name in ("a-x.png", "a-b-x.png", "a-b-x.gif", "a-b-x.txt", "c-x.png"):
         (tmp_path / name).touch()
     assert script.pictures_by_name(tmp_path, ["a", "a-b"]) == {
         "a": ["a-x.png"],
-        "a-b": ["a-b-x.png"],
+        "a-b": ["a-b-x.gif", "a-b-x.png"],
     }
 
 

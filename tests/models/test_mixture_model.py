@@ -16,7 +16,10 @@ from anabranch.transforms import Autoregressive, Coupling
 from tests.registry import perturb, seeded
 
 K, D, N = 3, 2, 6
-SMALL = {"flow": {"name": "realnvp", "n_layers": 2, "hidden": [8]}, "posterior_hidden": [8]}
+SMALL = {
+    "flow": {"name": "realnvp", "n_layers": 2, "hidden": [8]},
+    "posterior": {"name": "mlp", "hidden": [8]},
+}
 
 
 def model_of(inference="exact", **changes):

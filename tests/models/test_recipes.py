@@ -2,29 +2,44 @@
 
 import inspect
 import json
+from math import prod
 
 import pytest
 import torch
 
 from anabranch.estimators import load, save
-from anabranch.models import build, flow_mixture, list_recipes, maf, realnvp, recipe
+from anabranch.models import build, conv_realnvp, flow_mixture, list_recipes, maf, realnvp, recipe
 from anabranch.models.norms import norm_layer
 from tests.registry import perturb, seeded
 
 SMALL = {
     "realnvp": {"features": 3, "n_layers": 2, "hidden": [8]},
+    "conv_realnvp": {"features": 8, "image_shape": [2, 4], "n_layers": 2, "channels": 4},
     "maf": {"features": 3, "n_layers": 2, "hidden": [8]},
+    "rad": {"features": 3, "n_folds": 2, "hidden": [8], "gate_hidden": [4]},
     "flow_mixture": {"features": 3, "n_components": 2, "flow": {"name": "maf", "n_layers": 1}},
 }
 VARIANTS = [
+    ("rad", {"fold": "tri", "context_features": 2, "batch_shape": [3]}),
+    ("rad", {"features": 1, "n_last": 0}),
     ("realnvp", {"norm": "actnorm", "activation": "tanh", "batch_shape": [4]}),
     ("realnvp", {"norm": "batchnorm", "context_features": 2, "bound": 0.5}),
     ("realnvp", {"features": 1}),
+    ("conv_realnvp", {"norm": "actnorm", "batch_shape": [3], "patch": 1, "n_blocks": 2}),
+    ("conv_realnvp", {"image_shape": [2, 2, 2], "context_features": 2, "activation": "silu"}),
     ("maf", {"norm": "batchnorm", "hidden": []}),
     ("maf", {"features": 1, "batch_shape": [2]}),
     ("flow_mixture", {"inference": "variational", "diagonal": True, "learn_weights": False}),
     ("flow_mixture", {"flow": ["realnvp", {"name": "maf", "hidden": [4]}], "seed": 5}),
-    ("flow_mixture", {"features": 1, "posterior_hidden": []}),
+    ("flow_mixture", {"features": 1, "posterior": {"name": "mlp", "hidden": []}}),
+    (
+        "flow_mixture",
+        {
+            "features": 8,
+            "flow": {"name": "conv_realnvp", "image_shape": [2, 4], "n_layers": 1, "channels": 3},
+            "posterior": {"name": "conv", "image_shape": [2, 4], "channels": [3], "hidden": [4]},
+        },
+    ),
 ]
 
 
@@ -90,6 +105,36 @@ def test_every_feature_is_moved(make, features):
     assert (z != x).all()
 
 
+@pytest.mark.parametrize("image", [[2, 4], [3, 3], [1, 5], [2, 3, 2]])
+def test_every_pixel_is_moved_and_told_of(image):
+    features = prod(image)
+    flow = conv_realnvp(features, image_shape=image, n_layers=2, channels=4, seed=0)
+    x = torch.randn(6, features, generator=seeded(0))
+    assert torch.equal(flow.transform.encode(x)[0], x)
+    z, _ = perturb(flow).transform.encode(x)
+    assert (z != x).all()
+
+
+def test_patches_of_images():
+    def places(image_shape, **keywords):
+        flow = conv_realnvp(prod(image_shape), image_shape=image_shape, n_layers=1, **keywords)
+        return flow.transform.transforms[0].conditioner.position.shape[1:]
+
+    assert places([28, 28]) == (7, 7)
+    assert places([6, 8]) == (3, 4)
+    assert places([3, 8]) == (3, 8)
+    assert places([28, 28], patch=2) == (14, 14)
+    with pytest.raises(ValueError, match=r"patch must divide both sides.*28 and 28, got 3"):
+        places([28, 28], patch=3)
+
+
+def test_images_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"image_shape \[2, 4\] has 8 pixels, but a row has 9 fea"):
+        conv_realnvp(9, image_shape=[2, 4])
+    with pytest.raises(ValueError, match="image_shape must have more than one place"):
+        conv_realnvp(3, image_shape=[3, 1, 1])
+
+
 def test_positional_arguments_are_remembered_by_name():
     assert realnvp(2, hidden=(4, 4)).recipe == {
         "name": "realnvp",
@@ -98,7 +143,9 @@ def test_positional_arguments_are_remembered_by_name():
 
 
 def test_an_unknown_recipe():
-    with pytest.raises(ValueError, match=r"unknown recipe 'glow'; there are flow_mixture, maf, re"):
+    with pytest.raises(
+        ValueError, match=r"unknown recipe 'glow'; there are conv_realnvp, flow_mixture, maf"
+    ):
         build("glow", features=2)
     with pytest.raises(ValueError, match="unknown recipe 'glow'"):
         flow_mixture(2, 2, flow="glow")

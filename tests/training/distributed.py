@@ -33,7 +33,9 @@ class Broken(torch.nn.Module):
 
 def train(batch_size, *, broken=False, norm=None):
     flow = {"name": "realnvp", "n_layers": 2, "hidden": [8], "norm": norm}
-    model = perturb(flow_mixture(2, 3, flow=flow, posterior_hidden=[8], seed=0), std=0.4).double()
+    model = perturb(
+        flow_mixture(2, 3, flow=flow, posterior={"name": "mlp", "hidden": [8]}, seed=0), std=0.4
+    ).double()
     before = torch.cat([p.detach().flatten() for p in model.parameters()])
     x = torch.randn(60, 2, generator=seeded(0), dtype=torch.float64)
     options = FitOptions(

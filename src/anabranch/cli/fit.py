@@ -15,6 +15,7 @@ class Inference(StrEnum):
 
     exact = "exact"
     variational = "variational"
+    invariant = "invariant"
 
 
 def fit(
@@ -26,13 +27,14 @@ def fit(
         ),
     ],
     components: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--components",
             "-k",
-            min=1,
+            metavar="N|auto",
             show_default=False,
-            help="How many.  [default: as many as classes, one without labels]",
+            help="How many; auto begins with many and takes out those that are not worth their "
+            "cost.  [default: as many as classes, one without labels]",
         ),
     ] = None,
     flow: Annotated[str, typer.Option(help="Recipe of the components.")] = "realnvp",
@@ -43,8 +45,30 @@ def fit(
         ),
     ] = None,
     inference: Annotated[
-        Inference, typer.Option(help="The mixture likelihood, or the bound with q(c|x).")
+        Inference,
+        typer.Option(
+            help="The mixture likelihood; the bound with q(c|x); or, for images, a q that "
+            "learns from consistency alone."
+        ),
     ] = Inference.exact,
+    consistency: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="Weight of q(c|x) saying the same of perturbed rows.  [default: 1 for invariant "
+            "inference, else 0]",
+        ),
+    ] = None,
+    perturbation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|JSON",
+            show_default=False,
+            help="noise, affine (images), adversarial, or an object with keywords.  [default: "
+            "affine for invariant inference on images, else noise]",
+        ),
+    ] = None,
     label_column: options.LabelColumn = None,
     use_labels: Annotated[
         bool,
@@ -79,6 +103,14 @@ def fit(
     ] = None,
     n_init: Annotated[
         int | None, typer.Option(min=1, show_default=False, help="Starts to compare.")
+    ] = None,
+    snapshots: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="States of the training to keep in the model file, for report --animation.",
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same model.")
@@ -123,14 +155,17 @@ def fit(
     --resume goes on and ends with the same model.
     """
     named = {
-        "n_components": components,
+        "n_components": _components(components),
         "flow": _flow(flow, flow_option or []),
         "inference": inference.value,
+        "consistency": consistency,
+        "perturbation": _perturbation(perturbation),
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "validation_fraction": validation_fraction,
         "n_init": n_init,
+        "snapshots": snapshots,
         "random_state": seed,
         "device": device,
         "levels": _levels(levels),
@@ -167,6 +202,20 @@ def _flow(name: str, keywords: list[str]) -> str | dict[str, Any]:
     if not keywords:
         return name
     return {"name": name, **parse_settings("--flow-option", keywords)}
+
+
+def _components(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"--components {text}: expected auto or an integer from 1")
+    return int(text)
+
+
+def _perturbation(text: str | None) -> Any:
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    return parse_settings("--perturbation", [f"perturbation={text}"])["perturbation"]
 
 
 def _levels(text: str) -> int | None:

@@ -26,6 +26,8 @@ from anabranch.metrics import bits_per_dim
 from anabranch.models import build
 
 BYTE_LEVELS = 256
+# perturbations, networks and flows that have to know the shape of the images
+OF_IMAGES = ("affine", "conv", "conv_realnvp")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def run(request: Fit) -> None:
     table = _read(request)
     if request.auto_levels and _holds_bytes(table):
         mixture.levels = BYTE_LEVELS
+    if table.image_shape is not None:
+        _tell_image_shape(mixture, table.image_shape)
     targets, numbers = _targets(request, table, mixture)
-    check_flow(mixture.flow, table.X.shape[1])
+    for flow in (mixture.flow, mixture.trunk):
+        check_flow(flow, table.X.shape[1])
     X = framed(table.X, _names(request, table))
     started = time.perf_counter()
     try:
@@ -93,11 +98,28 @@ def check_flow(flow: Any, features: int) -> None:
         TypeError: for an unknown keyword.
     """
     for spec in flow if isinstance(flow, list) else [flow]:
+        if spec is None:  # a Gaussian
+            continue
         keywords = {"name": spec} if isinstance(spec, str) else dict(spec)
         try:
             build(**{"seed": 0, **keywords}, features=features, batch_shape=(1,))
         except (TypeError, ValueError) as error:
             raise type(error)(f"flow {json.dumps(spec)}: {error}") from error
+
+
+def _tell_image_shape(mixture: FlowMixture, shape: tuple[int, ...]) -> None:
+    """Files of images know their shape: parts that need it and were not told are told."""
+    if mixture.perturbation is None and mixture.inference == "invariant":
+        mixture.perturbation = "affine"
+    for name in ("perturbation", "posterior", "flow", "trunk"):
+        setattr(mixture, name, _with_image_shape(getattr(mixture, name), shape))
+
+
+def _with_image_shape(spec: Any, shape: tuple[int, ...]) -> Any:
+    named = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(named, dict) or named.get("name") not in OF_IMAGES:
+        return spec
+    return {"image_shape": list(shape), **named}
 
 
 def check_device(name: str) -> None:
@@ -156,7 +178,13 @@ def _targets(
 ) -> tuple[NDArray[np.int64] | None, dict[int, int]]:
     if table.labels is None or not request.use_labels:
         return None, {}
-    return number_classes(table.labels, mixture.n_components)
+    if mixture.n_components == "auto":
+        raise ValueError(
+            "--components auto finds clusters without labels: add --no-use-labels to keep them for "
+            "the summary only"
+        )
+    wanted: Any = mixture.n_components
+    return number_classes(table.labels, wanted)
 
 
 def _fit(request: Fit, mixture: FlowMixture, X: Any, targets: Any) -> None:

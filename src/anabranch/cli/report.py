@@ -30,6 +30,14 @@ def report(
     projection: Annotated[
         Projection, typer.Option(help="Of more than two columns to two dimensions.")
     ] = Projection.pca,
+    animation: Annotated[
+        Path | None,
+        typer.Option(
+            show_default=False,
+            help="Animated GIF of the training to write, and to show on the page; the model must "
+            "have been fitted with --snapshots.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the rows shown and the samples.")
     ] = 0,
@@ -44,23 +52,45 @@ def report(
     from anabranch.data import atomic_write
     from anabranch.data.atomic import check_output
     from anabranch.reports import build_report
+    from anabranch.reports.animation import check_animation_path
 
     mixture = load_mixture(model)
     check_output(output)
+    if animation is not None:
+        check_animation_path(animation)
+        if animation.resolve() == output.resolve():
+            raise ValueError(f"--animation and --output both name {output}; give two names")
     part = read(mixture, Request(data, label_column, classes, header))
+    image_shape = _picture(part.table.image_shape)
+    gif = None if animation is None else _animation(mixture, part.X, animation, image_shape, seed)
     page = build_report(
         cast("Any", mixture),
         part.X,
         part.table.labels,
         title=title or f"Mixture of flows: {model.name}",
-        image_shape=_picture(part.table.image_shape),
+        image_shape=image_shape,
         label_names=part.table.label_names,
         projection=projection.value,
         random_state=seed,
+        animation=gif,
     )
     with atomic_write(output) as file:
         file.write(page.encode())
     typer.echo(f"wrote {output}")
+
+
+def _animation(
+    mixture: Any, X: Any, path: Path, image_shape: tuple[int, ...] | None, seed: int
+) -> bytes:
+    """Write the animation, and give it."""
+    from anabranch.data import atomic_write
+    from anabranch.reports import render_animation
+
+    gif = render_animation(mixture, X, random_state=seed, scale=image_shape is None)
+    with atomic_write(path) as file:
+        file.write(gif)
+    typer.echo(f"wrote {path}")
+    return gif
 
 
 def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

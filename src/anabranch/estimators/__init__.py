@@ -1,6 +1,19 @@
 """The scikit-learn face."""
 
 from anabranch.estimators.files import load, save
+from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
+from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.rad import RAD
+from anabranch.estimators.selection import Selection, choose_n_components
 
-__all__ = ["FlowMixture", "load", "save"]
+__all__ = [
+    "RAD",
+    "FlowGMM",
+    "FlowMixture",
+    "GaussianMixture",
+    "Selection",
+    "choose_n_components",
+    "load",
+    "save",
+]

@@ -1,5 +1,7 @@
 """Model files: estimators and recipes, saved and loaded."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +10,20 @@ import torch
 from torch import nn
 
 from anabranch.archive import ArchiveError, read_archive, write_archive
+from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
+from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
+from anabranch.estimators.rad import RAD
 from anabranch.models import build
-from anabranch.training import FitResult
-
-ESTIMATORS = {"FlowMixture": FlowMixture}
+from anabranch.training import FitResult, GaussianParameters
 
 
 def save(model: Any, path: str | Path) -> None:
     """Write a fitted estimator or a model built by a recipe to one safetensors file.
 
     Args:
-        model: a fitted `FlowMixture`, or a module that a recipe built.
+        model: a fitted estimator, such as `FlowMixture`, or a module that a recipe built.
         path: the file; written whole or not at all.
 
     Raises:
@@ -37,7 +40,7 @@ def save(model: Any, path: str | Path) -> None:
         >>> bool(load(path).log_prob(x) == flow.log_prob(x))
         True
     """
-    if isinstance(model, FlowMixture):
+    if any(type(model) is savable.cls for savable in ESTIMATORS.values()):
         tree = _estimator_tree(model)
     elif isinstance(model, nn.Module) and hasattr(model, "recipe"):
         tree = {"recipe": model.recipe, "state": dict(model.state_dict())}
@@ -68,35 +71,57 @@ def _restore_module(tree: dict[str, Any]) -> nn.Module:
     return model.eval()
 
 
-def _estimator_tree(estimator: FlowMixture) -> dict[str, Any]:
-    if not hasattr(estimator, "model_"):
+@dataclass(frozen=True)
+class _Savable:
+    """How the fitted state of a class becomes a tree, and how a tree is put back."""
+
+    cls: type
+    state: Callable[[Any], dict[str, Any]]
+    restore: Callable[[Any, dict[str, Any]], None]
+
+
+def _estimator_tree(estimator: Any) -> dict[str, Any]:
+    if not hasattr(estimator, "n_components_"):
         raise TypeError("the estimator is not fitted yet: call fit before saving it")
+    name = type(estimator).__name__
     return {
-        "estimator": type(estimator).__name__,
+        "estimator": name,
         "params": _plain(estimator.get_params(deep=False)),
+        "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
+        **ESTIMATORS[name].state(estimator),
+    }
+
+
+def _restore_estimator(tree: dict[str, Any]) -> Any:
+    savable = ESTIMATORS[tree["estimator"]]
+    estimator = savable.cls(**tree["params"])
+    if tree["feature_names"] is not None:
+        estimator.feature_names_in_ = np.asarray(tree["feature_names"], dtype=object)
+    savable.restore(estimator, tree)
+    return estimator
+
+
+def _flow_state(estimator: FlowMixture) -> dict[str, Any]:
+    return {
         "recipe": estimator.model_.recipe,
         "state": dict(estimator.model_.state_dict()),
         "frozen": [n for n, p in estimator.model_.named_parameters() if not p.requires_grad],
         "preparation": dict(estimator.preparation_.transform.state_dict()),
         "constant": torch.as_tensor(estimator.constant_),
-        "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
         "start": estimator.start_,
         "result": dict(vars(estimator.fit_result_)),
+        "snapshots": [{"step": step, "state": state} for step, state in estimator.snapshots_],
     }
 
 
-def _restore_estimator(tree: dict[str, Any]) -> FlowMixture:
-    estimator = ESTIMATORS[tree["estimator"]](**tree["params"])
+def _restore_flow(estimator: FlowMixture, tree: dict[str, Any]) -> None:
     estimator.device = "cpu"
     model = build(tree["recipe"]["name"], **tree["recipe"]["arguments"])
     model.load_state_dict(tree["state"])
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in tree["frozen"])
     arguments = tree["recipe"]["arguments"]
-    columns = {"n_features_in_": arguments["features"]}
-    if tree["feature_names"] is not None:
-        columns["feature_names_in_"] = np.asarray(tree["feature_names"], dtype=object)
-    vars(estimator).update(columns)
+    estimator.n_features_in_ = arguments["features"]
     estimator.constant_ = tree["constant"].numpy()
     estimator.preparation_ = Preparation.empty(
         arguments["features"], levels=estimator.levels, alpha=estimator.logit_alpha
@@ -106,9 +131,67 @@ def _restore_estimator(tree: dict[str, Any]) -> FlowMixture:
         tree["start"],
         model,  # pyright: ignore[reportArgumentType]
         FitResult(**tree["result"]),
-        n_components=arguments["n_components"],
+        # files of earlier versions have none
+        [(item["step"], item["state"]) for item in tree.get("snapshots", [])],
     )
-    return estimator
+
+
+def _gaussian_state(estimator: GaussianMixture) -> dict[str, Any]:
+    parameters = estimator.parameters_
+    state = {name: getattr(estimator, name) for name in GAUSSIAN_RESULTS}
+    return {
+        **state,
+        "weights": torch.as_tensor(parameters.weights),
+        "means": torch.as_tensor(parameters.means),
+        "covariances": torch.as_tensor(parameters.covariances),
+        "description_lengths": list(estimator.description_lengths_.items()),
+    }
+
+
+def _restore_gaussian(estimator: GaussianMixture, tree: dict[str, Any]) -> None:
+    arrays = (tree[name].numpy() for name in ("weights", "means", "covariances"))
+    diagonal = tree["covariance_type_"] in ("diag", "spherical")
+    parameters = GaussianParameters(*arrays, diagonal=diagonal)
+    estimator.n_features_in_ = parameters.means.shape[1]
+    estimator.description_lengths_ = {int(k): length for k, length in tree["description_lengths"]}
+    for name in GAUSSIAN_RESULTS:
+        setattr(estimator, name, tree[name])
+    estimator._set(parameters)
+
+
+def _rad_state(estimator: RAD) -> dict[str, Any]:
+    return {
+        "recipe": estimator.model_.recipe,
+        "state": dict(estimator.model_.state_dict()),
+        "preparation": dict(estimator.preparation_.transform.state_dict()),
+        "constant": torch.as_tensor(estimator.constant_),
+        "codes": torch.as_tensor(estimator.codes_),
+        "weights": torch.as_tensor(estimator.weights_),
+        "result": dict(vars(estimator.fit_result_)),
+    }
+
+
+def _restore_rad(estimator: RAD, tree: dict[str, Any]) -> None:
+    estimator.device = "cpu"
+    flow: Any = _restore_module(tree)
+    estimator.n_features_in_ = tree["recipe"]["arguments"]["features"]
+    estimator.constant_ = tree["constant"].numpy()
+    estimator.preparation_ = Preparation.empty(
+        estimator.n_features_in_, levels=None, alpha=estimator.logit_alpha
+    )
+    estimator.preparation_.transform.load_state_dict(tree["preparation"])
+    estimator._keep(flow, FitResult(**tree["result"]))
+    estimator.codes_, estimator.weights_ = tree["codes"].numpy(), tree["weights"].numpy()
+    estimator.n_components_ = len(estimator.codes_)
+
+
+GAUSSIAN_RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
+ESTIMATORS = {
+    "FlowGMM": _Savable(FlowGMM, _flow_state, _restore_flow),
+    "FlowMixture": _Savable(FlowMixture, _flow_state, _restore_flow),
+    "GaussianMixture": _Savable(GaussianMixture, _gaussian_state, _restore_gaussian),
+    "RAD": _Savable(RAD, _rad_state, _restore_rad),
+}
 
 
 def _plain(value: Any) -> Any:

@@ -61,6 +61,14 @@ class Preparation:
             if isinstance(module, UniformDequantization):
                 module.generator = torch.Generator().manual_seed(seed)
 
+    @torch.no_grad()
+    def renew(self, raw: Tensor, z: Tensor, seed: int) -> None:
+        """Dequantize integers anew, into z."""
+        self.seed(seed)
+        self.transform.train()
+        z.copy_(self.transform.encode(raw)[0])
+        self.transform.eval()
+
     def encode(self, X: Array) -> tuple[Tensor, Tensor]:
         """Rows as float32 for the flows, and the log-density term in nats, float64."""
         with torch.no_grad():
@@ -71,6 +79,16 @@ class Preparation:
         """Rows in the units of the data."""
         with torch.no_grad():
             return self.transform.decode(z.double().cpu())[0].numpy()
+
+    def features(self, X: Array) -> Tensor | None:
+        """Integers as shares of the highest level, for networks that see no flow; else None.
+
+        Logits of dequantized integers are noise wherever a cell is empty, which is no way to look
+        at an image.
+        """
+        if self.levels is None:
+            return None
+        return torch.as_tensor(X / (self.levels - 1), dtype=torch.float32)
 
     def start_features(self, X: Array, z: Array) -> Array:
         """What k-means looks at: standardised columns, or integers on their common scale."""

@@ -15,9 +15,11 @@ from anabranch.training import (
     GaussianStart,
     StartOptions,
     em_start,
+    gap_responsibilities,
     hard_start,
     kmeans_responsibilities,
     random_responsibilities,
+    spectral_responsibilities,
     spread_labels,
 )
 from anabranch.transforms import TriangularAffine
@@ -32,7 +34,8 @@ class Start:
     Attributes:
         gaussian: the mixture, by name.
         responsibilities: (N, K) of all training rows; for k-means its hard assignments.
-        trusted: whether they come from labels, so that the components are fitted to them first.
+        trusted: whether they come from labels or gaps, so that the components are fitted to them
+            first.
     """
 
     gaussian: GaussianStart
@@ -40,7 +43,62 @@ class Start:
     trusted: bool = False
 
 
-INIT_PARAMS = ("auto", "kmeans", "gmm", "random")
+INIT_PARAMS = ("auto", "kmeans", "gmm", "spectral", "random")
+ASSIGN = {"random": random_responsibilities, "spectral": spectral_responsibilities}
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What starts are made from.
+
+    Attributes:
+        Z: (N, D) training rows as the flows see them.
+        V: validation rows likewise.
+        features: (N, F) what k-means and neighbourhood graphs look at.
+        targets: (N, K) labels, or None.
+        rows: numbers of the rows that are searched on.
+        options: how starts are searched.
+        random_state: source of randomness.
+    """
+
+    Z: Array
+    V: Array
+    features: Array
+    targets: Array | None
+    rows: NDArray[np.int64]
+    options: StartOptions
+    random_state: np.random.RandomState
+
+    def hard(self, name: str, R: Array, *, trusted: bool = False) -> Start:
+        """The start that assignments imply, after labels have overruled them."""
+        R = _with_labels(R, self.targets)
+        gaussian = hard_start(name, self.Z[self.rows], self.V, R[self.rows], self.options)
+        return Start(gaussian, R, trusted)
+
+    def soft(self, R: Array) -> Start:
+        """The best start by EM, some of them from these assignments."""
+        few, targets = self.Z[self.rows], self.targets
+        soft = em_start(few, self.V, R[self.rows], self.options, self.random_state)
+        soft = _matched(soft, few, None if targets is None else targets[self.rows])
+        return Start(soft, _with_labels(soft.parameters.responsibilities(self.Z), targets))
+
+    def proposal(self, kind: str) -> Start:
+        """The start of one draw of assignments of this kind."""
+        assign = ASSIGN.get(kind, kmeans_responsibilities)
+        R = assign(self.features, self.rows, self.options, self.random_state)
+        return self.hard(kind, R, trusted=kind == "spectral")
+
+    def gap(self, others: list[Array]) -> Start | None:
+        """The start by regions that gaps in the data set apart, where the others miss them."""
+        R = gap_responsibilities(self.features, self.rows, others, self.options, self.random_state)
+        if R is None or not _fit_labels(R, self.targets):
+            return None
+        return self.hard("spectral", R, trusted=True)
+
+    def labelled(self, targets: Array) -> Start:
+        """The start by labels that spread over a graph, but not across gaps they fit."""
+        R = spread_labels(self.features, self.rows, targets)
+        return self.gap([R]) or self.hard("labels", R, trusted=True)
 
 
 def make_starts(
@@ -53,42 +111,56 @@ def make_starts(
     init_params: str,
     n_init: int,
     random_state: np.random.RandomState,
+    given: Array | None = None,
 ) -> Iterator[Start]:
     """The starts that a fit compares: for each of ``n_init`` draws, those of ``init_params``.
 
     Args:
         Z: (N, D) training rows as the flows see them.
         V: validation rows likewise.
-        features: (N, F) what k-means looks at.
+        features: (N, F) what k-means and neighbourhood graphs look at.
         targets: (N, K) labels, rows of zeros where unknown, or None.
         options: how starts are searched.
-        init_params: "kmeans", "gmm", "random", or "auto": where all classes have labels, those
-            spread over a neighbourhood graph; else k-means, and gmm where it differs.
+        init_params: "kmeans", "gmm", "spectral", "random", or "auto": where all classes have
+            labels, those spread over a neighbourhood graph; else k-means, and gmm where it
+            differs; but spectral where gaps in the data set regions apart that these miss.
         n_init: draws.
         random_state: source of randomness.
+        given: (N, K) responsibilities to start from, instead of any search.
     """
     # with many features, fewer rows say as much about each of them
     limit = min(options.max_rows, max(2000, 4_000_000 // Z.shape[1]))
     rows = _subset(len(Z), targets, limit, random_state)
-    few, few_targets = Z[rows], None if targets is None else targets[rows]
-    taught = targets is not None and few_targets is not None and few_targets.any(axis=0).all()
-    if init_params == "auto" and targets is not None and taught:
-        R = spread_labels(features, rows, targets)
-        yield Start(hard_start("labels", few, V, R[rows], options), R, trusted=True)
-        return
-    for _ in range(n_init):
-        assign = random_responsibilities if init_params == "random" else kmeans_responsibilities
-        R = _with_labels(assign(features, rows, options, random_state), targets)
-        name = "random" if init_params == "random" else "kmeans"
-        hard = hard_start(name, few, V, R[rows], options)
-        if init_params in ("auto", "gmm"):
-            soft = em_start(few, V, R[rows], options, random_state)
-            soft = _matched(soft, few, few_targets)
-            if init_params == "gmm" or soft.score > hard.score + 1e-3:
-                yield Start(soft, _with_labels(soft.parameters.responsibilities(Z), targets))
-                if init_params == "gmm" or _agreement(hard, soft, few) > 0.98:
-                    continue
-        yield Start(hard, R)
+    search = _Search(Z, V, features, targets, rows, options, random_state)
+    if given is not None:
+        yield search.hard("invariant", given)
+    elif init_params == "auto" and targets is not None and targets[rows].any(axis=0).all():
+        yield search.labelled(targets)
+    elif init_params == "auto":
+        starts = [start for _ in range(n_init) for start in _automatic(search)]
+        gap = search.gap([start.responsibilities for start in starts])
+        yield from starts if gap is None else [gap]
+    else:
+        for _ in range(n_init):
+            yield _single(search, init_params)
+
+
+def _single(search: _Search, kind: str) -> Start:
+    if kind == "gmm":
+        return search.soft(search.proposal("kmeans").responsibilities)
+    return search.proposal(kind)
+
+
+def _automatic(search: _Search) -> Iterator[Start]:
+    """The best of EM where it scores higher than k-means, and k-means where they differ."""
+    hard = search.proposal("kmeans")
+    soft = search.soft(hard.responsibilities)
+    better = soft.gaussian.score > hard.gaussian.score + 1e-3
+    if better:
+        yield soft
+    few = search.Z[search.rows]
+    if not better or _agreement(hard.gaussian, soft.gaussian, few) <= 0.98:
+        yield hard
 
 
 def set_start(
@@ -112,7 +184,7 @@ def set_start(
 
 def affine_of(group: Distribution) -> TriangularAffine:
     """The affine map of a group of components; the recipe puts one into each."""
-    modules = (m for m in group.modules() if isinstance(m, TriangularAffine))
+    modules = (m for m in group.modules() if isinstance(m, TriangularAffine) and m.batch_shape)
     return next(modules)
 
 
@@ -136,6 +208,15 @@ def _with_labels(R: Array, targets: Array | None) -> Array:
     R = R[:, columns]
     known = targets.sum(axis=1) > 0
     return np.where(known[:, None], targets, R)
+
+
+def _fit_labels(R: Array, targets: Array | None) -> bool:
+    """Whether clusters fit the labels: nineteen of twenty, under the best matching of names."""
+    if targets is None:
+        return True
+    table = targets.T @ R
+    matched = table[linear_sum_assignment(-table)].sum()
+    return bool(matched >= 0.95 * targets.sum())
 
 
 def _matched(start: GaussianStart, Z: Array, targets: Array | None) -> GaussianStart:

@@ -1,8 +1,7 @@
 """How an estimator's settings become a run of the fit loop."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
+from anabranch.estimators.epochs import epoch_hook, joint_in_parts
+from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import (
     ExponentialDecay,
     FitOptions,
     FitResult,
+    RampUp,
     ReduceOnPlateau,
     Schedule,
     ScheduledBuffer,
+    Snapshots,
     fit,
 )
 from anabranch.training.fit import evaluate
@@ -31,32 +34,10 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 5e-3
 RACE_STEPS = 400
+# Steps over which consistency comes in, so that q finds the components first.
+RAMP_STEPS = 400
 # A q that is certain of the start has hardly any gradient left, and keeps its mistakes.
 SMOOTHING = 0.1
-
-
-@dataclass
-class Rows:
-    """Rows ready for training.
-
-    Attributes:
-        z: (n, D) as the flows see them.
-        term: (n,) log-density terms of the preparation.
-        targets: (n, K) labels, or None.
-        raw: (n, D) integers that are dequantized anew at every epoch, or None.
-    """
-
-    z: Tensor
-    term: Tensor
-    targets: Tensor | None = None
-    raw: Tensor | None = None
-
-    def batch(self, device: str) -> dict[str, Tensor]:
-        """The tensors that the model is trained on."""
-        data = {"x": self.z, "term": self.term}
-        if self.targets is not None:
-            data["targets"] = self.targets
-        return {name: tensor.to(device) for name, tensor in data.items()}
 
 
 class _Posterior(nn.Module):
@@ -80,8 +61,10 @@ def train(
     gaussian: dict[str, Tensor],
     seed: int,
     resume: bool,
-) -> FitResult:
+) -> tuple[FitResult, list[tuple[int, dict[str, Tensor]]]]:
     """Minimise the objective from the model's present state; leaves it at its best state.
+
+    Returns what the fit did, and the snapshots of it that were asked for.
 
     Where that is not convincingly better than ``gaussian``, the state in which the mixture is the
     Gaussian one it started from, the model goes back to it.
@@ -89,12 +72,7 @@ def train(
     data, held_out = rows.batch(settings.device), validation.batch(settings.device)
     options = fit_options(settings, len(rows.z))
     resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
-    schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
-    if settings.inference == "variational":
-        decay = ExponentialDecay(
-            1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
-        )
-        schedules.append(ScheduledBuffer("temperature", model.temperature, decay))
+    schedules = _schedules(model, settings, options, len(rows.z))
     start = copy.deepcopy(model.state_dict())
     result = fit(
         model,
@@ -104,7 +82,7 @@ def train(
         schedules=schedules,
         generator=torch.Generator().manual_seed(seed),
         resume=resume,
-        on_epoch=_epoch_hook(model, data, rows, settings, seed),
+        on_epoch=epoch_hook(model, data, rows, settings, seed),
         # the checkpoint of another start, or of a model that was started with other settings, has
         # the same shapes
         identity={"start": fingerprint(start)} if options.checkpoint is not None else None,
@@ -117,7 +95,29 @@ def train(
     else:
         score = evaluate(model, held_out, options.batch_size)[options.monitor]
         result.best_epoch, result.best_score = 0, score
-    return result
+    recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
+    return result, recorders[0].states if recorders else []
+
+
+def _schedules(
+    model: MixtureModel, settings: "FlowMixture", options: FitOptions, n_rows: int
+) -> list[Schedule]:
+    schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
+    if settings.inference == "variational":
+        decay = ExponentialDecay(
+            1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
+        )
+        length = 1
+        if settings.temperature_unit == "epoch":
+            length = max(1, n_rows // options.batch_size)
+        schedules.append(
+            ScheduledBuffer("temperature", model.temperature, lambda step: decay(step // length))
+        )
+    if model.perturbation is not None and settings.inference != "invariant":
+        schedules.append(ScheduledBuffer("ramp", model.ramp, RampUp(RAMP_STEPS)))
+    if settings.snapshots:
+        schedules.append(Snapshots(model, settings.snapshots))  # last: it keeps what others set
+    return schedules
 
 
 def race(
@@ -133,7 +133,7 @@ def race(
         validation.batch(settings.device),
         options=replace(options, max_epochs=min(epochs, settings.max_epochs), patience=None),
         generator=torch.Generator().manual_seed(seed),
-        on_epoch=_epoch_hook(model, data, rows, settings, seed),
+        on_epoch=epoch_hook(model, data, rows, settings, seed),
     ).best_score
 
 
@@ -184,14 +184,13 @@ def convincing(gain: Tensor) -> bool:
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
     """Log-density of rows, (n,), without gradients and in float64."""
     with torch.no_grad():
-        return torch.logsumexp(_joint_in_parts(model, x).double(), 0)
+        return torch.logsumexp(joint_in_parts(model, x).double(), 0)
 
 
 def fit_options(settings: "FlowMixture", n_rows: int) -> FitOptions:
     """The settings of the loop."""
     rate = settings.learning_rate
     given = dict(settings.fit_options or {})
-    variational = settings.inference == "variational"
     return FitOptions(
         **_plain(
             {
@@ -205,7 +204,7 @@ def fit_options(settings: "FlowMixture", n_rows: int) -> FitOptions:
                 "min_evaluation_steps": 20 if n_rows > 1000 else 5,
                 "weight_decay": settings.weight_decay,
                 "patience": settings.patience,
-                "monitor": "negative_elbo" if variational else "nll",
+                "monitor": "negative_elbo" if settings.inference == "variational" else "nll",
                 "progress": None if settings.verbose else False,
                 **given,
             }
@@ -241,43 +240,7 @@ def teach_posterior(
     generator = torch.Generator().manual_seed(seed)
     fit(
         _Posterior(model),
-        {"x": rows.z.to(settings.device), "targets": targets},
+        {"x": rows.seen.to(settings.device), "targets": targets},
         options=options,
         generator=generator,
     )
-
-
-def _joint_in_parts(model: MixtureModel, x: Tensor, size: int = 4096) -> Tensor:
-    return torch.cat([model.mixture.joint_log_prob(part) for part in x.split(size)], dim=1)
-
-
-def _epoch_hook(
-    model: MixtureModel,
-    data: dict[str, Tensor],
-    rows: Rows,
-    settings: "FlowMixture",
-    seed: int,
-) -> Callable[[int], None] | None:
-    """What changes the data before an epoch: new dequantization noise, a new E-step."""
-    preparation = settings.preparation_.transform
-    raw, em = rows.raw, settings.algorithm == "em"
-    if em:
-        data["responsibilities"] = torch.zeros(len(rows.z), model.mixture.n_components)
-        data["responsibilities"] = data["responsibilities"].to(settings.device)
-
-    @torch.no_grad()
-    def begin_epoch(epoch: int) -> None:
-        if raw is not None:
-            # a source of its own for each epoch, so that a resumed run draws the same noise
-            settings.preparation_.seed(seed + 1 + epoch)
-            preparation.train()
-            data["x"].copy_(preparation.encode(raw)[0])
-            preparation.eval()
-        if em:
-            joint = _joint_in_parts(model, data["x"])
-            posterior = torch.softmax(joint, 0).mT
-            data["responsibilities"].copy_(posterior)
-            if model.mixture.logits.requires_grad:
-                model.mixture.set_weights(posterior.mean(0))
-
-    return begin_epoch if raw is not None or em else None

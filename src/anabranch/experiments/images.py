@@ -26,7 +26,7 @@ FIT = {
     "batch-size": 250,
     "learning-rate": 1e-3,
     "max-epochs": 5,
-    "set": ['init_params="kmeans"', "posterior_hidden=[512]"],
+    "set": ['init_params="kmeans"', 'posterior={"name": "mlp", "hidden": [512]}'],
 }
 
 

@@ -77,7 +77,7 @@ class Outcome:
         figures: its numbers.
         settings: what it was run with, plain JSON values.
         table: a table to print.
-        pictures: PNG files by name.
+        pictures: PNG and GIF files by name.
     """
 
     figures: list[Figure]

@@ -11,7 +11,19 @@ from anabranch.experiments.outcome import BUDGETS, Outcome, Run
 from anabranch.experiments.results import write_pictures, write_result
 
 # Modules of this package that register experiments when they are imported.
-MODULES: list[str] = ["images", "pinwheel", "tabular"]
+MODULES: list[str] = [
+    "circles",
+    "convolutional",
+    "flow_gmm",
+    "gmm_em",
+    "ideas",
+    "images",
+    "pinwheel",
+    "pinwheel3",
+    "rad",
+    "tabular",
+    "vmonf_mnist",
+]
 
 _EXPERIMENTS: dict[str, "Experiment"] = {}
 
@@ -79,7 +91,7 @@ def run_experiment(
     data: Path | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> Path:
-    """Run an experiment and write ``out/NAME.json`` and ``out/pictures/NAME-*.png``.
+    """Run an experiment and write ``out/NAME.json`` and ``out/pictures/NAME-*``.
 
     Args:
         name: the experiment.

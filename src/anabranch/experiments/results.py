@@ -63,7 +63,7 @@ def write_result(
 
 
 def write_pictures(name: str, pictures: Mapping[str, bytes], out: Path) -> list[Path]:
-    """Write PNG files to ``out/pictures/NAME-*``."""
+    """Write PNG and GIF files to ``out/pictures/NAME-*``."""
     folder = Path(out) / "pictures"
     if pictures:
         folder.mkdir(parents=True, exist_ok=True)

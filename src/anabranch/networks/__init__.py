@@ -1,8 +1,22 @@
 """Networks that produce parameters, each with the component axis."""
 
+from anabranch.networks.conv import Conv2d
+from anabranch.networks.conv_classifier import ConvClassifier
+from anabranch.networks.convnet import ConvNet
 from anabranch.networks.linear import Linear
 from anabranch.networks.made import MADE
 from anabranch.networks.mlp import MLP, make_activation
+from anabranch.networks.normalized import NormalizedLinear
 from anabranch.networks.stacking import select_component
 
-__all__ = ["MADE", "MLP", "Linear", "make_activation", "select_component"]
+__all__ = [
+    "MADE",
+    "MLP",
+    "Conv2d",
+    "ConvClassifier",
+    "ConvNet",
+    "Linear",
+    "NormalizedLinear",
+    "make_activation",
+    "select_component",
+]

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anabranch.data import atomic_write, check_output
-from anabranch.reports import palette
+from anabranch.reports.drawing import draw_dots, draw_line, draw_regions
 from anabranch.reports.evaluation import seed
-from anabranch.reports.grid import Grid, evaluate_grid, window
+from anabranch.reports.grid import evaluate_grid, window
 from anabranch.reports.projection import project
 from anabranch.reports.protocol import FittedMixture
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -73,7 +72,7 @@ def _cluster_figure(
     points, components = values[rows], predicted[rows]
     if values.shape[1] == 1:
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        _draw_line(figure.subplots(), points[:, 0], components, evaluate_grid(est, values, 600))
+        draw_line(figure.subplots(), points[:, 0], components, evaluate_grid(est, values, 600))
         return figure
     samples, origins = est.sample(len(rows), random_state=seed(random_state))
     samples, origins = np.asarray(samples, dtype=float), np.asarray(origins)
@@ -82,61 +81,12 @@ def _cluster_figure(
     if values.shape[1] == 2:
         grid = evaluate_grid(est, values, 300)
         for ax in (left, right):
-            _draw_regions(ax, grid)
+            draw_regions(ax, grid)
     else:
         finite = np.isfinite(samples).all(axis=1)
         projected = project(points, samples[finite])
         points, samples, origins = projected.points, projected.samples, origins[finite]
         left.set(xlim=window(points[:, 0]), ylim=window(points[:, 1]))
-    _draw_dots(left, points, components, "data")
-    _draw_dots(right, samples, origins, "samples")
+    draw_dots(left, points, components, "data")
+    draw_dots(right, samples, origins, "samples")
     return figure
-
-
-def _draw_regions(ax: Axes, grid: Grid) -> None:
-    (left, right), (bottom, top) = ((axis[0], axis[-1]) for axis in grid.axes)
-    ax.imshow(
-        palette.region_colors(grid.posterior),
-        extent=(left, right, bottom, top),
-        origin="lower",
-        aspect="auto",
-        interpolation="bilinear",
-    )
-    ax.set(xlim=(left, right), ylim=(bottom, top))
-
-
-def _draw_dots(ax: Axes, points: np.ndarray, components: np.ndarray, title: str) -> None:
-    for c in np.unique(components).astype(int).tolist():
-        x, y = points[components == c].T
-        ax.scatter(
-            x,
-            y,
-            s=9,
-            color=palette.color(c),
-            marker=palette.marker(c),
-            edgecolors="white",
-            linewidths=0.25,
-        )
-    ax.set_title(title)
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
-def _draw_line(ax: Axes, values: np.ndarray, components: np.ndarray, grid: Grid) -> None:
-    density, count = np.exp(grid.log_density), grid.posterior.shape[1]
-    parts = [values[components == c] for c in range(count)]
-    colors = [palette.color(c) for c in range(count)]
-    weights = 60 / (len(values) * (grid.axes[0][-1] - grid.axes[0][0]))
-    ax.hist(
-        parts,
-        bins=list(np.linspace(grid.axes[0][0], grid.axes[0][-1], 61)),
-        weights=[np.full(len(part), weights) for part in parts],
-        stacked=True,
-        color=colors,
-        alpha=0.35,
-    )
-    for c, shade in enumerate(colors):
-        ax.plot(grid.axes[0], grid.posterior[:, c] * density, color=shade, linewidth=2)
-    ax.plot(grid.axes[0], density, color="#1f2933", linewidth=0.8)
-    ax.set(ylabel="density", xlim=(grid.axes[0][0], grid.axes[0][-1]), ylim=(0, None))
-    ax.spines[["top", "right"]].set_visible(False)

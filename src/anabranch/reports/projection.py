@@ -1,8 +1,15 @@
 """Two-dimensional pictures of data with more than two columns."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 PROJECTIONS = ("pca", "tsne")
 
@@ -54,20 +61,47 @@ def project(
     """
     if projection not in PROJECTIONS:
         raise ValueError(f"projection: got {projection!r}; expected one of {PROJECTIONS}.")
-    center, spread = points.mean(axis=0), points.std(axis=0)
-    spread = np.where((spread > 0) & scale, spread, 1.0)
-    points, samples = (points - center) / spread, (samples - center) / spread
+    standardize = _standardize(points, scale=scale)
+    points, samples = standardize(points), standardize(samples)
     if projection == "pca":
         return _principal_components(points, samples)
     return _tsne(points, samples, random_state)
 
 
-def _principal_components(points: np.ndarray, samples: np.ndarray) -> Projected:
+def principal_plane(
+    points: np.ndarray, *, scale: bool = True
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the map from rows to the first two principal components of the points.
+
+    Args:
+        points: Data, shape (n, D) with n >= 2 and D >= 2.
+        scale: Whether columns are first divided by their standard deviations.
+
+    >>> X = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]])
+    >>> np.abs(principal_plane(X, scale=False)(X + 1)[:, 0])
+    array([0., 1., 2.])
+    """
+    standardize = _standardize(points, scale=scale)
+    pca = _pca(standardize(points))
+    return lambda rows: pca.transform(standardize(rows))
+
+
+def _standardize(points: np.ndarray, *, scale: bool) -> Callable[[np.ndarray], np.ndarray]:
+    center, spread = points.mean(axis=0), points.std(axis=0)
+    spread = np.where((spread > 0) & scale, spread, 1.0)
+    return lambda rows: (rows - center) / spread
+
+
+def _pca(points: np.ndarray) -> PCA:
     from sklearn.decomposition import PCA
 
     # Points that are all the same have no variance to take shares of.
     with np.errstate(invalid="ignore"):
-        pca = PCA(n_components=2, svd_solver="full").fit(points)
+        return PCA(n_components=2, svd_solver="full").fit(points)
+
+
+def _principal_components(points: np.ndarray, samples: np.ndarray) -> Projected:
+    pca = _pca(points)
     total = points.var(axis=0, ddof=1).sum()
     shares = pca.explained_variance_ / total if total > 0 else np.zeros(2)
     first, second = (f"PC {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1))

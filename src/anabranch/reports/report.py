@@ -41,6 +41,7 @@ def build_report(
     random_state: Any = 0,
     max_points: int = 5000,
     projection: str = "pca",
+    animation: bytes | None = None,
 ) -> str:
     """Show a fitted mixture on one HTML page that opens without a network.
 
@@ -60,6 +61,7 @@ def build_report(
         random_state: Seed of the choice of rows and of the samples.
         max_points: Most rows that a picture shows.
         projection: `"pca"` or `"tsne"` when D > 2.
+        animation: The training as `render_animation` gives it, to be shown on the page.
 
     Returns:
         The page.
@@ -88,7 +90,7 @@ def build_report(
         check_output(path)
     rng = check_random_state(random_state)
     ev = evaluate(est, X, max_points=max_points, random_state=rng)
-    html = render_page(request.title, _sections(est, ev, request, rng))
+    html = render_page(request.title, _sections(est, ev, request, rng, animation))
     if path is not None:
         with atomic_write(path) as file:
             file.write(html.encode())
@@ -96,7 +98,11 @@ def build_report(
 
 
 def _sections(
-    est: FittedMixture, ev: Evaluation, request: Request, rng: np.random.RandomState
+    est: FittedMixture,
+    ev: Evaluation,
+    request: Request,
+    rng: np.random.RandomState,
+    animation: bytes | None,
 ) -> list[Section]:
     grid = _grid(est, ev)
     sections = [summary_section(est, ev, request), clusters_section(ev, request, grid, rng)]
@@ -109,7 +115,7 @@ def _sections(
     ]
     if request.image_shape is not None:
         sections.append(images_section(est, ev, request, rng))
-    return [*sections, training_section(est)]
+    return [*sections, training_section(est, animation)]
 
 
 def _grid(est: FittedMixture, ev: Evaluation) -> Grid | None:

@@ -46,6 +46,14 @@ class StripRow:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture as a data URI, with the text that stands for it."""
+
+    uri: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page with a heading of its own."""
 
@@ -55,3 +63,4 @@ class Section:
     tables: Sequence[Table] = field(default_factory=tuple)
     figures: Sequence[go.Figure] = field(default_factory=tuple)
     strips: Sequence[StripRow] = field(default_factory=tuple)
+    pictures: Sequence[Picture] = field(default_factory=tuple)

@@ -11,6 +11,7 @@ from anabranch.reports.figures import (
     agreement,
     confidence_figure,
     density_map,
+    gif_data_uri,
     image_strip,
     line_figure,
     log_density_histogram,
@@ -24,7 +25,7 @@ from anabranch.reports.grid import Grid
 from anabranch.reports.projection import project
 from anabranch.reports.protocol import FittedMixture
 from anabranch.reports.request import Request
-from anabranch.reports.section import Section, Strip, StripRow, Table
+from anabranch.reports.section import Picture, Section, Strip, StripRow, Table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -114,13 +115,24 @@ def density_section(ev: Evaluation, request: Request, grid: Grid | None) -> Sect
     return Section("density", "Density", [text], figures=figures)
 
 
-def training_section(est: FittedMixture) -> Section:
-    """Show the fit's records."""
+def training_section(est: FittedMixture, animation: bytes | None = None) -> Section:
+    """Show the fit's records, and its animation, a GIF, where there is one."""
+    texts, pictures = [], []
+    if animation is not None:
+        texts.append(
+            "The animation shows the mixture at steps of its training, and last as it was fitted. "
+            "Its figures are mean log-densities of rows held out from training."
+        )
+        pictures.append(Picture(gif_data_uri(animation), "Animation of the training"))
     history = list(getattr(est, "history_", None) or [])
-    if not recorded_panels(history):
-        return Section("training", "Training", ["The mixture carries no record of its fit."])
-    text = f"What the fit recorded, {len(history):,} times."
-    return Section("training", "Training", [text], figures=[training_figure(history)])
+    recorded = bool(recorded_panels(history))
+    figures = [training_figure(history)] if recorded else []
+    texts.append(
+        f"What the fit recorded, {len(history):,} times."
+        if recorded
+        else "The mixture carries no record of its fit."
+    )
+    return Section("training", "Training", texts, figures=figures, pictures=pictures)
 
 
 def sizes_section(est: FittedMixture, ev: Evaluation) -> Section:

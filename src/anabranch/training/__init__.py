@@ -1,12 +1,29 @@
 """One fit loop, schedules, initialisation and checkpoints."""
 
+from anabranch.training.annihilation import message_length, mml_weights
 from anabranch.training.fit import DivergedWarning, FitResult, fit
+from anabranch.training.gaussian_annihilation import (
+    Annihilation,
+    annihilate,
+    component_cost,
+    n_parameters,
+)
 from anabranch.training.gaussian_em import (
     CovarianceModel,
     GaussianParameters,
+    gaussian_e_step,
     gaussian_em,
+    gaussian_em_path,
     gaussian_m_step,
     held_out_log_prob,
+)
+from anabranch.training.gaussian_prior import GaussianPrior, weak_prior
+from anabranch.training.graph import (
+    gap_responsibilities,
+    neighbor_graph,
+    normalized_cut,
+    spectral_responsibilities,
+    spread_labels,
 )
 from anabranch.training.initialization import (
     GaussianStart,
@@ -16,36 +33,67 @@ from anabranch.training.initialization import (
     is_small,
     kmeans_responsibilities,
     random_responsibilities,
-    spread_labels,
 )
 from anabranch.training.options import FitOptions
+from anabranch.training.perturbations import (
+    Adversarial,
+    GaussianNoise,
+    Perturbation,
+    RandomAffine,
+    make_perturbation,
+    warp,
+)
 from anabranch.training.schedules import (
     ExponentialDecay,
+    RampUp,
     ReduceOnPlateau,
     Schedule,
     ScheduledBuffer,
 )
+from anabranch.training.snapshots import Snapshots
 
 __all__ = [
+    "Adversarial",
+    "Annihilation",
     "CovarianceModel",
     "DivergedWarning",
     "ExponentialDecay",
     "FitOptions",
     "FitResult",
+    "GaussianNoise",
     "GaussianParameters",
+    "GaussianPrior",
     "GaussianStart",
+    "Perturbation",
+    "RampUp",
+    "RandomAffine",
     "ReduceOnPlateau",
     "Schedule",
     "ScheduledBuffer",
+    "Snapshots",
     "StartOptions",
+    "annihilate",
+    "component_cost",
     "em_start",
     "fit",
+    "gap_responsibilities",
+    "gaussian_e_step",
     "gaussian_em",
+    "gaussian_em_path",
     "gaussian_m_step",
     "hard_start",
     "held_out_log_prob",
     "is_small",
     "kmeans_responsibilities",
+    "make_perturbation",
+    "message_length",
+    "mml_weights",
+    "n_parameters",
+    "neighbor_graph",
+    "normalized_cut",
     "random_responsibilities",
+    "spectral_responsibilities",
     "spread_labels",
+    "warp",
+    "weak_prior",
 ]

@@ -66,7 +66,7 @@ def fit(
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
     resume: bool = False,
-    on_epoch: Callable[[int], None] | None = None,
+    on_epoch: Callable[[int], Tensor | None] | None = None,
     identity: dict[str, Any] | None = None,
 ) -> FitResult:
     """Minimise the loss of a model over data held in memory, and leave it at its best state.
@@ -90,7 +90,9 @@ def fit(
         resume: continue from ``options.checkpoint``; the run ends with the same bits as one that
             was never interrupted.
         on_epoch: called with the epoch number before each epoch; it may rewrite tensors of
-            ``data`` in place, and must depend on nothing but the epoch and the model.
+            ``data`` in place, and return the numbers of the rows that this epoch goes through
+            (repeated where they do not fill a batch); None for all. It must depend on nothing but
+            the epoch and the model.
         identity: further plain values that a checkpoint must share to be resumed from.
 
     Returns:
@@ -134,7 +136,7 @@ class _Loop:
         options: FitOptions,
         schedules: Sequence[Schedule],
         generator: torch.Generator | None,
-        on_epoch: Callable[[int], None] | None,
+        on_epoch: Callable[[int], Tensor | None] | None,
         identity: dict[str, Any] | None,
     ) -> None:
         self.model, self.data, self.validation = model, data, validation
@@ -142,7 +144,6 @@ class _Loop:
         self.generator = generator if generator is not None else torch.Generator()
         self.n_rows = _n_rows(data)
         self.batch_size = min(options.batch_size, self.n_rows)
-        self.n_batches = self.n_rows // self.batch_size
         self.group = process_group()
         if self.batch_size < self.group.size:
             raise ValueError(
@@ -198,7 +199,8 @@ class _Loop:
         while self.epoch < self.options.max_epochs and not self._finished():
             if self.order is None:
                 self._begin_epoch()
-            while self.batch < self.n_batches:
+            assert self.order is not None
+            while self.batch < len(self.order) // self.batch_size:
                 self._step()
                 if interrupted():
                     self._save(started)
@@ -213,9 +215,12 @@ class _Loop:
             raise KeyboardInterrupt
 
     def _begin_epoch(self) -> None:
-        if self.on_epoch is not None:
-            self.on_epoch(self.epoch)
-        self.order = torch.randperm(self.n_rows, generator=self.generator)
+        rows = self.on_epoch(self.epoch) if self.on_epoch is not None else None
+        n_rows = self.n_rows if rows is None else len(rows)
+        order = torch.randperm(n_rows, generator=self.generator)
+        if rows is not None:
+            order = _filled(rows.to(order.device)[order], self.batch_size)
+        self.order = order
         self.model.train()
 
     def _end_epoch(self) -> None:
@@ -437,6 +442,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> N
             {k: tuple(v) if isinstance(own.get(k), tuple) else v for k, v in group.items()}
         )
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _filled(rows: Tensor, batch_size: int) -> Tensor:
+    """Row numbers, repeated until they fill a batch: shapes stay fixed."""
+    return rows.repeat(-(-batch_size // max(len(rows), 1))) if len(rows) < batch_size else rows
 
 
 @torch.no_grad()

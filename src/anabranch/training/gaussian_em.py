@@ -1,11 +1,18 @@
-"""Expectation maximisation for Gaussian mixtures whose covariances are shrunk."""
+"""Expectation maximisation for Gaussian mixtures."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anabranch.training.gaussian_prior import GaussianPrior
+
 Array = NDArray[np.float64]
+
+# Rows below which a component counts as empty.
+EMPTY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,11 @@ class CovarianceModel:
         """Whether no covariance between features is estimated."""
         return self.spherical or self.to_diagonal == 1.0
 
+    @property
+    def is_tied(self) -> bool:
+        """Whether all components have one covariance."""
+        return self.to_tied == 1.0
+
     def covariances(self, scatter: Array, weights: Array) -> Array:
         """The estimate from scatter matrices (K, D, D) and mixture weights (K,)."""
         identity = np.eye(scatter.shape[-1])
@@ -106,7 +118,7 @@ class CovarianceModel:
 
 
 def gaussian_m_step(
-    X: Array, responsibilities: Array, model: CovarianceModel
+    X: Array, responsibilities: Array, model: CovarianceModel, prior: GaussianPrior | None = None
 ) -> GaussianParameters:
     """The maximisation step.
 
@@ -114,6 +126,7 @@ def gaussian_m_step(
         X: (N, D).
         responsibilities: (N, K).
         model: how covariances are estimated.
+        prior: of the weights and covariances; None for maximum likelihood.
 
     Example:
         >>> X = np.array([[0.0], [2.0]])
@@ -130,8 +143,78 @@ def gaussian_m_step(
             scatter[k] = np.diag((share * centred**2).sum(0))
         else:
             scatter[k] = (share * centred).T @ centred
+    if prior is not None:
+        scatter = prior.scatter(scatter, mass, tied=model.is_tied)
     covariances = model.covariances(scatter, weights)
+    weights = weights if prior is None else prior.weights(mass)
     return GaussianParameters(weights, means, covariances, model.is_diagonal)
+
+
+def gaussian_e_step(
+    X: Array, parameters: GaussianParameters, known: Array | None = None
+) -> tuple[Array, Array]:
+    r"""The expectation step.
+
+    Args:
+        X: (N, D).
+        parameters: the mixture.
+        known: (N, K) probabilities of labelled rows, which are kept; rows of zeros elsewhere.
+
+    Returns:
+        The responsibilities (N, K), and what each row adds to the objective (N,), in nats:
+        log p(x), and for a labelled row :math:`\sum_k t_k \log \pi_k p(x \mid k)`.
+
+    Example:
+        >>> two = GaussianParameters(np.full(2, 0.5), np.array([[-9.0], [9.0]]), np.ones((2, 1, 1)))
+        >>> gaussian_e_step(np.array([[-9.0], [8.0]]), two)[0].round(6)
+        array([[1., 0.],
+               [0., 1.]])
+    """
+    joint = parameters.joint_log_prob(X)
+    log_prob = np.logaddexp.reduce(joint, axis=1)
+    responsibilities = np.exp(joint - log_prob[:, None])
+    if known is not None:
+        taught = known.any(axis=1)
+        responsibilities[taught] = known[taught]
+        log_prob[taught] = (known[taught] * joint[taught]).sum(1)
+    return responsibilities, log_prob
+
+
+def gaussian_em_path(
+    X: Array,
+    start: GaussianParameters,
+    model: CovarianceModel,
+    *,
+    known: Array | None = None,
+    prior: GaussianPrior | None = None,
+    restart: bool = False,
+) -> Iterator[tuple[float, GaussianParameters]]:
+    """Steps of EM without end.
+
+    Args:
+        X: (N, D).
+        start: the mixture before the first step.
+        model: how covariances are estimated.
+        known: (N, K) probabilities of labelled rows, rows of zeros elsewhere.
+        prior: for maximum a posteriori estimates.
+        restart: whether a component that owns no rows takes half of another one, at most K times.
+
+    Yields:
+        The objective of the mixture before a step, in nats per row, and the mixture after it. The
+        objective is the mean of `gaussian_e_step` and the log-prior over N; it never falls but
+        where a component was restarted, or by as little as regularisation takes.
+    """
+    parameters, left = start, len(start.weights) if restart else 0
+    while True:
+        responsibilities, log_prob = gaussian_e_step(X, parameters, known)
+        objective = float(log_prob.mean())
+        if prior is not None:
+            old = parameters.weights, parameters.covariances
+            objective += prior.log_prob(*old, tied=model.is_tied) / len(X)
+        parameters = gaussian_m_step(X, responsibilities, model, prior)
+        for k in np.flatnonzero(responsibilities.sum(0) < EMPTY)[:left]:
+            parameters, left = split_into(X, responsibilities, parameters, int(k)), left - 1
+        yield objective, parameters
 
 
 def gaussian_em(
@@ -162,14 +245,40 @@ def gaussian_em(
     """
     last = -np.inf
     parameters = gaussian_m_step(X, responsibilities, model)
-    for _ in range(max_iter):
-        joint = parameters.joint_log_prob(X)
-        log_prob = np.logaddexp.reduce(joint, axis=1)
-        if log_prob.mean() - last < tol:
+    for log_likelihood, improved in islice(gaussian_em_path(X, parameters, model), max_iter):
+        if log_likelihood - last < tol:
             break
-        last = log_prob.mean()
-        parameters = gaussian_m_step(X, np.exp(joint - log_prob[:, None]), model)
+        last, parameters = log_likelihood, improved
     return parameters
+
+
+def split_into(
+    X: Array, responsibilities: Array, parameters: GaussianParameters, empty: int
+) -> GaussianParameters:
+    r"""Give an empty component half of the one with the largest scatter, along its long axis.
+
+    The one that is split has the largest :math:`\pi_k \operatorname{tr} \Sigma_k`, what it adds
+    to the sum of squares within clusters. Its mean moves by one standard deviation, that of the
+    empty one is put as far on the other side.
+
+    Args:
+        X: (N, D).
+        responsibilities: (N, K) that the parameters were estimated from.
+        parameters: the mixture.
+        empty: number of the component to restart.
+    """
+    weights, means = parameters.weights.copy(), parameters.means.copy()
+    covariances = parameters.covariances.copy()
+    k = int((weights * np.trace(covariances, axis1=1, axis2=2)).argmax())
+    share = responsibilities[:, k, None] / responsibilities[:, k].sum()
+    centred = X - means[k]
+    variances, axes = np.linalg.eigh((share * centred).T @ centred)
+    half = np.sqrt(max(variances[-1], 0.0)) * axes[:, -1]
+    means[k], means[empty] = means[k] + half, means[k] - half
+    covariances[empty] = covariances[k]
+    weights[k] = weights[empty] = weights[k] / 2
+    weights /= weights.sum()
+    return GaussianParameters(weights, means, covariances, parameters.diagonal)
 
 
 def held_out_log_prob(

@@ -11,7 +11,6 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from sklearn.semi_supervised import LabelSpreading
 
 from anabranch.training.gaussian_em import (
     CovarianceModel,
@@ -56,6 +55,7 @@ class StartOptions:
         max_rows: rows the search looks at.
         max_full: most features for which full covariances are estimated.
         n_principal: principal components that k-means sees where there are more features.
+        max_graph: rows that a neighbourhood graph is made of.
     """
 
     n_components: int
@@ -64,6 +64,7 @@ class StartOptions:
     max_rows: int = 20_000
     max_full: int = 128
     n_principal: int = 50
+    max_graph: int = 2000
 
 
 def kmeans_responsibilities(
@@ -83,9 +84,7 @@ def kmeans_responsibilities(
         >>> bool((R[0] == R[1]).all() and (R[0] != R[2]).all())
         True
     """
-    if X.shape[1] > options.n_principal and len(rows) > options.n_principal:
-        pca = PCA(options.n_principal, random_state=random_state, svd_solver="randomized")
-        X = pca.fit(X[rows]).transform(X)
+    X = leading_components(X, rows, options, random_state)
     k_means = KMeans(options.n_components, n_init=4, random_state=random_state)  # pyright: ignore
     with warnings.catch_warnings():
         # duplicated rows can leave fewer distinct points than clusters; such clusters stay empty
@@ -94,32 +93,14 @@ def kmeans_responsibilities(
     return np.eye(options.n_components)[labels]
 
 
-def spread_labels(X: Array, rows: NDArray[np.int64], targets: Array) -> Array:
-    """Responsibilities that spread from labelled rows over a neighbourhood graph, (N, K).
-
-    Source: Zhou et al. (2003), "Learning with local and global consistency", NeurIPS 16.
-
-    Args:
-        X: (N, D), all to be assigned.
-        rows: numbers of the rows that the graph is made of; some of each class are labelled.
-        targets: (N, K) labels, rows of zeros where unknown.
-
-    Example:
-        >>> X = np.concatenate([np.linspace(0, 1, 20), np.linspace(5, 6, 20)])[:, None]
-        >>> targets = np.zeros((40, 2))
-        >>> targets[0, 0] = targets[39, 1] = 1
-        >>> spread_labels(X, np.arange(40), targets).argmax(1).tolist() == [0] * 20 + [1] * 20
-        True
-    """
-    known = targets.sum(axis=1) > 0
-    labels = np.where(known, targets.argmax(1), -1)
-    graph = LabelSpreading(kernel="knn", n_neighbors=min(10, len(rows) - 1), max_iter=200)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged, or rows no label reaches: both are mended
-        spread = np.nan_to_num(graph.fit(X[rows], labels[rows]).predict_proba(X))
-    spread[spread.sum(1) == 0] = 1.0
-    spread = spread / spread.sum(1, keepdims=True)
-    return np.where(known[:, None], targets, spread)
+def leading_components(
+    X: Array, rows: NDArray[np.int64], options: StartOptions, random_state: np.random.RandomState
+) -> Array:
+    """X itself, or its leading principal components where it has many columns; as for k-means."""
+    if X.shape[1] <= options.n_principal or len(rows) <= options.n_principal:
+        return X
+    pca = PCA(options.n_principal, random_state=random_state, svd_solver="randomized")
+    return pca.fit(X[rows]).transform(X)
 
 
 def random_responsibilities(

@@ -1,5 +1,6 @@
 """Schedules: numbers that change during training, with a state that checkpoints keep."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -55,6 +56,28 @@ class ExponentialDecay:
         # in logs, so that no step underflows
         exponent = max(self.log_start - self.rate * step, -700.0)
         return max(torch.tensor(exponent, dtype=torch.float64).exp().item(), self.floor)
+
+
+class RampUp:
+    r"""A function of the step that rises from almost 0 to 1: :math:`e^{-5 (1 - \min(t / L, 1))^2}`.
+
+    Source: Laine, Aila (2017), "Temporal ensembling for semi-supervised learning",
+    arXiv:1610.02242.
+
+    Example:
+        >>> ramp = RampUp(100)
+        >>> round(ramp(0), 4), round(ramp(50), 4), ramp(100), ramp(10**9)
+        (0.0067, 0.2865, 1.0, 1.0)
+    """
+
+    def __init__(self, length: int) -> None:
+        if length < 1:
+            raise ValueError(f"length must be at least 1 step, got {length}")
+        self.length = length
+
+    def __call__(self, step: int) -> float:
+        """The value at a step."""
+        return math.exp(-5.0 * (1.0 - min(step / self.length, 1.0)) ** 2)
 
 
 class ScheduledBuffer(Schedule):

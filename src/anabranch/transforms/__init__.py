@@ -5,6 +5,7 @@ from anabranch.transforms.base import Transform
 from anabranch.transforms.compose import Compose, Inverse
 from anabranch.transforms.coupling import Coupling
 from anabranch.transforms.elementwise import Elementwise
+from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold, fold_codes
 from anabranch.transforms.linear import LULinear, TriangularAffine
 from anabranch.transforms.normalization import ActNorm, BatchNorm
 from anabranch.transforms.permutation import Permutation, Reverse
@@ -12,6 +13,7 @@ from anabranch.transforms.preprocessing import Logit, Standardize, UniformDequan
 from anabranch.transforms.scalar import Additive, Affine, PReLU, ScalarMap
 
 __all__ = [
+    "AbsoluteFold",
     "ActNorm",
     "Additive",
     "Affine",
@@ -20,6 +22,7 @@ __all__ = [
     "Compose",
     "Coupling",
     "Elementwise",
+    "Fold",
     "Inverse",
     "LULinear",
     "Logit",
@@ -29,6 +32,8 @@ __all__ = [
     "ScalarMap",
     "Standardize",
     "Transform",
+    "TriFold",
     "TriangularAffine",
     "UniformDequantization",
+    "fold_codes",
 ]

@@ -1,6 +1,7 @@
 """Coupling: some features move, as told by those that stay."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,16 +22,21 @@ class Coupling(Transform):
     .. math:: z_A = x_A, \qquad z_B = f(x_B; \theta(x_A, c))
 
     One network gives all parameters. It sees :math:`x_A` and the context only, so both directions
-    cost one evaluation.
+    cost one evaluation. It is an MLP, or what ``conditioner`` makes: a function that is called
+    with the keywords ``kept`` and ``moved`` (the numbers of the features of either part, in order),
+    ``n_params``, ``context_features``, ``batch_shape`` and ``generator``, and returns a module
+    whose ``columns(x, context)`` maps (\*batch_shape, len(kept), N) to
+    (\*batch_shape, n_params len(moved), N), parameter-major, and which starts at zero.
 
     Args:
         scalar_map: the map.
         features: D.
         mask: True for each feature that moves; by default the second half. A mask that is one
             contiguous run at either end costs no gather.
-        hidden: hidden sizes of the conditioner.
+        hidden: hidden sizes of the MLP.
         context_features: size of the context; 0 for none.
-        activation: activation of the conditioner.
+        activation: activation of the MLP.
+        conditioner: makes another network, such as ``partial(ConvNet, image_shape)``.
         batch_shape: the component axis.
         generator: source of the initial weights.
 
@@ -60,6 +66,7 @@ class Coupling(Transform):
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
         activation: str = "relu",
+        conditioner: Callable[..., Any] | None = None,
         batch_shape: Shape = (),
         generator: torch.Generator | None = None,
     ) -> None:
@@ -73,6 +80,16 @@ class Coupling(Transform):
         contiguous = self.moved_first or bool(moves[self.n_kept :].all())
         self.register_buffer("order", None if contiguous else order, False)
         self.register_buffer("inverse_order", None if contiguous else order.argsort(), False)
+        if conditioner is not None:
+            self.conditioner = conditioner(
+                kept=order[: self.n_kept].tolist(),
+                moved=order[self.n_kept :].tolist(),
+                n_params=scalar_map.n_params,
+                context_features=context_features,
+                batch_shape=batch_shape,
+                generator=generator,
+            )
+            return
         self.conditioner = MLP(
             self.n_kept,
             scalar_map.n_params * self.n_moved,

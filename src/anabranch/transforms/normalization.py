@@ -68,14 +68,18 @@ class BatchNorm(Transform):
         \mathrm{term} = \sum_d [\log\gamma_d - \tfrac12 \log(v_d + \epsilon)]
 
     While training, m and v (biased) are the batch's, gradients flow through them, and ``decode``
-    uses those of the last encoded batch. Inside a mixture the statistics see the points of the
-    other components as well, which costs density: prefer `ActNorm` there.
+    uses those of the last encoded batch. Inside a mixture the statistics would see the points of
+    the other components as well, which costs density: set ``row_weights``, or use `ActNorm`.
 
     Args:
         features: D.
         momentum: weight of the old running average.
         eps: added to the variance.
         batch_shape: the component axis.
+
+    Attributes:
+        row_weights: (\*batch_shape, N), non-negative weights of the rows of the next batches in
+            training, such as a posterior q(c|x); None to count each row once.
 
     Raises:
         ValueError: for one row in training, whose variance is zero.
@@ -104,6 +108,7 @@ class BatchNorm(Transform):
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         self.momentum, self.eps = momentum, eps
+        self.row_weights: Tensor | None = None
         shape = (*batch_shape, 1, features)
         self.log_gamma = nn.Parameter(torch.zeros(shape))
         self.beta = nn.Parameter(torch.zeros(shape))
@@ -118,13 +123,23 @@ class BatchNorm(Transform):
         x = _rows(x, self.batch_shape)
         if x.shape[-2] == 1:
             raise ValueError("BatchNorm needs at least two rows in training, got one; call .eval()")
-        var, mean = torch.var_mean(x, -2, correction=0, keepdim=True)
+        var, mean = self._moments(x)
         with torch.no_grad():
             self.running_mean.lerp_(mean.expand_as(self.running_mean), 1 - self.momentum)
             self.running_var.lerp_(var.expand_as(self.running_var), 1 - self.momentum)
             self.batch_mean.copy_(mean.expand_as(self.batch_mean))
             self.batch_var.copy_(var.expand_as(self.batch_var))
         return mean, var
+
+    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Variance and mean over the rows, weighted where they have weights."""
+        if self.row_weights is None:
+            return torch.var_mean(x, -2, correction=0, keepdim=True)
+        # a little of every row, so that a component that owns none keeps statistics at all
+        weights = (self.row_weights + 1e-6).unsqueeze(-1)
+        weights = weights / weights.sum(-2, keepdim=True)
+        mean = (weights * x).sum(-2, keepdim=True)
+        return (weights * (x - mean).square()).sum(-2, keepdim=True), mean
 
     def _initialize(self, x: Tensor, context: Tensor | None) -> None:
         x = _rows(x, self.batch_shape)

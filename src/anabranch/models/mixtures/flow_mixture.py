@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from anabranch.distributions import Distribution, Flow, Mixture
+from anabranch.distributions import Distribution, Flow, Mixture, Normal
 from anabranch.models.mixtures.mixture_model import MixtureModel
+from anabranch.models.mixtures.posterior import make_posterior
 from anabranch.models.registry import build, keywords, recipe
 from anabranch.models.seeds import seeded
-from anabranch.networks import MLP
-from anabranch.transforms import Compose, TriangularAffine
+from anabranch.training.perturbations import make_perturbation
+from anabranch.transforms import Compose, Transform, TriangularAffine
 
-FlowSpec = str | dict[str, Any]
+FlowSpec = str | dict[str, Any] | None
 
 
 @recipe
@@ -20,10 +21,16 @@ def flow_mixture(
     n_components: int,
     *,
     flow: FlowSpec | Sequence[FlowSpec] = "realnvp",
+    trunk: FlowSpec = None,
     diagonal: bool = False,
     inference: str = "exact",
     learn_weights: bool = True,
-    posterior_hidden: Sequence[int] = (64,),
+    posterior: str | dict[str, Any] = "mlp",
+    perturbation: str | dict[str, Any] | None = None,
+    consistency: float = 0.0,
+    balance: float = 0.0,
+    label_weight: float = 1.0,
+    pseudo_labels: bool = False,
     seed: int | None = None,
 ) -> MixtureModel:
     r"""K flows, a posterior network q(c|x), and one exactly enumerated objective.
@@ -32,19 +39,30 @@ def flow_mixture(
         \sum_k q(k \mid x) [\log \pi_k + \log p(x \mid k) - \log q(k \mid x)]
 
     Each component is an affine map (set to a Gaussian before training) followed by a flow that
-    starts at the identity, so that the mixture starts as a Gaussian mixture.
+    starts at the identity, so that the mixture starts as a Gaussian mixture. A trunk is a flow
+    before them all, shared: x -> trunk -> component k -> z. It is evaluated once, and a trunk
+    before components without flows of their own is one flow over a latent Gaussian mixture.
 
-    Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585.
+    Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585;
+    the latent mixture: Izmailov et al. (2020), "Semi-supervised learning with normalizing flows",
+    arXiv:1912.13025.
 
     Args:
         features: D.
         n_components: K.
-        flow: recipe of the components, by name or as {"name": ..., keyword: value}; or a list of
-            K of them. Equal neighbours are stacked and evaluated together.
+        flow: recipe of the components, by name or as {"name": ..., keyword: value}; None for
+            Gaussians; or a list of K of them. Equal neighbours are stacked and evaluated together.
+        trunk: recipe of a flow that all components share; None for none.
         diagonal: leave the off-diagonal part of the affine maps out.
-        inference: "exact" for the mixture likelihood, "variational" for the bound.
+        inference: "exact" for the mixture likelihood, "variational" for the bound, "invariant" for
+            a q that learns from consistency alone.
         learn_weights: whether gradients reach the mixture weights.
-        posterior_hidden: hidden sizes of q.
+        posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
+        perturbation: see `anabranch.training.perturbations.make_perturbation`; small noise if None.
+        consistency: weight of the consistency of q under the perturbation.
+        balance: weight of H(q(c|x)) - 4 H(mean q).
+        label_weight: what a labelled row counts.
+        pseudo_labels: whether consistency is that of p(c|x) instead of q(c|x).
         seed: of the initial weights.
 
     Raises:
@@ -57,21 +75,50 @@ def flow_mixture(
         3
     """
     generator = seeded(seed)
+    shared = [] if trunk is None else [_flow(_spec(trunk), features, (), seed).transform]
     groups: list[Distribution] = []
     for spec, run in groupby(_specs(flow, n_components)):
         batch_shape = (len(list(run)),)
-        if seed is not None and "seed" in keywords(spec["name"]):
-            spec = {"seed": seed + 1 + len(groups), **spec}
-        core = build(**spec, features=features, batch_shape=batch_shape)
         affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
-        groups.append(Flow(core.base, Compose([affine, core.transform])))  # pyright: ignore
+        own: list[Transform] = [*shared, affine]
+        if spec is None:
+            groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
+            continue
+        core = _flow(spec, features, batch_shape, None if seed is None else seed + 1 + len(groups))
+        groups.append(Flow(core.base, Compose([*own, core.transform])))
     mixture = Mixture(groups, trainable_weights=learn_weights)
-    posterior = MLP(features, n_components, posterior_hidden, generator=generator)
-    return MixtureModel(mixture, posterior, inference=inference)
+    return MixtureModel(
+        mixture,
+        make_posterior(posterior, features, n_components, generator=generator),
+        inference=inference,
+        perturbation=(
+            make_perturbation(perturbation or "noise", features=features) if consistency else None
+        ),
+        consistency_weight=consistency,
+        balance_weight=balance,
+        label_weight=label_weight,
+        pseudo_labels=pseudo_labels,
+    )
 
 
-def _specs(flow: FlowSpec | Sequence[FlowSpec], n_components: int) -> list[dict[str, Any]]:
-    specs = [flow] * n_components if isinstance(flow, str | dict) else list(flow)
+def _flow(
+    spec: dict[str, Any], features: int, batch_shape: tuple[int, ...], seed: int | None
+) -> Flow:
+    if seed is not None and "seed" in keywords(spec["name"]):
+        spec = {"seed": seed, **spec}
+    built = build(**spec, features=features, batch_shape=batch_shape)
+    if not isinstance(built, Flow):
+        raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a component")
+    return built
+
+
+def _specs(flow: FlowSpec | Sequence[FlowSpec], n_components: int) -> list[dict[str, Any] | None]:
+    single = flow is None or isinstance(flow, str | dict)
+    specs: list[FlowSpec] = [flow] * n_components if single else list(flow)  # pyright: ignore
     if len(specs) != n_components:
         raise ValueError(f"flow lists {len(specs)} recipes for {n_components} components")
-    return [{"name": spec} if isinstance(spec, str) else dict(spec) for spec in specs]
+    return [None if spec is None else _spec(spec) for spec in specs]
+
+
+def _spec(spec: str | dict[str, Any]) -> dict[str, Any]:
+    return {"name": spec} if isinstance(spec, str) else dict(spec)

@@ -4,6 +4,7 @@ from anabranch.reports.figures.clusters import line_figure, plane_figure, projec
 from anabranch.reports.figures.density import density_map, log_density_histogram
 from anabranch.reports.figures.images import image_strip
 from anabranch.reports.figures.labels import contingency_figure
+from anabranch.reports.figures.png import gif_data_uri
 from anabranch.reports.figures.posterior import PosteriorAgreement, agreement, confidence_figure
 from anabranch.reports.figures.sizes import sizes_figure
 from anabranch.reports.figures.training import training_figure
@@ -14,6 +15,7 @@ __all__ = [
     "confidence_figure",
     "contingency_figure",
     "density_map",
+    "gif_data_uri",
     "image_strip",
     "line_figure",
     "log_density_histogram",

@@ -25,4 +25,17 @@ def png_data_uri(pixels: np.ndarray) -> str:
     # Without this the version of matplotlib is written into every picture.
     metadata: Any = {"Software": None}
     imsave(buffer, pixels, format="png", metadata=metadata)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return _data_uri("png", buffer.getvalue())
+
+
+def gif_data_uri(content: bytes) -> str:
+    """Give the data URI of a GIF.
+
+    >>> gif_data_uri(b"GIF89a")
+    'data:image/gif;base64,R0lGODlh'
+    """
+    return _data_uri("gif", content)
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")

@@ -61,7 +61,7 @@ PANELS = (
     Panel("Skipped steps", "steps", ("skipped_steps",)),
 )
 # What counts the records, and so is no result.
-COUNTERS = ("epoch", "step")
+COUNTERS = ("epoch", "step", "snapshots")
 FEW_RECORDS = 20
 
 

@@ -1,0 +1,132 @@
+"""How many components: begin with many, and merge those that are not worth their cost."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from anabranch.estimators.epochs import epoch_hook, joint_in_parts
+from anabranch.estimators.rows import Rows
+from anabranch.estimators.trainer import fit_options, unrecorded
+from anabranch.models import MixtureModel, keep_components
+from anabranch.training import fit, message_length, mml_weights
+
+if TYPE_CHECKING:
+    from anabranch.estimators.flow_mixture import FlowMixture
+
+# Steps of a level: with the rows of the last level's components, and free.
+HELD_STEPS, FREE_STEPS = 150, 600
+
+
+def annihilated(
+    model: MixtureModel, rows: Rows, validation: Rows, settings: "FlowMixture", seed: int
+) -> MixtureModel:
+    r"""Controlled annihilation: the mixture of least message length on the way down to one.
+
+    Each level trains for a few hundred steps. Then components whose weight of least message length
+    is zero, for they own fewer than c N rows, give their rows to the others; where there are none,
+    the two that share most rows become one:
+
+    .. math:: \arg\max_{i < j} \frac{\sum_n r_{in} r_{jn}}{\|r_i\|\, \|r_j\|}
+
+    It first learns the rows of both, held fixed, for nothing else keeps a flow from leaving half of
+    them to some third component. A level's score is its message length, with c N in place of half
+    the number of parameters of a component, which for a flow is no measure of what it can do.
+
+    Source: Figueiredo, Jain (2002), "Unsupervised learning of finite mixture models", IEEE TPAMI
+    24; merging as in Ueda et al. (2000), "SMEM algorithm for mixture models"; for mixtures of flows
+    proposed in Pires, Figueiredo (2020), arXiv:2009.00585.
+
+    Args:
+        model: at its start, all components of one kind.
+        rows: to train on.
+        validation: rows that judge.
+        settings: the estimator, with ``component_cost`` for c.
+        seed: of the row order.
+    """
+    n_rows = len(rows.z)
+    cost = 2 * settings.component_cost * n_rows
+    best, least = model, float("inf")
+    while True:
+        _train(model, rows, validation, settings, seed, FREE_STEPS)
+        length = message_length(
+            n_rows * float(torch.logsumexp(_joint(model, validation), 0).mean()),
+            model.mixture.log_weights.detach().exp().tolist(),
+            n_rows,
+            cost,
+        )
+        if length < least:
+            best, least = model, length
+        R = torch.softmax(_joint(model, rows), 0)
+        if len(R) == 1:
+            return best
+        model, R = _fewer(model, R, cost)
+        _train(model, rows, validation, settings, seed, HELD_STEPS, R)
+
+
+def _fewer(model: MixtureModel, R: Tensor, cost: float) -> tuple[MixtureModel, Tensor]:
+    """The model without its poorest components, or with two made one; and who owns which rows."""
+    alive = mml_weights(R.sum(1), cost) > 0
+    if bool(alive.all()):
+        first, second = closest_pair(R)
+        merged = R.clone()
+        merged[first] += merged[second]
+        alive[second] = False
+    else:
+        merged = R / R[alive].sum(0).clamp_min(1e-12)
+    keep = alive.nonzero().squeeze(1).tolist()
+    return keep_components(model, keep), merged[keep]
+
+
+def closest_pair(R: Tensor) -> tuple[int, int]:
+    """The two components that share most rows, the larger one first.
+
+    Args:
+        R: (K, N) responsibilities.
+
+    Example:
+        >>> R = torch.tensor([[0.9, 0.1, 0.0], [0.1, 0.9, 0.9], [0.0, 0.0, 0.1]])
+        >>> closest_pair(R)
+        (1, 0)
+    """
+    unit = torch.nn.functional.normalize(R.double(), dim=1)
+    shared = (unit @ unit.mT).fill_diagonal_(-1)
+    pair = divmod(int(shared.argmax()), len(R))
+    first, second = sorted(pair, key=lambda k: -float(R[k].sum()))
+    return first, second
+
+
+@torch.no_grad()
+def _joint(model: MixtureModel, rows: Rows) -> Tensor:
+    return joint_in_parts(model, rows.z.to(model.temperature.device)).double()
+
+
+def _train(
+    model: MixtureModel,
+    rows: Rows,
+    validation: Rows,
+    settings: "FlowMixture",
+    seed: int,
+    steps: int,
+    responsibilities: Tensor | None = None,
+) -> None:
+    """Train for some steps, with responsibilities held fixed where they are given."""
+    options = unrecorded(fit_options(settings, len(rows.z)))
+    epochs = min(max(1, steps * options.batch_size // len(rows.z)), settings.max_epochs)
+    data = rows.batch(settings.device)
+    hook = epoch_hook(model, data, rows, settings, seed)
+    held_out = validation.batch(settings.device)
+    if responsibilities is not None:
+        data["responsibilities"] = responsibilities.mT.to(data["x"])
+        hook = None
+        with torch.no_grad():
+            model.mixture.set_weights(responsibilities.sum(1).to(data["x"]))
+    fit(
+        model,
+        data,
+        held_out,
+        options=replace(options, max_epochs=epochs, patience=None),
+        generator=torch.Generator().manual_seed(seed),
+        on_epoch=hook,
+    )

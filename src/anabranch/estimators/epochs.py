@@ -1,0 +1,104 @@
+"""What changes between the epochs of a mixture: noise, expectations, weights, and which rows."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from anabranch.estimators.rows import Rows
+from anabranch.models import MixtureModel
+
+if TYPE_CHECKING:
+    from anabranch.estimators.flow_mixture import FlowMixture
+
+Data = dict[str, Tensor]
+# Rows that a pass without gradients takes at a time.
+PART = 4096
+
+
+def epoch_hook(
+    model: MixtureModel,
+    data: Data,
+    rows: Rows,
+    settings: "FlowMixture",
+    seed: int,
+) -> Callable[[int], Tensor | None] | None:
+    """What a fit does before each epoch, or None for nothing.
+
+    In this order: new dequantization noise; the E-step of EM; the mixture weights of all rows; and
+    the choice of the rows to go through, where labelled and unlabelled ones take turns.
+
+    Args:
+        model: the model in training.
+        data: the tensors it is trained on; rewritten in place.
+        rows: the rows they were made of.
+        settings: the estimator.
+        seed: of the noise.
+    """
+    raw, em = rows.raw, settings.algorithm == "em"
+    how = settings.weights if isinstance(settings.weights, str) else "given"
+    if em and model.mixture.logits.requires_grad:
+        how = "exact"
+    if em:
+        data["responsibilities"] = data["x"].new_zeros(len(rows.z), model.mixture.n_components)
+    turns = _turns(rows, settings)
+    if not (raw is not None or em or turns or how in ("exact", "network")):
+        return None
+
+    @torch.no_grad()
+    def begin_epoch(epoch: int) -> Tensor | None:
+        if raw is not None:
+            # a source of its own for each epoch, so that a resumed run draws the same noise
+            settings.preparation_.renew(raw, data["x"], seed + 1 + epoch)
+        if em or how == "exact":
+            R = torch.softmax(joint_in_parts(model, data["x"]), 0)
+            if em:
+                data["responsibilities"].copy_(R.mT)
+        elif how == "network":
+            R = log_q_in_parts(model, data.get("features", data["x"])).exp()
+        else:
+            return turns(epoch) if turns else None
+        if how in ("exact", "network"):
+            model.mixture.set_weights(_counts(R, data))
+        return turns(epoch) if turns else None
+
+    return begin_epoch
+
+
+def joint_in_parts(model: MixtureModel, x: Tensor) -> Tensor:
+    """Log p(x, c) of many rows, (K, n)."""
+    return torch.cat([model.mixture.joint_log_prob(part) for part in x.split(PART)], dim=1)
+
+
+def log_q_in_parts(model: MixtureModel, seen: Tensor) -> Tensor:
+    """Log q(c|x) of many rows, (K, n)."""
+    return torch.cat([model.log_q(part) for part in seen.split(PART)], dim=1)
+
+
+def _counts(R: Tensor, data: Data) -> Tensor:
+    """Rows that each component owns, labels overruling; a little for all, so that none is lost."""
+    if "targets" in data:
+        known = data["targets"].sum(1) > 0
+        R = torch.where(known, data["targets"].mT, R)
+    return R.sum(1) + 1e-3
+
+
+def _turns(rows: Rows, settings: "FlowMixture") -> Callable[[int], Tensor | None] | None:
+    """Which rows an epoch goes through: labelled ones at first, then each kind in turn."""
+    if rows.targets is None:
+        return None
+    alternate = settings.semi_supervised == "alternate"
+    if not (settings.pretrain_epochs or alternate):
+        return None
+    known = rows.targets.sum(1) > 0
+    labelled, unlabelled = known.nonzero().squeeze(1), (~known).nonzero().squeeze(1)
+
+    def choose(epoch: int) -> Tensor | None:
+        if epoch < settings.pretrain_epochs:
+            return labelled
+        if not alternate or not len(unlabelled):
+            return None
+        return unlabelled if (epoch - settings.pretrain_epochs) % 2 == 0 else labelled
+
+    return choose

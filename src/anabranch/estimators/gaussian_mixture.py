@@ -1,0 +1,357 @@
+"""GaussianMixture by expectation maximisation, with labels, priors and annihilation."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.checks import column_names, constant_columns
+from anabranch.estimators.gaussian_settings import (
+    check_gaussian_settings,
+    covariance_model,
+    gaussian_prior,
+)
+from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
+from anabranch.estimators.labels import check_targets
+from anabranch.estimators.settings import check_components
+from anabranch.training import (
+    GaussianParameters,
+    GaussianPrior,
+    annihilate,
+    gaussian_em_path,
+    n_parameters,
+)
+
+Array = NDArray[np.float64]
+BATCH = 65_536  # rows whose densities are worked out at a time
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One run: its mixture, the objective per row before each step, and how it ended."""
+
+    parameters: GaussianParameters
+    objectives: list[float]
+    converged: bool
+    n_iter: int
+    lengths: dict[int, float] = field(default_factory=dict)
+
+
+class GaussianMixture(MixtureEstimator):
+    r"""Mixture of Gaussians by expectation maximisation.
+
+    .. math:: p(x) = \sum_{k=1}^K \pi_k\, \mathcal N(x; m_k, \Sigma_k)
+
+    From the same start it takes the steps of scikit-learn's class of the same name, and it takes
+    labels, finds the number of components, and lets priors keep estimates from few rows in bounds.
+
+    Args:
+        n_components: K. None for as many as there are classes in y, or one without y; "auto" to
+            begin with ``max_components`` and annihilate those that are not worth their parameters,
+            keeping the mixture of least description length, as ``mdl`` has it.
+        covariance_type: "full", "tied" (one for all), "diag", or "spherical" (one variance each).
+        tol: smallest gain of the objective in nats per row to go on; a hundred times finer for
+            "auto".
+        reg_covar: added to the variances, in squared units of X.
+        max_iter: most steps; for "auto", at each number of components.
+        n_init: starts; the one with the highest objective is kept.
+        init_params: "kmeans", "k-means++" (its draws alone) or "random" (rows), each with the rows
+            of labelled classes as they are; "auto" begins at random rows.
+        weights_init: (K,) weights to start from.
+        means_init: (K, D) means to start from.
+        precisions_init: inverse covariances to start from, in the shape of ``covariances_``.
+        weight_concentration_prior: α of a Dirichlet prior on the weights, at least 1, which is
+            flat.
+        covariance_prior: Ψ of an inverse-Wishart prior on the covariances, (D, D) or a number
+            times the identity; None for none, and for "auto" a weak one after Fraley and Raftery.
+        degrees_of_freedom_prior: its ν, above D - 1; None for D.
+        max_components: where "auto" begins, or at the number of rows.
+        warm_start: go on from the last fit.
+        random_state: seed or `numpy.random.RandomState`.
+
+    Attributes:
+        n_components_: K.
+        weights_: (K,).
+        means_: (K, D).
+        covariances_: (K, D, D), (D, D) tied, (K, D) diag, or (K,) spherical.
+        lower_bounds_: objective before each step, in nats per row: mean log-density, with
+            log p(x, y) for labelled rows, and the log-prior over n. It never falls but where an
+            empty component was restarted, or by as little as ``reg_covar`` takes.
+        lower_bound_: the last of them.
+        converged_: whether the gain fell below ``tol``.
+        n_iter_: steps.
+        description_lengths_: of "auto", ``mdl`` at each number of components that was reached;
+            then ``lower_bounds_`` holds minus the least of them per row. Empty otherwise.
+        covariance_type_: what the last fit was given.
+        parameters_: the mixture as `anabranch.training.GaussianParameters`.
+
+    Source: Dempster, Laird, Rubin (1977), "Maximum likelihood from incomplete data via the EM
+    algorithm"; for "auto" Figueiredo, Jain (2002), "Unsupervised learning of finite mixture
+    models", IEEE TPAMI 24.
+
+    Example:
+        >>> X = np.concatenate([np.linspace(1, 3, 50), np.linspace(9, 11, 150)])[:, None]
+        >>> mixture = GaussianMixture(2, random_state=0).fit(X)
+        >>> np.sort(mixture.weights_).round(3), np.sort(mixture.means_.ravel()).round(3)
+        (array([0.25, 0.75]), array([ 2., 10.]))
+    """
+
+    parameters_: GaussianParameters
+
+    def __init__(
+        self,
+        n_components: Any = None,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        weight_concentration_prior: float = 1.0,
+        covariance_prior: Any = None,
+        degrees_of_freedom_prior: float | None = None,
+        max_components: int = 20,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.weight_concentration_prior = weight_concentration_prior
+        self.covariance_prior = covariance_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.max_components = max_components
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the mixture.
+
+        Args:
+            X: (n, D) array or frame.
+            y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
+                of zeros where unknown. Such a row keeps its responsibilities. "auto" takes none.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: for data or settings that cannot be used; the message says why.
+
+        Warns:
+            ConvergenceWarning: where the gain did not fall below ``tol`` within ``max_iter`` steps.
+        """
+        X = self._validated(X, reset=True)
+        check_components(self.n_components)
+        check_gaussian_settings(self, X.shape[1])
+        targets, n_components = self._targets(y, len(X))
+        self._check_warm(X.shape[1], n_components)
+        constant_columns(X, column_names(self, X.shape[1]), self.reg_covar)
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                best = self._best(X, targets, n_components)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"a covariance of {len(X)} rows in {n_components} components is singular: raise "
+                f"reg_covar, now {self.reg_covar:g}, or give a covariance_prior"
+            ) from None
+        except FloatingPointError as error:
+            raise ValueError(
+                f"double precision does not hold the squares of X ({error}): rescale its columns, "
+                f"or raise reg_covar, now {self.reg_covar:g}"
+            ) from None
+        self._keep(best)
+        return self
+
+    def _targets(self, y: Any, n_rows: int) -> tuple[Array | None, int]:
+        """Labels as `check_targets` gives them, and how many components to begin with."""
+        if self.n_components != "auto":
+            targets, n_components = check_targets(y, n_rows, self.n_components)
+            if n_rows < n_components:
+                raise ValueError(
+                    f"X has {n_rows} rows, fewer than the {n_components} components: n_samples "
+                    "must be at least n_components"
+                )
+            return targets, n_components
+        if check_targets(y, n_rows, None)[0] is not None:
+            raise ValueError(
+                "n_components='auto' takes no labels: give the number of components with y"
+            )
+        return None, min(self.max_components, n_rows)
+
+    def _best(self, X: Array, targets: Array | None, n_components: int) -> _Fit:
+        runs = self._runs(X, targets, n_components)
+        best = next(runs)
+        for run in runs:
+            if run.objectives[-1] > best.objectives[-1]:
+                best = run
+        if not best.converged:
+            warnings.warn(
+                f"not converged after {best.n_iter} steps: raise max_iter or tol",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return best
+
+    def _runs(self, X: Array, targets: Array | None, n_components: int) -> Iterator[_Fit]:
+        random_state = check_random_state(self.random_state)
+        model, prior = covariance_model(self), gaussian_prior(self, X, n_components)
+        warm = self.warm_start and hasattr(self, "parameters_")
+        for _ in range(1 if warm else self.n_init):
+            if warm:
+                start = self.parameters_
+            elif self.n_components == "auto":
+                start = broad_start(X, n_components, model, random_state)
+            else:
+                start = gaussian_start(X, targets, n_components, self, model, prior, random_state)
+            if self.n_components == "auto":
+                yield self._annihilated(X, start, prior)
+            else:
+                yield self._converged(X, start, targets, prior)
+
+    def _converged(
+        self,
+        X: Array,
+        start: GaussianParameters,
+        targets: Array | None,
+        prior: GaussianPrior | None,
+    ) -> _Fit:
+        """EM from a start."""
+        path = gaussian_em_path(
+            X, start, covariance_model(self), known=targets, prior=prior, restart=True
+        )
+        objectives: list[float] = []
+        parameters = start
+        for objective, improved in islice(path, self.max_iter):
+            parameters = improved
+            objectives.append(objective)
+            if len(objectives) > 1 and abs(objective - objectives[-2]) < self.tol:
+                return _Fit(parameters, objectives, True, len(objectives))
+        return _Fit(parameters, objectives, False, len(objectives))
+
+    def _annihilated(
+        self, X: Array, start: GaussianParameters, prior: GaussianPrior | None
+    ) -> _Fit:
+        """Annihilation from a start of too many components."""
+        found = annihilate(
+            X,
+            start,
+            covariance_model(self),
+            prior=prior,
+            max_iter=self.max_iter,
+            tol=self.tol / 100,
+        )
+        objectives = [-min(found.lengths.values()) / len(X)]
+        return _Fit(found.parameters, objectives, found.converged, found.n_iter, found.lengths)
+
+    def _keep(self, best: _Fit) -> None:
+        self.lower_bounds_ = best.objectives
+        self.lower_bound_ = best.objectives[-1]
+        self.converged_, self.n_iter_ = best.converged, best.n_iter
+        self.covariance_type_ = self.covariance_type
+        self.description_lengths_ = best.lengths
+        self._set(best.parameters)
+
+    def _set(self, parameters: GaussianParameters) -> None:
+        self.parameters_ = parameters
+        self.n_components_ = len(parameters.weights)
+        self.weights_, self.means_ = parameters.weights, parameters.means
+        self.covariances_ = reduced(parameters.covariances, self.covariance_type_)
+
+    def _check_warm(self, n_features: int, n_components: int) -> None:
+        if not (self.warm_start and hasattr(self, "parameters_")):
+            return
+        old_components, old_features = self.parameters_.means.shape
+        if self.n_components == "auto":
+            n_components = old_components
+        old = old_components, self.covariance_type_, old_features
+        new = n_components, self.covariance_type, n_features
+        if old != new:
+            raise ValueError(
+                "warm_start goes on with the last mixture, which has {} {} components in {} "
+                "columns, now {} {} in {}: fit with warm_start=False".format(*old, *new)
+            )
+
+    # -- using -----------------------------------------------------------------------------------
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the components for each row, (n, K)."""
+        joint = self._joint(X)
+        return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-density of each row, in nats and in the units of X, (n,)."""
+        return np.logaddexp.reduce(self._joint(X), axis=1)
+
+    def sample(
+        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows and the components they come from.
+
+        Args:
+            n_samples: how many.
+            component: draw from this component only.
+            random_state: by default that of the estimator, so that an integer repeats the draws.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        if component is not None and not 0 <= component < self.n_components_:
+            raise ValueError(
+                f"component must be in 0..{self.n_components_ - 1} or None, got {component}"
+            )
+        random = check_random_state(self.random_state if random_state is None else random_state)
+        labels = (
+            random.choice(self.n_components_, n_samples, p=self.weights_)
+            if component is None
+            else np.full(n_samples, component)
+        )
+        noise = random.standard_normal((n_samples, self.n_features_in_))
+        X = np.empty_like(noise)
+        for k, scale_tril in enumerate(self.parameters_.scale_tril):
+            own = labels == k
+            X[own] = self.means_[k] + noise[own] @ scale_tril.T
+        return X, labels.astype(np.int64)
+
+    def _joint(self, X: Any) -> Array:
+        """Log p(x, k), (n, K)."""
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                self.parameters_.joint_log_prob(X[first : first + BATCH])
+                for first in range(0, len(X), BATCH)
+            ]
+        joint = np.concatenate(parts)
+        bad = ~np.isfinite(joint).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"row {int(bad.argmax())} of X is too far from the rows that the mixture was "
+                "fitted to for double precision"
+            )
+        return joint
+
+    def _n_parameters(self) -> int:
+        model = covariance_model(self)
+        return n_parameters(model, self.n_components_, self.n_features_in_)

@@ -1,0 +1,194 @@
+"""Where expectation maximisation of a Gaussian mixture begins."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+
+from anabranch.training import (
+    CovarianceModel,
+    GaussianParameters,
+    GaussianPrior,
+    StartOptions,
+    gaussian_m_step,
+    kmeans_responsibilities,
+)
+
+if TYPE_CHECKING:
+    from anabranch.estimators.gaussian_mixture import GaussianMixture
+
+Array = NDArray[np.float64]
+
+
+def gaussian_start(
+    X: Array,
+    targets: Array | None,
+    n_components: int,
+    settings: "GaussianMixture",
+    model: CovarianceModel,
+    prior: GaussianPrior | None,
+    random_state: np.random.RandomState,
+) -> GaussianParameters:
+    """The mixture before the first step: what the settings give, the rest from assigned rows."""
+    given = _given(settings, n_components, X.shape[1])
+    if len(given) == 3:
+        return GaussianParameters(**given, diagonal=model.is_diagonal)
+    # units must not decide which columns the distances see
+    Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
+    assigned = assignments(Z, targets, n_components, settings.init_params, random_state)
+    start = gaussian_m_step(X, assigned, model, prior)
+    return replace(start, **given)
+
+
+def broad_start(
+    X: Array, n_components: int, model: CovarianceModel, random_state: np.random.RandomState
+) -> GaussianParameters:
+    r"""K rows at random, each with a tenth of the variances: where annihilation begins.
+
+    Source: Figueiredo, Jain (2002), IEEE TPAMI 24, section 6.1.
+
+    Example:
+        >>> X = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 2.0]])
+        >>> start = broad_start(X, 3, CovarianceModel(0.0), np.random.RandomState(0))
+        >>> start.covariances[0]
+        array([[0.1, 0. ],
+               [0. , 0.1]])
+    """
+    means = X[random_state.choice(len(X), n_components, replace=False)]
+    weights = np.full(n_components, 1 / n_components)
+    scatter = np.tile(np.diag(X.var(axis=0) / 10), (n_components, 1, 1))
+    return GaussianParameters(
+        weights, means, model.covariances(scatter, weights), model.is_diagonal
+    )
+
+
+def assignments(
+    Z: Array,
+    targets: Array | None,
+    n_components: int,
+    init_params: str,
+    random_state: np.random.RandomState,
+) -> Array:
+    """Rows assigned to components, (N, K); labelled rows to their classes.
+
+    Source: Basu, Banerjee, Mooney (2002), "Semi-supervised clustering by seeding", ICML 19.
+
+    Args:
+        Z: (N, D).
+        targets: (N, K) labels, rows of zeros where unknown, or None.
+        n_components: K.
+        init_params: "kmeans" moves the centres to the means of what they own; "k-means++" draws
+            those of unlabelled classes far from each other, "random" anywhere.
+        random_state: source of randomness.
+
+    Example:
+        >>> Z = np.array([[0.0], [0.1], [9.0], [9.1]])
+        >>> targets = np.array([[0, 0], [0, 0], [1, 0], [0, 0]])
+        >>> assignments(Z, targets, 2, "kmeans", np.random.RandomState(0)).argmax(1)
+        array([1, 1, 0, 0])
+    """
+    if targets is None and init_params == "kmeans":
+        options = StartOptions(n_components)
+        return kmeans_responsibilities(Z, np.arange(len(Z)), options, random_state)
+    if targets is None:
+        targets = np.zeros((len(Z), n_components))
+    centres = _centres(Z, targets, random_state, far=init_params != "random")
+    if init_params == "kmeans":
+        centres = KMeans(n_components, init=centres, n_init=1).fit(Z).cluster_centers_  # pyright: ignore
+    assigned = np.eye(n_components)[cdist(Z, centres).argmin(1)]
+    return np.where(targets.any(axis=1, keepdims=True), targets, assigned)
+
+
+def _centres(Z: Array, targets: Array, random_state: np.random.RandomState, *, far: bool) -> Array:
+    """Means of the labelled classes, and rows drawn for the others, (K, D)."""
+    labelled = targets.sum(0) > 0
+    centres = np.empty((targets.shape[1], Z.shape[1]))
+    centres[labelled] = (targets.T @ Z)[labelled] / targets.sum(0)[labelled, None]
+    done = np.array(labelled)
+    for k in np.flatnonzero(~labelled):
+        weights = np.ones(len(Z))
+        if done.any():
+            distances = cdist(Z, centres[done], "sqeuclidean").min(1)
+            weights = distances if far else (distances > 0).astype(np.float64)
+        # where every row is a centre already, any will do
+        share = weights / weights.sum() if weights.any() else None
+        centres[k] = Z[random_state.choice(len(Z), p=share)]
+        done[k] = True
+    return centres
+
+
+def _given(settings: "GaussianMixture", n_components: int, n_features: int) -> dict[str, Array]:
+    """The parameters that the settings prescribe, checked."""
+    given = {}
+    if settings.weights_init is not None:
+        weights = _shaped("weights_init", settings.weights_init, (n_components,))
+        if not (weights > 0).all() or not np.isclose(weights.sum(), 1):
+            raise ValueError(f"weights_init must be positive with sum 1, got {weights.tolist()}")
+        given["weights"] = weights
+    if settings.means_init is not None:
+        given["means"] = _shaped("means_init", settings.means_init, (n_components, n_features))
+    if settings.precisions_init is not None:
+        given["covariances"] = _covariances(settings, n_components, n_features)
+    return given
+
+
+def _covariances(settings: "GaussianMixture", n_components: int, n_features: int) -> Array:
+    """The inverses of ``precisions_init``, which has scikit-learn's shape for the type."""
+    shapes = {
+        "full": (n_components, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_components, n_features),
+        "spherical": (n_components,),
+    }
+    precisions = _shaped(
+        "precisions_init", settings.precisions_init, shapes[settings.covariance_type]
+    )
+    full = expanded(precisions, settings.covariance_type, n_components, n_features)
+    symmetric = np.allclose(full, full.transpose(0, 2, 1))
+    if not symmetric or np.linalg.eigvalsh(full).min() <= 0:
+        raise ValueError("precisions_init must be symmetric and positive definite")
+    return np.linalg.inv(full).astype(np.float64, copy=False)
+
+
+def expanded(values: Array, kind: str, n_components: int, n_features: int) -> Array:
+    """Covariances or precisions of that type as matrices, (K, D, D).
+
+    Example:
+        >>> expanded(np.array([2.0]), "spherical", 1, 2)
+        array([[[2., 0.],
+                [0., 2.]]])
+    """
+    identity = np.eye(n_features)
+    if kind == "tied":
+        return np.tile(values, (n_components, 1, 1))
+    if kind == "diag":
+        return values[:, :, None] * identity
+    return values[:, None, None] * identity if kind == "spherical" else values.copy()
+
+
+def reduced(covariances: Array, kind: str) -> Array:
+    """Covariance matrices (K, D, D) in scikit-learn's shape for that type.
+
+    Example:
+        >>> reduced(np.array([[[2.0, 0.0], [0.0, 2.0]]]), "spherical")
+        array([2.])
+    """
+    if kind == "tied":
+        return covariances[0].copy()
+    if kind == "full":
+        return covariances
+    diagonals = np.diagonal(covariances, axis1=1, axis2=2)
+    return diagonals[:, 0].copy() if kind == "spherical" else diagonals.copy()
+
+
+def _shaped(name: str, value: object, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be finite numbers of shape {shape}, got shape {array.shape}"
+            + ("" if array.shape != shape else " with NaN or infinity")
+        )
+    return array.copy()

@@ -1,0 +1,114 @@
+"""Estimators whose model stands behind a fixed preparation of the data."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.checks import check_range, column_names, constant_columns
+from anabranch.estimators.preparation import Preparation
+from anabranch.estimators.rows import Rows
+
+Array = NDArray[np.float64]
+
+
+class PreparedEstimator(MixtureEstimator):
+    """A flow behind standardising, or behind dequantization where the data are integers.
+
+    Attributes:
+        preparation_: the fixed transform before the flows.
+        constant_: (D,) whether a column does not vary.
+    """
+
+    reg_covar: float
+    logit_alpha: float
+    validation_fraction: float
+    device: str
+    random_state: Any
+    preparation_: Preparation
+    constant_: NDArray[np.bool_]
+
+    @abstractmethod
+    def _draw(
+        self, n: int, component: int | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n points before the preparation is undone, and their components."""
+
+    def sample(
+        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows and the components they come from.
+
+        Args:
+            n_samples: how many.
+            component: draw from this component only.
+            random_state: by default that of the estimator, so that an integer repeats the draws.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        state = check_random_state(self.random_state if random_state is None else random_state)
+        generator = torch.Generator(self.device).manual_seed(int(state.randint(2**31 - 1)))
+        z, labels = self._draw(n_samples, component, generator)
+        return self.preparation_.decode(z), labels.cpu().numpy()
+
+    def _prepare(self, X: Array, seed: int) -> None:
+        """Fit the preparation to training rows."""
+        columns = column_names(self, X.shape[1])
+        self.constant_ = (
+            constant_columns(X, columns, self.reg_covar)
+            if self.levels is None
+            else np.zeros(X.shape[1], bool)
+        )
+        self.preparation_ = Preparation.fit(
+            X, self.constant_, levels=self.levels, alpha=self.logit_alpha, seed=seed
+        )
+
+    def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
+        z, term = self.preparation_.encode(X)
+        if self.constant_.any():
+            # without this a flow could raise the density of a constant column without limit
+            noise = random_state.normal(0, np.sqrt(self.reg_covar), (len(X), self.constant_.sum()))
+            z[:, torch.as_tensor(self.constant_)] += torch.as_tensor(noise, dtype=z.dtype)
+        return Rows(
+            z,
+            term.float(),
+            None if targets is None else torch.as_tensor(targets, dtype=torch.float32),
+            torch.as_tensor(X) if self.levels is not None else None,
+            self.preparation_.features(X),
+        )
+
+    def _split(
+        self, n_rows: int, targets: Array | None, random_state: np.random.RandomState
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows to train on and rows held out; labelled rows are held out only if all are labelled.
+
+        Fewer than ten rows are too few to hold any out: they are trained and scored on.
+        """
+        order = random_state.permutation(n_rows)
+        n_held_out = 0 if n_rows < 10 else max(round(self.validation_fraction * n_rows), 2)
+        known = np.zeros(n_rows, bool) if targets is None else targets.sum(axis=1) > 0
+        if n_held_out < (~known).sum():
+            order = order[np.argsort(known[order], kind="stable")]
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _batches(self, X: Any) -> Iterator[Rows]:
+        """Rows as the flows see them, a few thousand at a time."""
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        rows = max(256, min(8192, 2**24 // (X.shape[1] * self.n_components_)))
+        for start in range(0, len(X), rows):
+            part = X[start : start + rows]
+            z, term = self.preparation_.encode(part)
+            check_range(z, part, column_names(self, X.shape[1]))
+            features = self.preparation_.features(part)
+            if features is not None:
+                features = features.to(self.device)
+            yield Rows(z.to(self.device), term, features=features)

@@ -1,0 +1,298 @@
+"""Every option of the estimators does something: a test that fails where it does not."""
+
+import numpy as np
+import pytest
+import torch
+
+from anabranch import FlowGMM, FlowMixture, load, save
+from anabranch.estimators.epochs import epoch_hook
+from anabranch.estimators.rows import Rows
+from anabranch.estimators.settings import regularisation
+from anabranch.models import flow_mixture
+from anabranch.problems import Pinwheel
+from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
+
+X, Y = bent()
+
+
+def few(y, per_class):
+    labels = np.full(len(y), -1)
+    for k in np.unique(y):
+        labels[np.flatnonzero(y == k)[:per_class]] = k
+    return labels
+
+
+def uneven():
+    """Two far clusters of 300 and 100 rows."""
+    random = np.random.RandomState(0)
+    labels = np.arange(400) % 4 == 0
+    return random.randn(400, 2) + 9 * labels[:, None], labels.astype(int)
+
+
+# --- weights ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", ["exact", "network"])
+@pytest.mark.parametrize("inference", ["exact", "variational"])
+def test_weights_are_updated_every_epoch(weights, inference):
+    X, _ = uneven()
+    # a start that is uniform, so that the shares have to be found in training
+    mixture = FlowMixture(
+        2, flow=FLOW, inference=inference, weights=weights, max_epochs=5, random_state=0
+    ).fit(X)
+    assert np.sort(mixture.weights_) == pytest.approx([0.25, 0.75], abs=0.02)
+    uniform = FlowMixture(2, flow=FLOW, weights="uniform", max_epochs=5, random_state=0).fit(X)
+    assert uniform.weights_ == pytest.approx([0.5, 0.5])
+
+
+def hooked(settings, n=40, **changes):
+    """A model, its data, and what a fit does before each epoch."""
+    model = flow_mixture(2, 2, flow=FLOW, seed=0)
+    z = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+    rows = Rows(z, torch.zeros(n), **changes)
+    data = rows.batch("cpu")
+    return model, data, epoch_hook(model, data, rows, settings, 0)
+
+
+@pytest.mark.parametrize("how", ["exact", "network"])
+def test_the_update_is_the_mean_answer(how):
+    model, data, hook = hooked(quick(2, weights=how))
+    with torch.no_grad():
+        model.posterior.last.weight.mul_(3)
+        for parameter in model.mixture.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        log = model.log_q(data["x"]) if how == "network" else model.mixture.log_posterior(data["x"])
+    assert hook(0) is None
+    assert torch.allclose(model.mixture.log_weights.exp(), log.exp().mean(1), atol=1e-3)
+
+
+def test_no_hook_where_nothing_changes():
+    assert hooked(quick(2))[2] is None
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+
+def half_labelled(n=40):
+    targets = torch.zeros(n, 2)
+    targets[:10, 0] = 1
+    return {"targets": targets}
+
+
+def test_labelled_rows_come_first_and_then_take_turns():
+    settings = quick(2, semi_supervised="alternate", pretrain_epochs=2)
+    hook = hooked(settings, **half_labelled())[2]
+    turns = [hook(epoch).tolist() for epoch in range(6)]
+    known, unknown = list(range(10)), list(range(10, 40))
+    assert turns == [known, known, unknown, known, unknown, known]
+
+
+def test_joint_epochs_go_through_all_rows_after_the_pretraining():
+    hook = hooked(quick(2, pretrain_epochs=1), **half_labelled())[2]
+    assert hook(0).tolist() == list(range(10))
+    assert hook(1) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"semi_supervised": "alternate"}, {"pretrain_epochs": 3}, {"label_weight": 20.0}],
+    ids=lambda c: next(iter(c)),
+)
+def test_ways_of_teaching_differ_and_work(changes):
+    labels = few(Y, 10)
+    plain, other = (moved(**c).fit(X, labels) for c in ({}, changes))
+    assert (plain.score_samples(X) != other.score_samples(X)).any()
+    assert (other.predict(X) == Y).mean() > 0.9
+
+
+def test_labels_of_some_classes_only():
+    X, y = blobs()
+    labels = np.where(y == 2, 2, -1)
+    labels[np.flatnonzero(y == 2)[5:]] = -1
+    mixture = quick().fit(X, labels)
+    assert (mixture.predict(X)[y == 2] == 2).all()
+    assert len(set(mixture.predict(X))) == 3
+
+
+# --- consistency --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consistency": 2.0},
+        {"consistency": 2.0, "perturbation": "adversarial"},
+        {"consistency": 2.0, "balance": 0.3},
+        {"temperature_decay": 0.1},
+        {"temperature_unit": "epoch"},
+    ],
+    ids=["noise", "adversarial", "balance", "decay", "per epoch"],
+)
+def test_options_of_q_change_q(changes):
+    plain, other = (
+        moved(inference="variational", init_params="kmeans", **c).fit(X) for c in ({}, changes)
+    )
+    assert np.abs(plain.predict_proba(X) - other.predict_proba(X)).max() > 1e-4
+
+
+def test_temperature_per_epoch_falls_more_slowly():
+    step, epoch = (
+        moved(
+            inference="variational",
+            init_params="kmeans",
+            max_epochs=5,
+            temperature_decay=0.1,
+            temperature_unit=unit,
+        )
+        .fit(X)
+        .history_[-1]["temperature"]
+        for unit in ("step", "epoch")
+    )
+    assert epoch == pytest.approx(np.exp(-0.4))
+    assert step < epoch
+
+
+def test_the_weights_of_regularisation_go_with_the_inference():
+    assert regularisation(FlowMixture()) == {"consistency": 0.0, "balance": 0.0}
+    invariant = FlowMixture(inference="invariant")
+    assert regularisation(invariant) == {"consistency": 1.0, "balance": 0.2}
+    invariant.set_params(consistency=3.0, balance=0.2)
+    assert regularisation(invariant) == {"consistency": 3.0, "balance": 0.2}
+
+
+def test_invariant_inference_finds_blobs():
+    X, y = blobs(600)
+    mixture = quick(inference="invariant", perturbation={"name": "noise", "scale": 0.3}).fit(X)
+    assert mixture.start_ == "invariant"
+    for method in ("network", "exact"):
+        labels = mixture.predict(X, method=method)
+        assert all(np.bincount(labels[y == k]).max() > 190 for k in range(3))
+
+
+def test_q_sees_integers_not_their_logits():
+    X, _ = picture()
+    mixture = quick(2, levels=8, inference="variational").fit(X)
+    q = torch.as_tensor(mixture.predict_proba(X))
+    seen = torch.as_tensor(X / 7, dtype=torch.float32)
+    with torch.no_grad():
+        expected = torch.softmax(mixture.model_.posterior(seen) / mixture.model_.temperature, 1)
+    assert torch.allclose(q.float(), expected, atol=1e-6)
+
+
+# --- how many -----------------------------------------------------------------------------------
+
+
+def test_components_that_are_not_needed_are_taken_out():
+    X, y = blobs(900)
+    mixture = quick("auto", max_components=7).fit(X)
+    assert mixture.n_components_ == 3
+    assert mixture.predict_proba(X).shape == (900, 3)
+    assert all(len(set(mixture.predict(X)[y == k])) == 1 for k in range(3))
+
+
+def test_the_cost_decides_how_many():
+    random = np.random.RandomState(0)
+    X = random.randn(600, 2) + [4.0, 0.0] * (np.arange(600) % 2)[:, None]
+    cheap, dear = (
+        quick("auto", flow=None, max_components=3, component_cost=cost).fit(X)
+        for cost in (1e-3, 0.3)
+    )
+    assert (cheap.n_components_, dear.n_components_) == (2, 1)
+
+
+# --- weight sharing, FlowGMM --------------------------------------------------------------------
+
+
+def test_a_shared_trunk_learns():
+    start = moved(flow=None, max_epochs=0, init_params="kmeans").fit(X)
+    mixture = moved(flow=None, trunk=FLOW, max_epochs=60, init_params="kmeans").fit(X)
+    assert mixture.score(X) > start.score(X) + 0.1
+
+
+def test_flow_gmm_is_one_flow_over_gaussians():
+    model = FlowGMM(2, flow=FLOW, max_epochs=3, random_state=0).fit(X)
+    (group,) = model.model_.mixture.groups
+    trunk, _ = group.transform.transforms
+    assert trunk.batch_shape == ()
+    assert model.bic(X) < FlowMixture(2, flow=FLOW, max_epochs=3, random_state=0).fit(X).bic(X) * 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"means": "random"}, {"fixed_means": True}, {"consistency": 2.0}],
+    ids=lambda c: next(iter(c)),
+)
+def test_options_of_flow_gmm_do_something(changes):
+    settings = {"flow": FLOW, "max_epochs": 10, "random_state": 0, "batch_size": 100}
+    labels = few(Y, 5)
+    plain, other = (FlowGMM(2, **settings, **c).fit(X, labels) for c in ({}, changes))
+    assert (plain.score_samples(X) != other.score_samples(X)).any()
+    if "fixed_means" in changes:
+        start = FlowGMM(2, **{**settings, "max_epochs": 0}).fit(X, labels)
+        for name in ("model_",):
+            a, b = (
+                getattr(m, name).mixture.groups[0].transform.transforms[1] for m in (start, other)
+            )
+            assert torch.equal(a.loc, b.loc)
+
+
+def test_flow_gmm_and_auto_go_through_files(tmp_path):
+    X, _ = blobs(300)
+    for model in (
+        FlowGMM(3, flow=FLOW, max_epochs=2, random_state=0).fit(X),
+        quick("auto", max_components=5, trunk=FLOW, consistency=0.5).fit(X),
+    ):
+        save(model, tmp_path / "model.safetensors")
+        same = load(tmp_path / "model.safetensors")
+        assert type(same) is type(model)
+        assert same.get_params() == model.get_params()
+        assert (same.predict_proba(X) == model.predict_proba(X)).all()
+        assert (same.score_samples(X) == model.score_samples(X)).all()
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_components": "many"}, "n_components"),
+        ({"n_components": "auto", "max_components": 0}, "max_components"),
+        ({"n_components": "auto", "flow": ["maf", "realnvp"]}, "one flow"),
+        ({"n_components": "auto", "weights": [0.5, 0.5]}, "weights"),
+        ({"component_cost": -1}, "component_cost"),
+        ({"consistency": -1.0}, "consistency"),
+        ({"consistency": np.nan}, "consistency"),
+        ({"balance": 0.1}, "balance"),
+        ({"inference": "invariant", "balance": 0.0}, "invariant"),
+        ({"invariant_steps": 0}, "invariant_steps"),
+        ({"semi_supervised": "maybe"}, "semi_supervised"),
+        ({"temperature_unit": "hour"}, "temperature_unit"),
+        ({"pretrain_epochs": -1}, "pretrain_epochs"),
+        ({"label_weight": 0.0}, "label_weight"),
+        ({"weights": "guessed"}, "weights"),
+        ({"consistency": 1.0, "perturbation": "magic"}, "magic"),
+        ({"consistency": 1.0, "perturbation": {"name": "affine"}}, "image_shape"),
+        ({"posterior": "magic"}, "posterior"),
+        ({"n_components": "auto", "component_cost": 0.1}, "component_cost"),
+    ],
+)
+def test_settings_that_cannot_be_meant(changes, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        quick(**{"n_components": 2, **changes}).fit(X)
+
+
+def test_auto_is_for_rows_without_labels():
+    with pytest.raises(ValueError, match="leave y out"):
+        quick("auto").fit(X, Y)
+
+
+def test_means_must_be_known():
+    with pytest.raises(ValueError, match="means"):
+        FlowGMM(2, means="far").fit(X)
+
+
+def test_wings_without_a_number_of_wings():
+    X, _ = Pinwheel(3).sample_per_component(300, random_state=0)
+    mixture = FlowMixture("auto", max_components=6, random_state=0, max_epochs=60).fit(X)
+    assert mixture.n_components_ == 3
