@@ -33,6 +33,7 @@ format: $(VENV)/.stamp-lint
 bench: $(VENV)/.stamp-bench
 	$(THREADS) $(BIN)/python -m benchmarks.w1
 	$(THREADS) $(BIN)/python -m benchmarks.fit_overhead
+	$(THREADS) $(BIN)/python -m benchmarks.consistency_step
 	$(THREADS) $(BIN)/python -m benchmarks.score_memory
 
 docs: $(VENV)/.stamp-docs results

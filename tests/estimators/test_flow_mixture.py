@@ -156,7 +156,7 @@ def test_samples_of_one_component(fitted):
     drawn, labels = fitted.sample(500, component=1)
     assert (labels == 1).all()
     assert (fitted.predict(drawn) == 1).mean() > 0.9
-    with pytest.raises(ValueError, match=r"component must be in 0\.\.1, got 2"):
+    with pytest.raises(ValueError, match=r"component must be in 0\.\.1 or None, got 2"):
         fitted.sample(5, component=2)
 
 

@@ -135,6 +135,30 @@ def test_options_of_q_change_q(changes):
     assert np.abs(plain.predict_proba(X) - other.predict_proba(X)).max() > 1e-4
 
 
+@pytest.mark.parametrize("perturbation", ["noise", "adversarial"])
+def test_perturbations_repeat_with_the_seed_and_leave_others_alone(perturbation):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    settings = {"consistency": 2.0, "perturbation": perturbation, "init_params": "kmeans"}
+    first, second = (
+        moved(inference="variational", max_epochs=5, **settings).fit(X) for _ in range(2)
+    )
+    assert (first.predict_proba(X) == second.predict_proba(X)).all()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    third = moved(inference="variational", max_epochs=5, **settings).fit(X)
+    assert (first.predict_proba(X) == third.predict_proba(X)).all()
+
+
+def test_a_consistent_fit_that_was_interrupted_ends_with_the_same_bits(tmp_path):
+    settings = {"consistency": 2.0, "init_params": "kmeans", "inference": "variational"}
+    whole = moved(max_epochs=8, **settings).fit(X)
+    checkpoint = {"checkpoint": str(tmp_path / "fit.checkpoint")}
+    moved(max_epochs=4, fit_options=checkpoint, **settings).fit(X)
+    resumed = moved(max_epochs=8, fit_options=checkpoint, **settings).fit(X, resume=True)
+    assert (whole.predict_proba(X) == resumed.predict_proba(X)).all()
+
+
 def test_temperature_per_epoch_falls_more_slowly():
     step, epoch = (
         moved(

@@ -70,7 +70,7 @@ def test_samples_carry_their_cluster(fitted):
     assert (again == 2).all()
     assert (model.predict(own) == 2).mean() > 0.95
     assert (model.sample(5)[0] == model.sample(5)[0]).all()
-    with pytest.raises(ValueError, match=r"component must be in 0\.\.3, got 4"):
+    with pytest.raises(ValueError, match=r"component must be in 0\.\.3 or None, got 4"):
         model.sample(5, component=4)
 
 

@@ -33,6 +33,16 @@ def _facts(model: Any) -> dict[str, Any]:
     if hasattr(model, "recipe"):
         return _recipe(model)
     names = getattr(model, "feature_names_in_", None)
+    settings = {key: model.get_params()[key] for key in sorted(model.get_params())}
+    if not hasattr(model, "model_"):  # fitted without a network
+        return {
+            "estimator": type(model).__name__,
+            "columns": model.n_features_in_,
+            "names": None if names is None else [str(name) for name in names],
+            "components": model.n_components_,
+            "weights": [float(weight) for weight in model.weights_],
+            "settings": settings,
+        }
     return {
         "estimator": type(model).__name__,
         "columns": model.n_features_in_,
@@ -41,12 +51,12 @@ def _facts(model: Any) -> dict[str, Any]:
         "weights": [float(weight) for weight in model.weights_],
         "score": model.lower_bound_ if math.isfinite(model.lower_bound_) else None,
         "score_is": "validation bound" if model.inference == "variational" else "validation mean",
-        "start": model.start_,
+        "start": getattr(model, "start_", None),
         "epochs": model.n_iter_,
         "stopped": model.fit_result_.stopped,
         "seconds": model.fit_result_.seconds,
         **_recipe(model.model_),
-        "settings": {key: model.get_params()[key] for key in sorted(model.get_params())},
+        "settings": settings,
     }
 
 

@@ -3,6 +3,23 @@
 from pathlib import Path
 
 from anabranch.estimators import FlowMixture, load
+from anabranch.estimators.base import MixtureEstimator
+
+
+def load_estimator(path: Path) -> MixtureEstimator:
+    """Read any fitted estimator.
+
+    Raises:
+        OSError: where there is no such file.
+        ValueError: where it is damaged, foreign, of a newer format, or no estimator.
+    """
+    model = load(path)
+    if not isinstance(model, MixtureEstimator):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__} without an estimator; this command needs a "
+            "FlowMixture, as anabranch fit writes it, or another estimator"
+        )
+    return model
 
 
 def load_mixture(path: Path) -> FlowMixture:
@@ -14,14 +31,14 @@ def load_mixture(path: Path) -> FlowMixture:
     """
     model = load(path)
     if not isinstance(model, FlowMixture):
+        kind = "" if isinstance(model, MixtureEstimator) else " without an estimator"
         raise ValueError(
-            f"{path} holds a {type(model).__name__} without an estimator; this command needs a "
-            "FlowMixture, as anabranch fit writes it"
+            f"{path} holds a {type(model).__name__}{kind}; this command needs a FlowMixture, as "
+            "anabranch fit writes it"
         )
     return model
 
 
-def n_features(model: FlowMixture) -> int:
+def n_features(model: MixtureEstimator) -> int:
     """How many columns the model was fitted to."""
-    # scikit-learn's validate_data sets it
-    return int(model.n_features_in_)  # pyright: ignore[reportAttributeAccessIssue]
+    return int(model.n_features_in_)

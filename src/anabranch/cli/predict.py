@@ -9,7 +9,7 @@ from anabranch.cli import options
 
 if TYPE_CHECKING:
     from anabranch.cli.rows import Part
-    from anabranch.estimators import FlowMixture
+    from anabranch.estimators.base import MixtureEstimator
 
 
 class Method(StrEnum):
@@ -45,12 +45,12 @@ def predict(
     """
     import numpy as np
 
-    from anabranch.cli.loading import load_mixture
+    from anabranch.cli.loading import load_estimator
     from anabranch.cli.rows import Request, stream
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
 
-    mixture = load_mixture(model)
+    mixture = load_estimator(model)
     check_output(output)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
@@ -68,13 +68,25 @@ def predict(
 
 
 def _columns(
-    mixture: "FlowMixture", part: "Part", method: Method | None, probabilities: bool
+    mixture: "MixtureEstimator", part: "Part", method: Method | None, probabilities: bool
 ) -> dict[str, Any]:
-    posterior = mixture.predict_proba(part.X, method=None if method is None else method.value)
+    posterior = _posterior(mixture, part, method)
     columns = {"row": part.numbers, "component": posterior.argmax(1)}
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
     return columns
+
+
+def _posterior(mixture: "MixtureEstimator", part: "Part", method: Method | None) -> Any:
+    from anabranch.estimators import FlowMixture
+
+    if method is None:
+        return mixture.predict_proba(part.X)
+    if not isinstance(mixture, FlowMixture):
+        raise ValueError(
+            f"--method {method.value}: a {type(mixture).__name__} has one way to tell components"
+        )
+    return mixture.predict_proba(part.X, method=method.value)
 
 
 def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:

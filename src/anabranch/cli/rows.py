@@ -18,7 +18,7 @@ from anabranch.data.formats import detect_format
 from anabranch.data.idx_files import IdxSource
 from anabranch.data.numpy_files import open_npy, open_npz
 from anabranch.data.parquet_files import ParquetSource
-from anabranch.estimators import FlowMixture
+from anabranch.estimators.base import MixtureEstimator
 
 # Values in a batch: tens of megabytes, however wide the table is.
 BATCH_VALUES = 1 << 22
@@ -57,7 +57,7 @@ class Part:
     table: Table
 
 
-def stream(model: FlowMixture, request: Request) -> Iterator[Part]:
+def stream(model: MixtureEstimator, request: Request) -> Iterator[Part]:
     """Read the columns of the model in parts, with progress on a terminal.
 
     Raises:
@@ -72,7 +72,7 @@ def stream(model: FlowMixture, request: Request) -> Iterator[Part]:
         yield from _parts(model, request, tables, bar)
 
 
-def read(model: FlowMixture, request: Request) -> Part:
+def read(model: MixtureEstimator, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = columns_of(model, request)
     table = read_tables(request.paths, columns, request.label_column, header=request.header)
@@ -82,7 +82,7 @@ def read(model: FlowMixture, request: Request) -> Part:
 
 
 def _parts(
-    model: FlowMixture, request: Request, tables: Iterator[Table], bar: Any
+    model: MixtureEstimator, request: Request, tables: Iterator[Table], bar: Any
 ) -> Iterator[Part]:
     start, kept = 0, 0
     for table in tables:
@@ -95,7 +95,7 @@ def _parts(
     _require_rows(kept, request)
 
 
-def _part(model: FlowMixture, request: Request, start: int, table: Table) -> Part:
+def _part(model: MixtureEstimator, request: Request, start: int, table: Table) -> Part:
     numbers = np.arange(start, start + len(table))
     if request.classes is not None:
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
@@ -123,13 +123,13 @@ def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     return pd.DataFrame(X, columns=list(names), copy=False)
 
 
-def model_names(model: FlowMixture) -> list[str] | None:
+def model_names(model: MixtureEstimator) -> list[str] | None:
     """Names of a model's columns, None where it was fitted to columns without names."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
-def columns_of(model: FlowMixture, request: Request) -> list[str] | None:
+def columns_of(model: MixtureEstimator, request: Request) -> list[str] | None:
     """The columns of the files that hold the columns of the model, in the model's order.
 
     Columns are told by name, and by place only where the model or the file has no names.

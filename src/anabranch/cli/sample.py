@@ -29,12 +29,12 @@ def sample(
     """
     from numpy.random import RandomState
 
-    from anabranch.cli.loading import load_mixture, n_features
+    from anabranch.cli.loading import load_estimator, n_features
     from anabranch.cli.rows import model_names
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
 
-    mixture = load_mixture(model)
+    mixture = load_estimator(model)
     check_output(output)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(

@@ -18,14 +18,14 @@ def score(
     The file has the columns row (from 0) and log_prob, in nats; their mean is printed. A table may
     be larger than memory. The label column is no column of the data.
     """
-    from anabranch.cli.loading import load_mixture, n_features
+    from anabranch.cli.loading import load_estimator, n_features
     from anabranch.cli.rows import Request, stream
     from anabranch.cli.text import listing
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
     from anabranch.metrics import bits_per_dim
 
-    mixture = load_mixture(model)
+    mixture = load_estimator(model)
     check_output(output)
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Steps of a level: with the rows of the last level's components, and free.
 HELD_STEPS, FREE_STEPS = 150, 600
+# Evaluations without improvement before a level stops.
+PATIENCE = 8
 
 
 def annihilated(
@@ -126,7 +128,7 @@ def _train(
         model,
         data,
         held_out,
-        options=replace(options, max_epochs=epochs, patience=None),
+        options=replace(options, max_epochs=epochs, patience=PATIENCE),
         generator=torch.Generator().manual_seed(seed),
         on_epoch=hook,
     )

@@ -11,7 +11,8 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
@@ -34,6 +35,7 @@ class MixtureEstimator(
     n_features_in_: int
     feature_names_in_: NDArray[Any]
     n_components_: int
+    random_state: Any
     levels: int | None = None
 
     @abstractmethod
@@ -47,6 +49,12 @@ class MixtureEstimator(
     @abstractmethod
     def score_samples(self, X: Any) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,)."""
+
+    @abstractmethod
+    def _sample(
+        self, n: int, component: int | None, random_state: np.random.RandomState
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw n rows and their components."""
 
     @abstractmethod
     def _n_parameters(self) -> int:
@@ -63,6 +71,26 @@ class MixtureEstimator(
     def transform(self, X: Any) -> Array:
         """The probabilities of ``predict_proba``, as features for what follows in a pipeline."""
         return self.predict_proba(X)
+
+    def sample(
+        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows and the components they come from.
+
+        Args:
+            n_samples: how many.
+            component: draw from this component only.
+            random_state: by default that of the estimator, so that an integer repeats the draws.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        if component is not None and not 0 <= component < self.n_components_:
+            raise ValueError(
+                f"component must be in 0..{self.n_components_ - 1} or None, got {component}"
+            )
+        state = check_random_state(self.random_state if random_state is None else random_state)
+        return self._sample(n_samples, component, state)
 
     def score(  # pyright: ignore[reportIncompatibleMethodOverride] - DensityMixin returns None
         self, X: Any, y: Any = None

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -129,7 +129,7 @@ class FlowMixture(PreparedEstimator):
         n_components: int | str | None = None,
         *,
         max_components: int = 10,
-        component_cost: float = 0.01,
+        component_cost: float = 0.0075,
         flow: Any = "realnvp",
         trunk: Any = None,
         inference: str = "exact",
@@ -205,9 +205,7 @@ class FlowMixture(PreparedEstimator):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(
-        self, X: Any, y: Any = None, *, X_val: Any = None, resume: bool = False
-    ) -> "FlowMixture":
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None, resume: bool = False) -> Self:
         """Fit the mixture.
 
         Args:
@@ -314,6 +312,7 @@ class FlowMixture(PreparedEstimator):
     ) -> None:
         self.start_, self.model_, self.snapshots_ = name, model.eval(), snapshots
         self.n_components_ = model.mixture.n_components
+        model.generator = None  # of the perturbations in training, which is over
         self.weights_ = model.mixture.log_weights.detach().cpu().double().exp().numpy()
         self.history_ = result.history
         self.lower_bound_ = -result.best_score
@@ -366,6 +365,7 @@ class FlowMixture(PreparedEstimator):
             self._given_weights(n_components),
             freeze=is_small(n_rows, n_components, n_features),
         )
+        model.generator = torch.Generator().manual_seed(seed)
         return model.to(self.device)
 
     def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
@@ -406,7 +406,7 @@ class FlowMixture(PreparedEstimator):
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
         if method == "network":
-            parts = [self._log_q(rows.seen).exp() for rows in self._batches(X)]
+            parts = [self._log_q(seen).exp() for seen in self._seen(X)]
         else:
             parts = [torch.softmax(self._joint(rows.z), 0) for rows in self._batches(X)]
         return torch.cat(parts, 1).mT.cpu().numpy()

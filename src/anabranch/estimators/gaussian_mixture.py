@@ -304,30 +304,15 @@ class GaussianMixture(MixtureEstimator):
         """Log-density of each row, in nats and in the units of X, (n,)."""
         return np.logaddexp.reduce(self._joint(X), axis=1)
 
-    def sample(
-        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+    def _sample(
+        self, n: int, component: int | None, random_state: np.random.RandomState
     ) -> tuple[Array, NDArray[np.int64]]:
-        """Draw rows and the components they come from.
-
-        Args:
-            n_samples: how many.
-            component: draw from this component only.
-            random_state: by default that of the estimator, so that an integer repeats the draws.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-        if component is not None and not 0 <= component < self.n_components_:
-            raise ValueError(
-                f"component must be in 0..{self.n_components_ - 1} or None, got {component}"
-            )
-        random = check_random_state(self.random_state if random_state is None else random_state)
         labels = (
-            random.choice(self.n_components_, n_samples, p=self.weights_)
+            random_state.choice(self.n_components_, n, p=self.weights_)
             if component is None
-            else np.full(n_samples, component)
+            else np.full(n, component)
         )
-        noise = random.standard_normal((n_samples, self.n_features_in_))
+        noise = random_state.standard_normal((n, self.n_features_in_))
         X = np.empty_like(noise)
         for k, scale_tril in enumerate(self.parameters_.scale_tril):
             own = labels == k

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -31,7 +30,6 @@ class PreparedEstimator(MixtureEstimator):
     logit_alpha: float
     validation_fraction: float
     device: str
-    random_state: Any
     preparation_: Preparation
     constant_: NDArray[np.bool_]
 
@@ -41,22 +39,11 @@ class PreparedEstimator(MixtureEstimator):
     ) -> tuple[Tensor, Tensor]:
         """Draw n points before the preparation is undone, and their components."""
 
-    def sample(
-        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+    def _sample(
+        self, n: int, component: int | None, random_state: np.random.RandomState
     ) -> tuple[Array, NDArray[np.int64]]:
-        """Draw rows and the components they come from.
-
-        Args:
-            n_samples: how many.
-            component: draw from this component only.
-            random_state: by default that of the estimator, so that an integer repeats the draws.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-        state = check_random_state(self.random_state if random_state is None else random_state)
-        generator = torch.Generator(self.device).manual_seed(int(state.randint(2**31 - 1)))
-        z, labels = self._draw(n_samples, component, generator)
+        seed = int(random_state.randint(2**31 - 1))
+        z, labels = self._draw(n, component, torch.Generator(self.device).manual_seed(seed))
         return self.preparation_.decode(z), labels.cpu().numpy()
 
     def _prepare(self, X: Array, seed: int) -> None:
@@ -98,6 +85,17 @@ class PreparedEstimator(MixtureEstimator):
         if n_held_out < (~known).sum():
             order = order[np.argsort(known[order], kind="stable")]
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _seen(self, X: Any) -> Iterator[Tensor]:
+        """What the posterior network sees of rows; integers are not dequantized for it."""
+        if self.levels is None:
+            yield from (rows.seen for rows in self._batches(X))
+            return
+        check_is_fitted(self)
+        for part in np.array_split(self._validated(X, reset=False), len(X) // 8192 + 1):
+            features = self.preparation_.features(part)
+            assert features is not None
+            yield features.to(self.device)
 
     def _batches(self, X: Any) -> Iterator[Rows]:
         """Rows as the flows see them, a few thousand at a time."""

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from anabranch.distributions import Flow
@@ -258,12 +257,9 @@ class RAD(PreparedEstimator):
     def _draw(
         self, n: int, component: int | None, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        check_is_fitted(self)
         if component is None:
             z = self.model_.sample(n, generator=generator)
             return z, torch.as_tensor(self._labels(z))
-        if not 0 <= component < self.n_components_:
-            raise ValueError(f"component must be in 0..{self.n_components_ - 1}, got {component}")
         return self._draws_of(n, component, generator), torch.full((n,), component)
 
     def _draws_of(self, n: int, component: int, generator: torch.Generator) -> Tensor:

@@ -73,6 +73,7 @@ def train(
     options = fit_options(settings, len(rows.z))
     resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
     schedules = _schedules(model, settings, options, len(rows.z))
+    model.generator = torch.Generator().manual_seed(seed)
     start = copy.deepcopy(model.state_dict())
     result = fit(
         model,

@@ -20,7 +20,7 @@ N_CLASSES = 5
 TRAIN = ("mnist", "train-images-idx3-ubyte.gz"), ("mnist", "train-labels-idx1-ubyte.gz")
 TEST = ("mnist", "t10k-images-idx3-ubyte.gz"), ("mnist", "t10k-labels-idx1-ubyte.gz")
 # seconds of epochs per variant, rows to train on
-BUDGETS = {"cpu": (120.0, 6000), "full": (900.0, 30_000)}
+BUDGETS = {"cpu": (60.0, 4000), "full": (900.0, 30_000)}
 TRIAL_ROWS, TRIAL_EPOCHS = 600, 3
 
 SHAPE = [28, 28]

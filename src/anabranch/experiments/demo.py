@@ -84,7 +84,7 @@ def compare(
 ) -> tuple[list[list[Any]], FlowMixture]:
     """One row of HEADER per model, and the fitted FlowMixture; all fitted to the same rows."""
     rows: list[list[Any]] = []
-    n_components = mixture.n_components or 1
+    n_components: Any = mixture.n_components or 1
     X, held_out = split.X, split.held_out
     if split.noise:
         # the same bound of log P for all: the mean of log p(x + u) over u in [0, 1)

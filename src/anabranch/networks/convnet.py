@@ -21,8 +21,8 @@ class ConvNet(nn.Module):
 
     The pixels that stay are seen in their places, with zeros at those that move. Squares of
     ``patch`` x ``patch`` pixels become channels (Shi et al. 2016, arXiv:1609.05158), which sees
-    further and costs ``patch``² times less. P is a bias of its own for each place: unlike textures,
-    images of things are centred. A context adds to P, alike in all places.
+    further at a cost divided by the pixels of a square. P is a bias of its own for each place:
+    unlike textures, images of things are centred. A context adds to P, alike in all places.
 
     Source: Dinh, Sohl-Dickstein, Bengio (2016), "Real NVP", arXiv:1605.08803; residual blocks of
     He, Zhang, Ren, Sun (2016), arXiv:1603.05027.

@@ -27,11 +27,13 @@ class Transform(nn.Module):
         batch_shape: the component axis, () for one transform.
         context_features: size of the context it uses; 0 for one that ignores it.
         exact: whether the term is exact.
+        bijective: whether ``decode`` undoes ``encode``; a fold has several points for one latent.
 
     Source of the algebra: Nielsen et al. (2020), "SurVAE Flows", arXiv:2007.02731.
     """
 
     exact: bool = True
+    bijective: bool = True
 
     def __init__(
         self, event_shape: Shape, *, batch_shape: Shape = (), context_features: int = 0

@@ -44,6 +44,7 @@ class Compose(Transform):
         )
         self._transforms = nn.ModuleList(transforms)
         self.exact = all(t.exact for t in transforms)
+        self.bijective = all(t.bijective for t in transforms)
 
     @property
     def transforms(self) -> list[Transform]:
@@ -84,7 +85,7 @@ class Inverse(Transform):
     """
 
     def __init__(self, transform: Transform) -> None:
-        if not transform.exact:
+        if not (transform.exact and transform.bijective):
             raise ValueError(f"only a bijection has an inverse, got {type(transform).__name__}")
         super().__init__(
             transform.event_shape,

@@ -61,6 +61,8 @@ class Fold(Transform):
     n_logits: int
     salt: Tensor
 
+    bijective = False
+
     def __init__(
         self,
         features: int,

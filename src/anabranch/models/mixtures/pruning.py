@@ -44,4 +44,6 @@ def keep_components(model: MixtureModel, keep: Sequence[int]) -> MixtureModel:
     frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
     for name, parameter in kept.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    return kept.to(index.device)  # pyright: ignore[reportReturnType]
+    assert isinstance(kept, MixtureModel)
+    kept.generator = model.generator
+    return kept.to(index.device)

@@ -1,0 +1,102 @@
+"""What consistency costs: a training step with it against the plain step.
+
+On the pinwheel workload, the default mixture of five flows in batches of 512, with noise and with
+adversarial noise; and on images of 784 pixels with a larger q and five masked autoregressive flows,
+with random affine maps. The steps take turns in one process.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anabranch.experiments import Figure, write_result
+from anabranch.models import flow_mixture
+from anabranch.problems import Pinwheel
+from benchmarks.timing import Step, interleaved
+
+BATCH_SIZE = 512
+LIMIT = 2.2
+TABLE: dict[str, Any] = {"features": 2, "n_components": 5, "inference": "variational"}
+IMAGES: dict[str, Any] = {
+    "features": 784,
+    "n_components": 5,
+    "inference": "variational",
+    "diagonal": True,
+    "flow": "maf",
+    "posterior": {"name": "mlp", "hidden": [512, 512]},
+}
+WORKLOADS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "pinwheel": (TABLE, {"noise": "noise", "adversarial": "adversarial"}),
+    "images": (IMAGES, {"affine": {"name": "affine", "image_shape": [28, 28]}}),
+}
+
+
+def rows(features: int) -> Tensor:
+    """A batch: standardised points of the pinwheel, or random pixels."""
+    if features != 2:
+        return torch.rand(BATCH_SIZE, features, generator=torch.Generator().manual_seed(0))
+    X, _ = Pinwheel().sample(BATCH_SIZE, random_state=0)
+    return torch.as_tensor((X - X.mean(0)) / X.std(0), dtype=torch.float32)
+
+
+def step_of(arguments: dict[str, Any], perturbation: Any, x: Tensor) -> Step:
+    """Forward, backward and AdamW on the same batch again and again."""
+    how = {"consistency": 1.0, "perturbation": perturbation} if perturbation else {}
+    model = flow_mixture(**arguments, **how, seed=0).train()
+    model.generator = torch.Generator().manual_seed(0)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, 1e-4, weight_decay=0.0, fused=True)
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        loss = model({"x": x}).total
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def run(rounds: int) -> list[Figure]:
+    figures = []
+    for workload, (arguments, perturbations) in WORKLOADS.items():
+        x = rows(arguments["features"])
+        steps = {"plain": step_of(arguments, None, x)}
+        steps |= {name: step_of(arguments, how, x) for name, how in perturbations.items()}
+        repeats = 40 if workload == "pinwheel" else 2
+        ms = interleaved(steps, rounds=rounds, repeats=repeats)
+        figures.append(Figure(f"{workload}, plain step ms", ms["plain"]))
+        for name in perturbations:
+            ratio = ms[name] / ms["plain"]
+            print(f"{workload}, {name}: {ms[name]:.2f} ms, {ratio:.2f} times {ms['plain']:.2f} ms")
+            figures.append(Figure(f"{workload}, {name}: times a plain step", ratio, LIMIT, "lower"))
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    figures = run(arguments.rounds)
+    path = write_result(
+        "bench-consistency-step",
+        figures,
+        settings={"rounds": arguments.rounds, "batch_size": BATCH_SIZE},
+        seeds=[0],
+        seconds=time.perf_counter() - started,
+        out=arguments.out,
+    )
+    print(f"wrote {path}")
+    if any(figure.met is False for figure in figures):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
