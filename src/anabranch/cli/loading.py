@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anabranch.estimators import FlowMixture, load
+from anabranch.estimators import load
 from anabranch.estimators.base import MixtureEstimator
 
 
@@ -18,23 +18,6 @@ def load_estimator(path: Path) -> MixtureEstimator:
         raise ValueError(
             f"{path} holds a {type(model).__name__} without an estimator; this command needs a "
             "FlowMixture, as anabranch fit writes it, or another estimator"
-        )
-    return model
-
-
-def load_mixture(path: Path) -> FlowMixture:
-    """Read a fitted mixture.
-
-    Raises:
-        OSError: where there is no such file.
-        ValueError: where it is damaged, foreign, of a newer format, or another model.
-    """
-    model = load(path)
-    if not isinstance(model, FlowMixture):
-        kind = "" if isinstance(model, MixtureEstimator) else " without an estimator"
-        raise ValueError(
-            f"{path} holds a {type(model).__name__}{kind}; this command needs a FlowMixture, as "
-            "anabranch fit writes it"
         )
     return model
 

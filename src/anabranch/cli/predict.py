@@ -70,23 +70,11 @@ def predict(
 def _columns(
     mixture: "MixtureEstimator", part: "Part", method: Method | None, probabilities: bool
 ) -> dict[str, Any]:
-    posterior = _posterior(mixture, part, method)
+    posterior = mixture.predict_proba(part.X, method=None if method is None else method.value)
     columns = {"row": part.numbers, "component": posterior.argmax(1)}
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
     return columns
-
-
-def _posterior(mixture: "MixtureEstimator", part: "Part", method: Method | None) -> Any:
-    from anabranch.estimators import FlowMixture
-
-    if method is None:
-        return mixture.predict_proba(part.X)
-    if not isinstance(mixture, FlowMixture):
-        raise ValueError(
-            f"--method {method.value}: a {type(mixture).__name__} has one way to tell components"
-        )
-    return mixture.predict_proba(part.X, method=method.value)
 
 
 def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:

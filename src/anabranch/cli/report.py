@@ -47,14 +47,14 @@ def report(
 
     It shows clusters, densities, samples and training curves.
     """
-    from anabranch.cli.loading import load_mixture
+    from anabranch.cli.loading import load_estimator
     from anabranch.cli.rows import Request, read
     from anabranch.data import atomic_write
     from anabranch.data.atomic import check_output
     from anabranch.reports import build_report
     from anabranch.reports.animation import check_animation_path
 
-    mixture = load_mixture(model)
+    mixture = load_estimator(model)
     check_output(output)
     if animation is not None:
         check_animation_path(animation)

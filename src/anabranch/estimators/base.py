@@ -43,8 +43,14 @@ class MixtureEstimator(
         """Fit to rows, some of which may have labels."""
 
     @abstractmethod
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities of the components for each row, (n, K)."""
+    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
+        """Probabilities of the components for each row, (n, K).
+
+        Args:
+            X: (n, D).
+            method: "exact" for p(c|x) by Bayes' rule, "network" for q(c|x) where there is a
+                posterior network; None for the one that was trained.
+        """
 
     @abstractmethod
     def score_samples(self, X: Any) -> Array:
@@ -64,9 +70,9 @@ class MixtureEstimator(
         """Fit, and give each row its component: the same as ``fit(X, y).predict(X)``."""
         return self.fit(X, y).predict(X)
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The most probable component of each row, (n,)."""
-        return self.predict_proba(X).argmax(1)
+    def predict(self, X: Any, *, method: str | None = None) -> NDArray[np.int64]:
+        """The most probable component of each row, (n,); ``method`` as in `predict_proba`."""
+        return self.predict_proba(X, method=method).argmax(1)
 
     def transform(self, X: Any) -> Array:
         """The probabilities of ``predict_proba``, as features for what follows in a pipeline."""
@@ -118,6 +124,14 @@ class MixtureEstimator(
         Source: Rissanen (1978), "Modeling by shortest data description".
         """
         return self.bic(X) / 2
+
+    def _check_exact(self, method: str | None) -> None:
+        """Refuse a method that an estimator without a posterior network does not have."""
+        if method not in (None, "exact"):
+            raise ValueError(
+                f"method must be 'exact', for a {type(self).__name__} has no posterior network; "
+                f"got {method!r}"
+            )
 
     @property
     def _n_features_out(self) -> int:

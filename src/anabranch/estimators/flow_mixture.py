@@ -390,10 +390,6 @@ class FlowMixture(PreparedEstimator):
 
     # -- using -----------------------------------------------------------------------------------
 
-    def predict(self, X: Any, *, method: str | None = None) -> NDArray[np.int64]:
-        """The most probable component of each row; ``method`` as in `predict_proba`."""
-        return self.predict_proba(X, method=method).argmax(1)
-
     def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K).
 

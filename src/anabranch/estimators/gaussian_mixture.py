@@ -295,8 +295,9 @@ class GaussianMixture(MixtureEstimator):
 
     # -- using -----------------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K)."""
+        self._check_exact(method)
         joint = self._joint(X)
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 

@@ -171,8 +171,9 @@ class RAD(PreparedEstimator):
         self._number(train.z)
         return self
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
         """The cluster of each row as probabilities of 0 and 1, (n, K)."""
+        self._check_exact(method)
         labels = [self._labels(rows.z) for rows in self._batches(X)]
         return np.eye(self.n_components_)[np.concatenate(labels)]
 
