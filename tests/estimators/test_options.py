@@ -193,6 +193,16 @@ def test_invariant_inference_finds_blobs():
         assert all(np.bincount(labels[y == k]).max() > 190 for k in range(3))
 
 
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_invariant_clusters_take_the_numbers_of_labels(turn):
+    X, y = blobs(600)
+    y = (y + turn) % 3
+    noise = {"name": "noise", "scale": 0.3}
+    mixture = quick(inference="invariant", perturbation=noise).fit(X, few(y, 3))
+    for method in ("network", "exact"):
+        assert (mixture.predict(X, method=method) == y).mean() > 0.95
+
+
 def test_q_sees_integers_not_their_logits():
     X, _ = picture()
     mixture = quick(2, levels=8, inference="variational").fit(X)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from anabranch.estimators.epochs import log_q_in_parts
 from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
-from anabranch.models.mixtures.invariant import InvariantPosterior, fit_invariant
+from anabranch.models.mixtures.invariant import InvariantPosterior, fit_invariant, reorder_outputs
 from anabranch.training import FitOptions, Perturbation
 from anabranch.training.precision import computes_bfloat16
 
@@ -40,8 +41,18 @@ def teach_invariance(
         information = _teach(model, seen, settings, seed + run)
         runs.append((information, copy.deepcopy(model.posterior.state_dict())))
     model.posterior.load_state_dict(max(runs, key=lambda run: run[0])[1])
-    with torch.no_grad():
-        return log_q_in_parts(model.eval(), seen).exp().mT.cpu().double().numpy()
+    R = _answers(model, seen)
+    if rows.targets is None:
+        return R
+    # clusters that were found without labels take the numbers of the classes they hold
+    _, order = linear_sum_assignment(-(rows.targets.double().numpy().T @ R))
+    reorder_outputs(model.posterior, order.tolist())
+    return R[:, order]
+
+
+@torch.no_grad()
+def _answers(model: MixtureModel, seen: Tensor) -> NDArray[np.float64]:
+    return log_q_in_parts(model.eval(), seen).exp().mT.cpu().double().numpy()
 
 
 def _teach(model: MixtureModel, seen: Tensor, settings: "FlowMixture", seed: int) -> float:

@@ -229,6 +229,26 @@ def _steps(options: FitOptions, n_rows: int) -> int:
     return options.max_epochs * (n_rows // min(options.batch_size, n_rows))
 
 
+@torch.no_grad()
+def reorder_outputs(network: nn.Module, order: Sequence[int]) -> None:
+    """Give the clusters of a posterior network other numbers: the new k is the old ``order[k]``.
+
+    Raises:
+        ValueError: for a network that does not end in an MLP.
+
+    Example:
+        >>> from anabranch.networks import MLP
+        >>> network, x = MLP(2, 3), torch.ones(1, 2)
+        >>> before = network(x)
+        >>> reorder_outputs(network, [2, 0, 1])
+        >>> torch.allclose(network(x), before[:, [2, 0, 1]])
+        True
+    """
+    last = _last_mlp(network).last
+    for parameter in (last.weight, last.bias):
+        parameter.copy_(parameter[list(order)])
+
+
 def _last_mlp(network: nn.Module) -> MLP:
     found = [module for module in network.modules() if isinstance(module, MLP)]
     if not found:
