@@ -5,17 +5,15 @@ adversarial noise; and on images of 784 pixels with a larger q and five masked a
 with random affine maps. The steps take turns in one process.
 """
 
-import argparse
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from anabranch.experiments import Figure, write_result
+from anabranch.experiments import Figure
 from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel
+from benchmarks.recording import record
 from benchmarks.timing import Step, interleaved
 
 BATCH_SIZE = 512
@@ -77,26 +75,5 @@ def run(rounds: int) -> list[Figure]:
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path("results"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    started = time.perf_counter()
-    figures = run(arguments.rounds)
-    path = write_result(
-        "bench-consistency-step",
-        figures,
-        settings={"rounds": arguments.rounds, "batch_size": BATCH_SIZE},
-        seeds=[0],
-        seconds=time.perf_counter() - started,
-        out=arguments.out,
-    )
-    print(f"wrote {path}")
-    if any(figure.met is False for figure in figures):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    record("bench-consistency-step", __doc__, run, settings={"batch_size": BATCH_SIZE}, rounds=15)

@@ -5,19 +5,18 @@ is forward, backward and AdamW; the loop also shuffles, clips, averages, watches
 are not finite, and scores 256 validation rows every 20 steps. They take turns in one process.
 """
 
-import argparse
 import copy
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
-from anabranch.experiments import Figure, write_result
+from anabranch.experiments import Figure
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.problems import Pinwheel
 from anabranch.training import FitOptions, fit
+from benchmarks.recording import record
 
 BATCH_SIZE, VALIDATION = 512, 256
 
@@ -62,7 +61,7 @@ def fitted_steps(model: MixtureModel, rows: Tensor, held_out: Tensor, n_steps: i
     return seconds
 
 
-def run(rounds: int, n_steps: int) -> list[Figure]:
+def run(rounds: int, steps: int) -> list[Figure]:
     rows = standardised_rows()
     held_out, rows = rows[:VALIDATION], rows[VALIDATION:]
     model = flow_mixture(2, 5, seed=0)
@@ -70,9 +69,9 @@ def run(rounds: int, n_steps: int) -> list[Figure]:
     fitted_steps(copy.deepcopy(model), rows, held_out, 20)
     bare, loop = [], []
     for _ in range(rounds):
-        bare.append(bare_steps(copy.deepcopy(model), rows, n_steps))
-        loop.append(fitted_steps(copy.deepcopy(model), rows, held_out, n_steps))
-    bare_ms, loop_ms = (median(seconds) / n_steps * 1e3 for seconds in (bare, loop))
+        bare.append(bare_steps(copy.deepcopy(model), rows, steps))
+        loop.append(fitted_steps(copy.deepcopy(model), rows, held_out, steps))
+    bare_ms, loop_ms = (median(seconds) / steps * 1e3 for seconds in (bare, loop))
     # the machine changes its speed between rounds: neighbours are compared, not sums
     overhead = 100 * (median(b / a for a, b in zip(bare, loop, strict=True)) - 1)
     print(f"bare step {bare_ms:.2f} ms, step of the loop {loop_ms:.2f} ms: {overhead:+.1f} %")
@@ -83,27 +82,12 @@ def run(rounds: int, n_steps: int) -> list[Figure]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=400, help="of a round; a multiple of 4")
-    parser.add_argument("--out", type=Path, default=Path("results"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    started = time.perf_counter()
-    figures = run(arguments.rounds, arguments.steps)
-    path = write_result(
-        "bench-fit-overhead",
-        figures,
-        settings={"rounds": arguments.rounds, "steps": arguments.steps, "batch_size": BATCH_SIZE},
-        seeds=[0],
-        seconds=time.perf_counter() - started,
-        out=arguments.out,
-    )
-    print(f"wrote {path}")
-    if any(figure.met is False for figure in figures):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    record(
+        "bench-fit-overhead",
+        __doc__,
+        run,
+        settings={"batch_size": BATCH_SIZE},
+        rounds=15,
+        steps=400,
+    )

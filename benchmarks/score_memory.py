@@ -4,7 +4,6 @@ The file has 2 GB of random float64 in 20 columns, in row groups of 100 000; it 
 folder that is deleted afterwards. Reported is the peak resident memory of the scoring process.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anabranch import FlowMixture, save
-from anabranch.experiments import Figure, write_result
+from anabranch.experiments import Figure
+from benchmarks.recording import record
 
 COLUMNS = [f"x{j}" for j in range(20)]
 GROUP = 100_000
@@ -58,7 +58,12 @@ def peak_memory(arguments: list[str], status: Path) -> float:
     return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
 
 
-def run(folder: Path, gigabytes: float) -> list[Figure]:
+def run(gigabytes: float) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="anabranch-") as folder:
+        return _run(Path(folder), gigabytes)
+
+
+def _run(folder: Path, gigabytes: float) -> list[Figure]:
     data, model, scores = (folder / name for name in ("data.parquet", "model", "scores.parquet"))
     n_rows = write_file(data, gigabytes)
     size = data.stat().st_size / 1e6
@@ -79,26 +84,11 @@ def run(folder: Path, gigabytes: float) -> list[Figure]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gigabytes", type=float, default=2.0)
-    parser.add_argument("--out", type=Path, default=Path("results"))
-    arguments = parser.parse_args()
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="anabranch-") as folder:
-        figures = run(Path(folder), arguments.gigabytes)
-    path = write_result(
-        "bench-score-memory",
-        figures,
-        settings={"gigabytes": arguments.gigabytes, "columns": len(COLUMNS), "row_group": GROUP},
-        seeds=[0],
-        seconds=time.perf_counter() - started,
-        out=arguments.out,
-    )
-    print(f"wrote {path}")
-    if any(figure.met is False for figure in figures):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    record(
+        "bench-score-memory",
+        __doc__,
+        run,
+        settings={"columns": len(COLUMNS), "row_group": GROUP},
+        gigabytes=2.0,
+    )

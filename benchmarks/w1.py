@@ -5,20 +5,18 @@ posterior network 2-3-K, the enumerated bound, and Adam, on the same 512 rows. P
 their users must.
 """
 
-import argparse
 import math
-import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.distributions import Mixture
-from anabranch.experiments import Figure, write_result
+from anabranch.experiments import Figure
 from anabranch.models import MixtureModel, realnvp
 from anabranch.networks import MLP
+from benchmarks.recording import record
 from benchmarks.timing import Step, interleaved
 
 LAYERS, HIDDEN, ROWS = 8, 8, 512
@@ -129,13 +127,14 @@ def our_step(n_components: int, x: Tensor, *, compiled: bool = False) -> Step:
     return step
 
 
-def run(*, compiled: bool) -> list[Figure]:
+def run(*, compile: bool) -> list[Figure]:
+    warnings.simplefilter("ignore")  # of peers
     x = torch.randn(ROWS, 2, generator=torch.Generator().manual_seed(0))
     figures = []
     for n_components, target in ((5, 4.0), (20, 7.0)):
         steps = {name: peer_step(make, n_components, x) for name, make in PEERS.items()}
         steps["anabranch"] = our_step(n_components, x)
-        if compiled and n_components == 5:
+        if compile and n_components == 5:
             steps["anabranch compiled"] = our_step(n_components, x, compiled=True)
         times = interleaved(steps)
         best = min(times[name] for name in PEERS)
@@ -151,24 +150,11 @@ def run(*, compiled: bool) -> list[Figure]:
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("results"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    started = time.perf_counter()
-    figures = run(compiled=not arguments.no_compile)
-    settings = {"layers": LAYERS, "hidden": HIDDEN, "rows": ROWS, "threads": 1}
-    seconds = time.perf_counter() - started
-    path = write_result(
-        "bench-w1", figures, settings=settings, seeds=[0], seconds=seconds, out=arguments.out
-    )
-    print(f"wrote {path}")
-    if any(figure.met is False for figure in figures):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    record(
+        "bench-w1",
+        __doc__,
+        run,
+        settings={"layers": LAYERS, "hidden": HIDDEN, "rows": ROWS, "threads": 1},
+        compile=True,
+    )
