@@ -89,8 +89,8 @@ def closest_pair(R: Tensor) -> tuple[int, int]:
 
     Example:
         >>> R = torch.tensor([[0.9, 0.1, 0.0], [0.1, 0.9, 0.9], [0.0, 0.0, 0.1]])
-        >>> closest_pair(R)
-        (1, 0)
+        >>> closest_pair(R)  # all rows of the last one are shared with the second
+        (1, 2)
     """
     unit = torch.nn.functional.normalize(R.double(), dim=1)
     shared = (unit @ unit.mT).fill_diagonal_(-1)
