@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from torch import Tensor, nn
+from torch import Tensor
 
 from anabranch.distributions import Flow
 from anabranch.estimators.counting import free_parameters
@@ -16,34 +16,13 @@ from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.trainer import fit_options
 from anabranch.models import rad
-from anabranch.objectives import Loss
+from anabranch.objectives import Likelihood
 from anabranch.training import FitResult, ReduceOnPlateau, fit
 from anabranch.transforms import fold_codes
 
 Array = NDArray[np.float64]
 # Draws of whole samples, at most, in search of rows of one component.
 MAX_ROUNDS = 200
-
-
-class Likelihood(nn.Module):
-    """Maximum likelihood of one distribution.
-
-    Args:
-        distribution: what is trained.
-
-    Batches are dicts of ``x`` (N, D), and optionally ``term`` (N,), a constant added to the
-    reported log-densities.
-    """
-
-    def __init__(self, distribution: Flow) -> None:
-        super().__init__()
-        self.distribution = distribution
-
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        """Mean negative log-density, in nats."""
-        nll = -self.distribution.log_prob(batch["x"]).mean()
-        offset = batch["term"].mean() if "term" in batch else 0.0
-        return Loss(nll, {"nll": nll - offset})
 
 
 class RAD(PreparedEstimator):

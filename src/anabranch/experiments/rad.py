@@ -12,11 +12,11 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from anabranch.distributions import Flow
-from anabranch.estimators.rad import Likelihood
 from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.models import rad, realnvp
+from anabranch.objectives import Likelihood
 from anabranch.problems import GaussianMixtureProblem, Moons, Problem, TwoCircles
 from anabranch.training import FitOptions, ReduceOnPlateau, fit
 

@@ -29,4 +29,6 @@ def split_parameters(columns: Tensor, n_params: int) -> Tensor:
     """
     if n_params == 1:
         return columns.unsqueeze(0)
-    return columns.unflatten(-2, (n_params, -1)).movedim(-3, 0)
+    *batch, rows, n = columns.shape
+    params = columns.view(*batch, n_params, rows // n_params, n)
+    return params.movedim(-3, 0) if batch else params

@@ -7,10 +7,12 @@ from anabranch.objectives.consistency import (
     shared_information,
 )
 from anabranch.objectives.elbo import elbo_enumerated
+from anabranch.objectives.likelihood import Likelihood
 from anabranch.objectives.loss import Loss
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 
 __all__ = [
+    "Likelihood",
     "Loss",
     "balance",
     "consistency",

@@ -22,6 +22,7 @@ from anabranch.training.parallel import (
     share_buffers,
     synchronised,
 )
+from anabranch.training.precision import matrix_products
 from anabranch.training.schedules import Schedule
 from anabranch.training.threads import threads_for
 
@@ -176,6 +177,7 @@ class _Loop:
             size = self.batch_size * sum(p.numel() for p in self.parameters)
             with (
                 threads_for(size),
+                matrix_products(self.options.matmul, self.model, self.batch_size),
                 deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted,
             ):
                 self._epochs(started, interrupted)

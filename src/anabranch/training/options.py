@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from anabranch.training.precision import MODES
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -23,6 +25,8 @@ class FitOptions:
         max_skipped: non-finite steps in a row before the last good state is restored.
         max_rollbacks: restorations before the run is stopped as diverged.
         compile: run the model through torch.compile (fixed batch size; seconds to minutes once).
+        matmul: kernels of matrix products: "auto", "default" or "fast"; see
+            `anabranch.training.precision.matrix_products`.
         checkpoint: file to write the state of the run to; None for none.
         checkpoint_steps: steps between checkpoints.
         log_path: file for metrics as JSON lines; None for none.
@@ -42,6 +46,7 @@ class FitOptions:
     max_skipped: int = 5
     max_rollbacks: int = 3
     compile: bool = False
+    matmul: str = "auto"
     checkpoint: str | Path | None = None
     checkpoint_steps: int = 1000
     log_path: str | Path | None = None
@@ -54,6 +59,8 @@ class FitOptions:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must be in [0, 1), got {self.average}")
+        if self.matmul not in MODES:
+            raise ValueError(f"matmul must be one of {MODES}, got {self.matmul!r}")
         if self.max_epochs < 0:
             raise ValueError(f"max_epochs must not be negative, got {self.max_epochs}")
         if not self.learning_rate > 0:

@@ -17,8 +17,13 @@ class Autoregressive(Transform):
 
     .. math:: z_d = f(x_d; \theta_d(x_{<d}, c))
 
-    ``encode`` takes one pass (a masked autoregressive flow), ``decode`` at most D. The mirror,
-    one pass to sample (inverse autoregressive flow), is ``Inverse(Autoregressive(...))``.
+    ``encode`` takes one pass (a masked autoregressive flow). ``decode`` gives the features their
+    values in turn, and keeps what it has computed of the network: it costs about as much as one
+    pass, in D steps. The mirror, one step to sample (inverse autoregressive flow), is
+    ``Inverse(Autoregressive(...))``.
+
+    With P ``passes`` the features are in P groups, each of which depends on the groups before it;
+    two are a coupling. With ``adjacency`` they depend on what a directed acyclic graph says.
 
     Args:
         scalar_map: the map.
@@ -26,12 +31,18 @@ class Autoregressive(Transform):
         hidden: hidden sizes of the MADE.
         context_features: size of the context; 0 for none.
         ordering: places of the features, a permutation of 0..D-1.
+        passes: groups of features that move together, 1..D; D by default.
+        adjacency: (D, D), true where feature d (row) depends on feature j (column); instead of
+            ordering and passes.
         activation: activation of the MADE.
         batch_shape: the component axis.
         generator: source of the initial weights.
 
+    Raises:
+        ValueError: for an order or a graph that cannot be, see `anabranch.networks.MADE`.
+
     Source: Papamakarios, Pavlakou, Murray (2017), arXiv:1705.07057; Kingma et al. (2016),
-    arXiv:1606.04934.
+    arXiv:1606.04934; graphs: Wehenkel, Louppe (2021), arXiv:2006.02548.
 
     Example:
         >>> from anabranch.transforms import Affine
@@ -49,6 +60,8 @@ class Autoregressive(Transform):
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
         ordering: Sequence[int] | None = None,
+        passes: int | None = None,
+        adjacency: Sequence[Sequence[bool]] | None = None,
         activation: str = "relu",
         batch_shape: Shape = (),
         generator: torch.Generator | None = None,
@@ -61,6 +74,8 @@ class Autoregressive(Transform):
             hidden,
             context_features=context_features,
             ordering=ordering,
+            passes=passes,
+            adjacency=adjacency,
             activation=activation,
             batch_shape=batch_shape,
             generator=generator,
@@ -76,17 +91,15 @@ class Autoregressive(Transform):
         return z.mT, log_slope.sum(-2)
 
     def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        # Jacobi iteration: after pass t the first t features are right whatever the others hold,
-        # so D passes are exact. Most flows settle far earlier; then nothing changes any more.
         z = expand_batch(z, self.batch_shape, 1).mT
-        may_stop = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
-        x = torch.zeros_like(z)
-        for _ in range(self.event_shape[0]):
-            previous = x
-            x, _ = self.scalar_map.decode(z, self._params(previous, context))
-            # An unsettled feature may overflow; zero times infinity must not reach the settled.
-            x = torch.nan_to_num(x, 0.0, 0.0, 0.0)
-            if may_stop and torch.equal(x, previous):
-                break
-        x, log_slope = self.scalar_map.decode(z, self._params(x, context))
-        return x.mT, log_slope.sum(-2)
+        arranged = self.conditioner.arranged(z)
+        log_slopes: list[Tensor] = []
+
+        def draw(params: Tensor, places: slice) -> Tensor:
+            mine = arranged.narrow(-2, places.start, places.stop - places.start)
+            x, log_slope = self.scalar_map.decode(mine, params)
+            log_slopes.append(log_slope)
+            return x
+
+        x = self.conditioner.in_turn(draw, z, None if context is None else context.mT)
+        return x.mT, torch.cat(log_slopes, dim=-2).sum(-2)

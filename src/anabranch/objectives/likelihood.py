@@ -1,0 +1,36 @@
+"""Maximum likelihood of one distribution."""
+
+from torch import Tensor, nn
+
+from anabranch.distributions import Distribution
+from anabranch.objectives.loss import Loss
+
+
+class Likelihood(nn.Module):
+    r"""Negative mean log-density, :math:`-\frac1N \sum_n \log p(x_n \mid c_n)`, in nats.
+
+    Where the distribution's ``log_prob`` is a lower bound, so is the likelihood that is maximised.
+
+    Args:
+        distribution: what is trained.
+
+    Batches are dicts of ``x`` (N, \*event), and optionally ``context`` (N, C) and ``term`` (N,), a
+    constant of the data that is added to the reported log-densities, such as that of a fixed
+    preparation.
+
+    Example:
+        >>> import torch
+        >>> from anabranch.distributions import Normal
+        >>> Likelihood(Normal(2))({"x": torch.zeros(3, 2)}).total
+        tensor(1.8379)
+    """
+
+    def __init__(self, distribution: Distribution) -> None:
+        super().__init__()
+        self.distribution = distribution
+
+    def forward(self, batch: dict[str, Tensor]) -> Loss:
+        """The objective, and the same in the units of the data as the term "nll"."""
+        nll = -self.distribution.log_prob(batch["x"], batch.get("context")).mean()
+        offset = batch["term"].mean() if "term" in batch else 0.0
+        return Loss(nll, {"nll": nll - offset})
