@@ -19,6 +19,7 @@ from anabranch.transforms import (
     Transform,
     TriFold,
     UniformDequantization,
+    two_sided_coupling,
 )
 from tests.battery import check_round_trip, jacobian, same
 from tests.registry import perturb, seeded
@@ -296,3 +297,29 @@ def test_iaf_samples_in_one_pass():
 def test_a_transform_is_abstract_or_final():
     with pytest.raises((TypeError, NotImplementedError)):
         Transform((2,)).encode(torch.zeros(1, 2))
+
+
+def test_two_sided_coupling_moves_all_features_and_keeps_one_side_for_the_other():
+    transform = perturb(two_sided_coupling(Affine(), 4, mask=1, hidden=(8,)).double())
+    first, second = transform.transforms
+    z, _ = transform.encode(X)
+    assert (z != X).all()
+    half, _ = first.encode(X)
+    assert torch.equal(half[:, :1], X[:, :1])
+    assert torch.equal(second.encode(half)[0][:, 1:], half[:, 1:])
+    check_round_trip(transform, X, tolerance=1e-9)
+
+
+@pytest.mark.parametrize("mask", [0, [True] * 4])
+def test_two_sided_coupling_needs_two_sides(mask):
+    with pytest.raises(ValueError, match="no other side"):
+        two_sided_coupling(Affine(), 4, mask=mask)
+
+
+def test_a_number_as_mask_is_how_many_stay():
+    transform = perturb(Coupling(Affine(), 4, mask=3, hidden=(8,)).double())
+    z, _ = transform.encode(X)
+    assert torch.equal(z[:, :3], X[:, :3])
+    assert (z[:, 3] != X[:, 3]).all()
+    with pytest.raises(ValueError, match="move at least one"):
+        Coupling(Affine(), 4, mask=4)

@@ -7,6 +7,7 @@ from anabranch.objectives.consistency import (
     shared_information,
 )
 from anabranch.objectives.elbo import elbo_enumerated
+from anabranch.objectives.importance import iwae, nvil, vimco
 from anabranch.objectives.likelihood import Likelihood
 from anabranch.objectives.loss import Loss
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
@@ -19,7 +20,10 @@ __all__ = [
     "cross_entropy",
     "distillation",
     "elbo_enumerated",
+    "iwae",
     "joint_log_likelihood",
+    "nvil",
     "pseudo_label_likelihood",
     "shared_information",
+    "vimco",
 ]

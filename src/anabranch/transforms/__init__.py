@@ -3,7 +3,7 @@
 from anabranch.transforms.autoregressive import Autoregressive
 from anabranch.transforms.base import Transform
 from anabranch.transforms.compose import Compose, Inverse
-from anabranch.transforms.coupling import Coupling
+from anabranch.transforms.coupling import Coupling, two_sided_coupling
 from anabranch.transforms.elementwise import Elementwise
 from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold, fold_codes
 from anabranch.transforms.linear import LULinear, TriangularAffine
@@ -36,4 +36,5 @@ __all__ = [
     "TriangularAffine",
     "UniformDequantization",
     "fold_codes",
+    "two_sided_coupling",
 ]

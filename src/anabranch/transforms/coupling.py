@@ -10,6 +10,7 @@ from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
 from anabranch.transforms.base import Transform
+from anabranch.transforms.compose import Compose
 from anabranch.transforms.scalar import ScalarMap
 
 Pair = tuple[Tensor, Tensor]
@@ -31,8 +32,8 @@ class Coupling(Transform):
     Args:
         scalar_map: the map.
         features: D.
-        mask: True for each feature that moves; by default the second half. A mask that is one
-            contiguous run at either end costs no gather.
+        mask: True for each feature that moves, or how many features stay, the first ones; by
+            default half of them. A mask that is one contiguous run at either end costs no gather.
         hidden: hidden sizes of the MLP.
         context_features: size of the context; 0 for none.
         activation: activation of the MLP.
@@ -62,7 +63,7 @@ class Coupling(Transform):
         scalar_map: ScalarMap,
         features: int,
         *,
-        mask: Sequence[bool] | None = None,
+        mask: Sequence[bool] | int | None = None,
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
         activation: str = "relu",
@@ -128,10 +129,46 @@ class Coupling(Transform):
         return columns
 
 
-def _mask(features: int, mask: Sequence[bool] | None) -> Tensor:
-    if mask is None:
-        mask = [d >= features // 2 for d in range(features)]
-    moves = torch.as_tensor(list(mask), dtype=torch.bool)
+def two_sided_coupling(
+    scalar_map: ScalarMap,
+    features: int,
+    *,
+    mask: Sequence[bool] | int | None = None,
+    **settings: Any,
+) -> Compose:
+    r"""Two couplings that move one part and then the other, so that no feature stays.
+
+    .. math:: z_B = f(x_B; \theta(x_A, c)), \qquad z_A = f(x_A; \theta'(z_B, c))
+
+    Args:
+        scalar_map: the map of both.
+        features: D, at least 2.
+        mask: of the first; the second moves the others.
+        settings: further arguments of both, see `Coupling`.
+
+    Raises:
+        ValueError: for a mask that moves all features or none.
+
+    Source: Dinh, Krueger, Bengio (2014), arXiv:1410.8516; as one block: Ardizzone et al. (2018),
+    arXiv:1808.04730.
+
+    Example:
+        >>> from anabranch.transforms import Affine
+        >>> two_sided_coupling(Affine(), 3).encode(torch.ones(5, 3))[0].shape
+        torch.Size([5, 3])
+    """
+    moves = _mask(features, mask)
+    if bool(moves.all()):
+        raise ValueError("mask moves all features: there is no other side")
+    sides = (moves.tolist(), (~moves).tolist())
+    return Compose([Coupling(scalar_map, features, mask=side, **settings) for side in sides])
+
+
+def _mask(features: int, mask: Sequence[bool] | int | None) -> Tensor:
+    kept = features // 2 if mask is None else mask
+    if isinstance(kept, int):
+        kept = [d >= kept for d in range(features)]
+    moves = torch.as_tensor(list(kept), dtype=torch.bool)
     if len(moves) != features or not moves.any():
         raise ValueError(
             f"mask must have {features} entries and move at least one, got {moves.tolist()}"
