@@ -14,7 +14,15 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from anabranch.distributions import Distribution, Flow, Logistic, Mixture, Normal
+from anabranch.distributions import (
+    DiagonalNormal,
+    Distribution,
+    Flow,
+    Logistic,
+    Mixture,
+    Normal,
+)
+from anabranch.models import made, nade, rnade
 from anabranch.networks import ConvNet
 from anabranch.transforms import (
     AbsoluteFold,
@@ -23,17 +31,28 @@ from anabranch.transforms import (
     Affine,
     Autoregressive,
     BatchNorm,
+    BlockAutoregressive,
     Compose,
     Coupling,
+    DeepSigmoidal,
     Elementwise,
+    GatedAffine,
     Inverse,
+    LocalExpansion,
     Logit,
     LULinear,
+    MixtureLogisticCDF,
     Permutation,
+    Planar,
     PReLU,
+    Radial,
+    RationalQuadratic,
     Reverse,
+    Rotation,
     ScalarMap,
+    Scale,
     Standardize,
+    Support,
     Transform,
     TriangularAffine,
     TriFold,
@@ -41,10 +60,11 @@ from anabranch.transforms import (
 )
 
 Shape = tuple[int, ...]
-Domain = Literal["real", "unit", "integer"]
+Domain = Literal["real", "unit", "integer", "bit"]
 Make = Callable[[Shape, int, Generator], Any]
 
 LEVELS = 5
+INF = float("inf")
 HIDDEN = (8, 6)
 
 
@@ -63,6 +83,7 @@ class Case:
         bijective: False where several points share one z; decode then draws one of them.
         initializes: whether it has a data-dependent initialisation.
         smooth: whether a grid integrates its density accurately.
+        few: whether it is tried plain and in its fullest configuration only.
     """
 
     name: str
@@ -75,6 +96,7 @@ class Case:
     bijective: bool = True
     initializes: bool = False
     smooth: bool = True
+    few: bool = False
 
     def make(
         self,
@@ -138,6 +160,8 @@ def seeded(seed: int) -> Generator:
 def draw(domain: Domain, shape: Shape, dtype: torch.dtype, generator: Generator) -> Tensor:
     if domain == "integer":
         return torch.randint(0, LEVELS, shape, generator=generator).to(dtype)
+    if domain == "bit":
+        return torch.randint(0, 2, shape, generator=generator).to(dtype)
     if domain == "unit":
         return torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
     return torch.randn(shape, generator=generator, dtype=dtype) * 1.5
@@ -159,6 +183,21 @@ MAPS: dict[str, ScalarMap] = {
     "additive": Additive(),
     "affine": Affine(),
     "prelu": PReLU(),
+    "scale": Scale(),
+    "affine-softsign": Affine(law="softsign"),
+    "affine-atan": Affine(law="atan"),
+    "gated": GatedAffine(),
+    "spline": RationalQuadratic(),
+    "spline-free": RationalQuadratic(bins=3, ends="free"),
+    "mixture-cdf": MixtureLogisticCDF(components=4),
+    "sigmoidal": DeepSigmoidal(hidden=4),
+}
+# the maps that are tried in every structure; each other one in those where it is at home
+EVERYWHERE = ("additive", "affine", "prelu")
+AT_HOME = {
+    "elementwise": (("scale", 3), ("affine-atan", 1), ("spline", 1), ("mixture-cdf", 1)),
+    "coupling": (("affine-softsign", 3), ("spline", 3), ("spline-free", 3), ("mixture-cdf", 3)),
+    "autoregressive": (("gated", 3), ("spline", 3), ("mixture-cdf", 3), ("sigmoidal", 3)),
 }
 
 
@@ -289,11 +328,40 @@ def _structures() -> list[Case]:
         ("autoregressive", _autoregressive),
     )
     return [
-        Case(f"{structure}-{name}-{d}", d, make(scalar_map, d), contextual=True)
+        Case(
+            f"{structure}-{name}-{d}",
+            d,
+            make(MAPS[name], d),
+            contextual=True,
+            few=name not in EVERYWHERE,
+        )
         for structure, make in structures
-        for name, scalar_map in MAPS.items()
-        for d in (1, 2, 3, 5)
+        for name, d in (
+            *((name, d) for name in EVERYWHERE for d in (1, 2, 3, 5)),
+            *AT_HOME[structure],
+        )
     ]
+
+
+def _amortised(kind: Callable[..., Transform], features: int) -> Make:
+    """A transform whose parameters are free, or an MLP's of the context."""
+    return lambda batch_shape, context, generator: kind(
+        features,
+        hidden=HIDDEN,
+        context_features=context,
+        batch_shape=batch_shape,
+        generator=generator,
+    )
+
+
+def _planar(features: int) -> Make:
+    return _compose(_amortised(Planar, features), _amortised(Radial, features))
+
+
+def _rotation(features: int) -> Make:
+    return lambda batch_shape, context, generator: Rotation(
+        features, batch_shape=batch_shape, generator=generator
+    )
 
 
 def _fold(fold: type[AbsoluteFold] | type[TriFold], features: int) -> Make:
@@ -332,6 +400,11 @@ AFFINE = MAPS["affine"]
 TRANSFORMS: list[Case] = [
     *_structures(),
     *_folds(),
+    *(Case(f"planar-{d}", d, _amortised(Planar, d), contextual=True, few=d == 1) for d in (1, 3)),
+    Case("radial-3", 3, _amortised(Radial, 3), contextual=True),
+    *(Case(f"block-{d}", d, _amortised(BlockAutoregressive, d), contextual=True) for d in (1, 3)),
+    Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True, few=True),
+    Case("rotation-3", 3, _rotation(3)),
     Case("coupling-moved-first-3", 3, _coupling(AFFINE, 3, (True, False, False)), contextual=True),
     Case(
         "coupling-scattered-5",
@@ -372,6 +445,20 @@ TRANSFORMS: list[Case] = [
     ),
     Case("logit-2", 2, _alone(lambda: Logit(2)), domain="unit", stackable=False),
     Case("logit-tight-1", 1, _alone(lambda: Logit(1, alpha=1e-6)), domain="unit", stackable=False),
+    Case(
+        "support-4",
+        4,
+        _alone(lambda: Support([0.0, 0.0, -INF, -INF], [1.0, INF, 2.0, INF])),
+        domain="unit",
+        stackable=False,
+    ),
+    Case(
+        "support-circle-1",
+        1,
+        _alone(lambda: Support([0.375], [1.375], periodic=[True], origin=[0.0])),
+        domain="unit",
+        stackable=False,
+    ),
     Case(
         "dequantization-2",
         2,
@@ -464,6 +551,16 @@ def _base(kind: Callable[..., Distribution], features: int) -> Make:
     return lambda batch_shape, context, generator: kind(features, batch_shape=batch_shape)
 
 
+def _diagonal_normal(features: int) -> Make:
+    return lambda batch_shape, context, generator: DiagonalNormal(
+        features,
+        context_features=context,
+        hidden=HIDDEN,
+        batch_shape=batch_shape,
+        generator=generator,
+    )
+
+
 def _flow(base: Make, transform: Make, *, shared_base: bool = False) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
         return Flow(
@@ -554,6 +651,30 @@ def _mixture_based(features: int) -> Make:
     )
 
 
+def _recipe(make: Callable[..., Distribution], features: int, **keywords: Any) -> Make:
+    """A recipe; its weights come from the generator."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+        seed = int(torch.randint(1 << 30, (), generator=generator))
+        return make(
+            features, context_features=context, batch_shape=batch_shape, seed=seed, **keywords
+        )
+
+    return factory
+
+
+def _discrete() -> list[Case]:
+    """Distributions of bits; tests/distributions/test_autoregressive.py lists all their states."""
+    bits = {
+        "nade": _recipe(nade, 3, hidden=8),
+        "made": _recipe(made, 3, hidden=[8]),
+        "made-orderings": _recipe(made, 3, hidden=[8], n_orderings=3),
+    }
+    cases = [Case(f"bits-{k}", 3, m, domain="bit", contextual=True) for k, m in bits.items()]
+    mixed = _mixture(*bits.values(), weights=(0.5, 0.3, 0.2))
+    return [*cases, Case("mixture-bits", 3, mixed, domain="bit", contextual=True, stackable=False)]
+
+
 def _of_features(d: int) -> list[Case]:
     unlike = (_realnvp(d), _spread_out(d, 2), _iaf(d))
     plain = _flow(_base(Normal, d), _gaussian(d))
@@ -605,6 +726,17 @@ def _of_features(d: int) -> list[Case]:
             contextual=True,
             exact=False,
         ),
+        *(
+            Case(f"{name}-{d}", d, make, contextual=True)
+            for name, make in (
+                ("rnade", _recipe(rnade, d, hidden=8, components=3)),
+                (
+                    "made-laplacians-orderings",
+                    _recipe(made, d, head="laplacians", components=2, hidden=[8], n_orderings=2),
+                ),
+            )
+            if d != 2 or name == "rnade"
+        ),
         Case(
             f"flow-shared-base-{d}",
             d,
@@ -647,7 +779,19 @@ def _realnvp_transform(features: int) -> Make:
     return _compose(_coupling(AFFINE, features), _lu(features))
 
 
-DISTRIBUTIONS: list[Case] = [case for d in (1, 2, 3) for case in _of_features(d)]
+DISTRIBUTIONS: list[Case] = [
+    *(case for d in (1, 2, 3) for case in _of_features(d)),
+    *_discrete(),
+    Case("diagonal-normal-1", 1, _diagonal_normal(1), contextual=True, few=True),
+    Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True, few=True),
+    Case(
+        "flow-block-2",
+        2,
+        _flow(_base(Normal, 2), _inverse(_amortised(BlockAutoregressive, 2))),
+        contextual=True,
+        few=True,
+    ),
+]
 
 
 # --- selections ---------------------------------------------------------------------------------
@@ -658,12 +802,13 @@ CONTEXT = 2
 
 def configs(cases: Sequence[Case]) -> list[Config]:
     """Each case plain, and (where it can) with context, stacked, and both."""
-    return [
+    every = [
         Config(case, batch_shape, context)
         for case in cases
         for batch_shape in ((), STACK)[: 1 + case.stackable]
         for context in (0, CONTEXT)[: 1 + case.contextual]
     ]
+    return [c for c in every if not c.case.few or c.full or c == Config(c.case)]
 
 
 def ids(chosen: Sequence[Config]) -> list[str]:
@@ -671,10 +816,11 @@ def ids(chosen: Sequence[Config]) -> list[str]:
 
 
 def classes_in(modules: Sequence[nn.Module]) -> set[type]:
-    """The classes of all modules inside, scalar maps included."""
+    """The classes of all modules inside, scalar maps and heads included."""
     found: set[type] = set()
     for module in modules:
         for part in module.modules():
             found.add(type(part))
             found.add(type(getattr(part, "scalar_map", None)))
+            found.add(type(getattr(part, "head", None)))
     return found

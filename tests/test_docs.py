@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from anabranch import RAD, FlowGMM, FlowMixture, experiments, models, transforms
+from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
@@ -44,7 +44,7 @@ def _quick(monkeypatch):
     """The pages use the defaults; here they train for one epoch."""
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
     quick["invariant_steps"] = 10
-    for estimator in (FlowMixture, FlowGMM, RAD):
+    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD):
         defaults = estimator.__init__.__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])
@@ -156,7 +156,7 @@ def test_the_system_of_contributing_is_a_component(monkeypatch):
     contribution("the recipe at work", namespace)
     X, _ = Pinwheel(n_components=2).sample(100, random_state=0)
     mixture = namespace["mixture"].fit(X)
-    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "nice", "n_layers": 6}
+    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "lu_nsf", "n_layers": 6}
     assert mixture.predict(X).shape == (100,)
 
 
@@ -172,3 +172,10 @@ def test_pictures_are_drawn(tmp_path, monkeypatch):
     runpy.run_path(str(ROOT / "docs" / "make_pictures.py"), run_name="__main__")
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
+
+
+def test_the_gallery_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["make_gallery.py", str(tmp_path)])
+    runpy.run_path(str(ROOT / "docs" / "make_gallery.py"), run_name="__main__")
+    drawn = {path.name for path in (tmp_path / "gallery").iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs" / "gallery").iterdir()}

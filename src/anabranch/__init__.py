@@ -12,11 +12,20 @@ from anabranch.version import __version__
 
 if TYPE_CHECKING:
     from anabranch.archive import ArchiveError
-    from anabranch.estimators import RAD, FlowGMM, FlowMixture, GaussianMixture, load, save
+    from anabranch.estimators import (
+        RAD,
+        FlowDensity,
+        FlowGMM,
+        FlowMixture,
+        GaussianMixture,
+        load,
+        save,
+    )
 
 # imported on first use, so that `import anabranch` costs little
 _HOMES = {
     "ArchiveError": "anabranch.archive",
+    "FlowDensity": "anabranch.estimators",
     "FlowGMM": "anabranch.estimators",
     "FlowMixture": "anabranch.estimators",
     "GaussianMixture": "anabranch.estimators",
@@ -28,6 +37,7 @@ _HOMES = {
 __all__ = [
     "RAD",
     "ArchiveError",
+    "FlowDensity",
     "FlowGMM",
     "FlowMixture",
     "GaussianMixture",

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 from torch.distributions import MultivariateNormal
 
-from anabranch.distributions import Flow, Logistic, Normal
+from anabranch.distributions import DiagonalNormal, Flow, Logistic, Normal
 from anabranch.transforms import (
     Affine,
     Autoregressive,
@@ -148,3 +148,73 @@ def test_sample_is_without_and_rsample_with_gradients():
     flow = perturb(Flow(Normal(2), Coupling(Affine(), 2)))
     assert not flow.sample(5).requires_grad
     assert flow.rsample(5).requires_grad
+
+
+def test_diagonal_normal_is_the_product_of_normals():
+    base = perturb(DiagonalNormal(2).double())
+    loc, scale = base.loc, torch.exp(5 * torch.tanh(base.log_scale / 5))
+    reference = torch.distributions.Normal(loc, scale)
+    same(base.log_prob(X), reference.log_prob(X).sum(-1))
+    x, log_prob = base.rsample_and_log_prob(20_000, generator=seeded(1))
+    same(log_prob, base.log_prob(x))
+    same(x.mean(0), loc.flatten(), 0.05)
+    same(x.std(0), scale.flatten(), 0.05)
+
+
+def test_the_moments_of_a_diagonal_normal_follow_its_context():
+    base = perturb(DiagonalNormal(2, context_features=1, hidden=(4,))).double()
+    contexts = torch.tensor([[-2.0], [2.0]], dtype=torch.float64)
+    means = base.sample(5000, contexts, seeded(0)).mean(0)
+    assert (means[0] - means[1]).abs().max() > 0.3
+    with pytest.raises(ValueError, match="bound must be positive, got 0"):
+        DiagonalNormal(2, bound=0)
+
+
+def counted(transform):
+    """The transform, and a list that grows by one for each decode and encode of it."""
+    calls = []
+    for name in ("_encode", "_decode"):
+        inner = getattr(transform, name)
+
+        def call(*args, inner=inner, name=name):
+            calls.append(name)
+            return inner(*args)
+
+        setattr(transform, name, call)
+    return transform, calls
+
+
+@pytest.mark.parametrize("batch_shape", [(), (3,)])
+@pytest.mark.parametrize("context_features", [0, 1])
+def test_draws_with_their_density_need_one_decode(batch_shape, context_features):
+    settings = {"batch_shape": batch_shape, "context_features": context_features}
+    transform, calls = counted(perturb(Coupling(Affine(), 2, hidden=(4,), **settings)))
+    flow = Flow(Normal(2), transform)
+    context = torch.ones(4, 1) if context_features else None
+    x, log_prob = flow.rsample_and_log_prob((5,), context, seeded(0))
+    assert calls == ["_decode"]
+    assert x.shape[:-1] == log_prob.shape == (*batch_shape, 5, *((4,) if context_features else ()))
+    assert torch.equal(flow.rsample((5,), context, seeded(0)), x)
+
+
+def test_gradients_run_through_draws_and_their_density():
+    """By both routes: through one decode, and through rsample and log_prob."""
+    flow = perturb(Flow(DiagonalNormal(2), Coupling(Affine(), 2, hidden=(4,)))).double()
+    x, log_prob = flow.rsample_and_log_prob(50, generator=seeded(0))
+    again = flow.rsample(50, generator=seeded(0))
+    ours, theirs = (
+        torch.autograd.grad((log_p - y.square().sum(-1)).mean(), list(flow.parameters()))
+        for y, log_p in ((x, log_prob), (again, flow.log_prob(again)))
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        same(a, b, 1e-9)
+    assert any(a.any() for a in ours)
+    assert not flow.sample_and_log_prob(3)[1].requires_grad
+
+
+def test_a_bound_is_evaluated_at_the_draws():
+    """A dequantizing flow has no exact term to use: its log_prob is called."""
+    flow = Flow(Normal(2), UniformDequantization(2, levels=LEVELS))
+    x, log_prob = flow.sample_and_log_prob(6, generator=seeded(0))
+    assert torch.equal(x, x.round())
+    assert torch.isfinite(log_prob).all()

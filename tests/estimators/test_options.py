@@ -330,3 +330,12 @@ def test_wings_without_a_number_of_wings():
     X, _ = Pinwheel(3).sample_per_component(300, random_state=0)
     mixture = FlowMixture("auto", max_components=6, random_state=0, max_epochs=60).fit(X)
     assert mixture.n_components_ == 3
+
+
+def test_without_patience_the_rate_falls_over_the_whole_run():
+    mixture = moved(patience=None, max_epochs=24).fit(bent()[0])
+    rates = [entry["learning_rate"] for entry in mixture.history_]
+    assert rates[0] == 0.01
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.001
+    assert mixture.n_iter_ == 24

@@ -9,6 +9,16 @@ import typer
 from anabranch.cli import options
 from anabranch.cli.settings import merge_settings, parse_settings
 
+# options that are not called as the parameters they set
+OPTIONS = {"n_components": "components"}
+
+
+class Kind(StrEnum):
+    """What is fitted."""
+
+    mixture = "mixture"
+    density = "density"
+
 
 class Inference(StrEnum):
     """How the mixture is trained."""
@@ -26,6 +36,12 @@ def fit(
             "--output", "-o", show_default=False, help="Model file to write (.safetensors)."
         ),
     ],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--model", help="A mixture of flows, whose components are clusters, or one flow."
+        ),
+    ] = Kind.mixture,
     components: Annotated[
         str | None,
         typer.Option(
@@ -37,20 +53,45 @@ def fit(
             "cost.  [default: as many as classes, one without labels]",
         ),
     ] = None,
-    flow: Annotated[str, typer.Option(help="Recipe of the components.")] = "realnvp",
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Recipe of the components, or of the one flow.  [default: realnvp; nsf for a "
+            "density]",
+        ),
+    ] = None,
     flow_option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=JSON", show_default=False, help="Keyword of the recipe; repeatable."
         ),
     ] = None,
-    inference: Annotated[
-        Inference,
+    support: Annotated[
+        list[str] | None,
         typer.Option(
-            help="The mixture likelihood; the bound with q(c|x); or, for images, a q that "
-            "learns from consistency alone."
+            metavar="COLUMN=SUPPORT",
+            show_default=False,
+            help="Where a column of a density lives: positive, unit, angle, [LOWER, UPPER] with "
+            'null for no bound, or {"period": P}; repeatable.',
         ),
-    ] = Inference.exact,
+    ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            show_default=False,
+            help="Columns that a density is conditional on.",
+        ),
+    ] = None,
+    inference: Annotated[
+        Inference | None,
+        typer.Option(
+            show_default=False,
+            help="The mixture likelihood; the bound with q(c|x); or, for images, a q that "
+            "learns from consistency alone.  [default: exact]",
+        ),
+    ] = None,
     consistency: Annotated[
         float | None,
         typer.Option(
@@ -138,7 +179,7 @@ def fit(
             "--set",
             metavar="KEY=JSON",
             show_default=False,
-            help="Any other parameter of FlowMixture; repeatable.",
+            help="Any other parameter of FlowMixture or FlowDensity; repeatable.",
         ),
     ] = None,
     verbose: Annotated[
@@ -149,28 +190,36 @@ def fit(
     ] = None,
     header: options.Header = None,
 ) -> None:
-    """Fit a mixture of flows to a table.
+    """Fit a mixture of flows, or one flow, to a table.
 
     Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with
     --resume goes on and ends with the same model.
     """
-    named = {
-        "n_components": _components(components),
-        "flow": _flow(flow, flow_option or []),
-        "inference": inference.value,
-        "consistency": consistency,
-        "perturbation": _perturbation(perturbation),
+    named: dict[str, Any] = {
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "validation_fraction": validation_fraction,
         "n_init": n_init,
-        "snapshots": snapshots,
         "random_state": seed,
         "device": device,
         "levels": _levels(levels),
         "verbose": 0 if verbose is False else 1,
     }
+    of_mixtures: dict[str, Any] = {
+        "n_components": _components(components),
+        "inference": None if inference is None else inference.value,
+        "consistency": consistency,
+        "perturbation": _perturbation(perturbation),
+        "snapshots": snapshots,
+    }
+    of_densities = {"support": parse_settings("--support", support or []) or None}
+    if kind is Kind.density:
+        _refuse("a density", of_mixtures)
+        named |= of_densities | {"flow": _flow(flow or "nsf", flow_option or [])}
+    else:
+        _refuse("a mixture", of_densities | {"context": context})
+        named |= of_mixtures | {"flow": _flow(flow or "realnvp", flow_option or [])}
     # heavy, so that --help is not
     from anabranch.cli.fitting import Fit, run
     from anabranch.data.atomic import is_special
@@ -178,13 +227,14 @@ def fit(
     settings = merge_settings(named, parse_settings("--set", setting or []))
     if checkpoint is None and not is_special(output):
         checkpoint = Path(f"{output}.checkpoint")
-    names = None if columns is None else [name.strip() for name in columns.split(",")]
 
     run(
         Fit(
             data=data,
             output=output,
-            columns=names,
+            kind=kind.value,
+            columns=_names(columns),
+            context=_names(context),
             label_column=label_column,
             classes=classes,
             header=header,
@@ -196,6 +246,16 @@ def fit(
             verbose=verbose,
         )
     )
+
+
+def _refuse(what: str, given: dict[str, Any]) -> None:
+    options = ["--" + OPTIONS.get(name, name) for name, value in given.items() if value is not None]
+    if options:
+        raise typer.BadParameter(f"{what} has no {', '.join(options)}")
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _flow(name: str, keywords: list[str]) -> str | dict[str, Any]:

@@ -16,18 +16,25 @@ from anabranch.cli.agreement import scores
 from anabranch.cli.checkpoints import prepare_checkpoint
 from anabranch.cli.labels import number_classes, rows_of_classes
 from anabranch.cli.loading import n_features
-from anabranch.cli.rows import first_columns, framed, take
+from anabranch.cli.rows import first_columns, framed, split_columns, take
 from anabranch.cli.settings import check_parameters
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_tables
 from anabranch.data.atomic import check_output
-from anabranch.estimators import FlowMixture, save
+from anabranch.estimators import FlowDensity, FlowMixture, save
 from anabranch.metrics import bits_per_dim
 from anabranch.models import build
 
 BYTE_LEVELS = 256
 # perturbations, networks and flows that have to know the shape of the images
 OF_IMAGES = ("affine", "conv", "conv_realnvp")
+
+
+KINDS: dict[str, type[FlowMixture] | type[FlowDensity]] = {
+    "mixture": FlowMixture,
+    "density": FlowDensity,
+}
+Estimator = FlowMixture | FlowDensity
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,9 @@ class Fit:
     Attributes:
         data: files to read as one table.
         output: the model file.
-        columns: columns to use; None for all but the labels.
+        kind: "mixture" or "density".
+        columns: columns to use; None for all but the labels and the context.
+        context: columns that a density is conditional on; None for none.
         label_column: column of known labels.
         classes: labels to keep, with commas between.
         header: whether CSV files begin with names; None for yes, checked.
@@ -51,7 +60,9 @@ class Fit:
 
     data: Sequence[Path]
     output: Path
+    kind: str
     columns: Sequence[str] | None
+    context: Sequence[str] | None
     label_column: str | None
     classes: str | None
     header: bool | None
@@ -69,25 +80,26 @@ def run(request: Fit) -> None:
     Raises:
         KeyboardInterrupt: on Ctrl-C, with a message that names the checkpoint where there is one.
     """
-    mixture = _estimator(request)
-    table = _read(request)
+    estimator = _estimator(request)
+    whole = _read(request)
+    table, context = split_columns(whole, request.context)
     if request.auto_levels and _holds_bytes(table):
-        mixture.levels = BYTE_LEVELS
+        estimator.levels = BYTE_LEVELS
     if table.image_shape is not None:
-        _tell_image_shape(mixture, table.image_shape)
-    targets, numbers = _targets(request, table, mixture)
-    for flow in (mixture.flow, mixture.trunk):
-        check_flow(flow, table.X.shape[1])
+        _tell_image_shape(estimator, table.image_shape)
+    targets, numbers = _targets(request, table, estimator)
+    for name in ("flow", "trunk"):
+        check_flow(getattr(estimator, name, None), table.X.shape[1])
     X = framed(table.X, _names(request, table))
     started = time.perf_counter()
     try:
-        _fit(request, mixture, X, targets)
+        _fit(request, estimator, X, targets, context)
         seconds = time.perf_counter() - started
-        _save(request, mixture)
+        _save(request, estimator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
     if request.verbose is not False:
-        typer.echo(listing(_summary(request, mixture, table, X, numbers, seconds)))
+        typer.echo(listing(_summary(request, estimator, table, X, numbers, seconds)))
 
 
 def check_flow(flow: Any, features: int) -> None:
@@ -107,12 +119,15 @@ def check_flow(flow: Any, features: int) -> None:
             raise type(error)(f"flow {json.dumps(spec)}: {error}") from error
 
 
-def _tell_image_shape(mixture: FlowMixture, shape: tuple[int, ...]) -> None:
+def _tell_image_shape(estimator: Estimator, shape: tuple[int, ...]) -> None:
     """Files of images know their shape: parts that need it and were not told are told."""
-    if mixture.perturbation is None and mixture.inference == "invariant":
-        mixture.perturbation = "affine"
+    if isinstance(estimator, FlowDensity):
+        estimator.flow = _with_image_shape(estimator.flow, shape)
+        return
+    if estimator.perturbation is None and estimator.inference == "invariant":
+        estimator.perturbation = "affine"
     for name in ("perturbation", "posterior", "flow", "trunk"):
-        setattr(mixture, name, _with_image_shape(getattr(mixture, name), shape))
+        setattr(estimator, name, _with_image_shape(getattr(estimator, name), shape))
 
 
 def _with_image_shape(spec: Any, shape: tuple[int, ...]) -> Any:
@@ -131,10 +146,11 @@ def check_device(name: str) -> None:
         raise ValueError(f"--device {name} cannot be used: {reason}") from error
 
 
-def _estimator(request: Fit) -> FlowMixture:
+def _estimator(request: Fit) -> Estimator:
     """The estimator, after all that can be checked before the data are read."""
-    check_parameters(FlowMixture, request.settings)
-    mixture = FlowMixture(**request.settings)
+    kind = KINDS[request.kind]
+    check_parameters(kind, request.settings)
+    mixture = kind(**request.settings)
     check_device(mixture.device)
     check_output(request.output)
     further = mixture.fit_options or {}
@@ -149,7 +165,10 @@ def _estimator(request: Fit) -> FlowMixture:
 
 
 def _read(request: Fit) -> Table:
-    table = read_tables(request.data, request.columns, request.label_column, header=request.header)
+    columns = request.columns
+    if columns is not None:
+        columns = [*columns, *(name for name in request.context or () if name not in columns)]
+    table = read_tables(request.data, columns, request.label_column, header=request.header)
     if request.classes is None:
         return table
     table = take(table, rows_of_classes(table.labels, request.classes, table.label_names))
@@ -174,9 +193,9 @@ def _holds_bytes(table: Table) -> bool:
 
 
 def _targets(
-    request: Fit, table: Table, mixture: FlowMixture
+    request: Fit, table: Table, mixture: Estimator
 ) -> tuple[NDArray[np.int64] | None, dict[int, int]]:
-    if table.labels is None or not request.use_labels:
+    if table.labels is None or not request.use_labels or isinstance(mixture, FlowDensity):
         return None, {}
     if mixture.n_components == "auto":
         raise ValueError(
@@ -187,12 +206,13 @@ def _targets(
     return number_classes(table.labels, wanted)
 
 
-def _fit(request: Fit, mixture: FlowMixture, X: Any, targets: Any) -> None:
+def _fit(request: Fit, mixture: Estimator, X: Any, targets: Any, context: Any) -> None:
     further = mixture.fit_options
     if request.checkpoint is not None:
         mixture.fit_options = {**(further or {}), "checkpoint": str(request.checkpoint)}
     try:
-        mixture.fit(X, targets, resume=bool(request.resume))
+        given = {} if context is None else {"context": context}
+        mixture.fit(X, targets, **given, resume=bool(request.resume))
     finally:
         # the model file does not tell where its checkpoint was
         mixture.fit_options = further
@@ -207,7 +227,7 @@ def _where_to_go_on(request: Fit) -> str:
     )
 
 
-def _save(request: Fit, mixture: FlowMixture) -> None:
+def _save(request: Fit, mixture: Estimator) -> None:
     try:
         save(mixture, request.output)
     except OSError as error:
@@ -223,7 +243,7 @@ def _save(request: Fit, mixture: FlowMixture) -> None:
 
 def _summary(
     request: Fit,
-    mixture: FlowMixture,
+    mixture: Estimator,
     table: Table,
     X: Any,
     numbers: dict[int, int],
@@ -235,17 +255,19 @@ def _summary(
     if mixture.levels is not None:
         bits = bits_per_dim(mixture.lower_bound_, n_features(mixture))
         held_out += f", {bits:.4f} bits per dimension ({mixture.levels} levels)"
-    pairs = {
-        "rows": str(len(table)),
-        "columns": _columns_line(table),
-        "components": str(mixture.n_components_),
-        "start": mixture.start_,
+    pairs = {"rows": str(len(table)), "columns": _columns_line(table)}
+    if isinstance(mixture, FlowMixture):
+        pairs |= {"components": str(mixture.n_components_), "start": mixture.start_}
+    elif request.context:
+        pairs["context"] = ", ".join(request.context)
+    pairs |= {
         "epochs": f"{mixture.n_iter_}, best {result.best_epoch}, stopped by {result.stopped}",
         "seconds": f"{seconds:.1f}",
         "held out": bound + held_out,
-        "weights": " ".join(f"{weight:.3f}" for weight in mixture.weights_),
     }
-    pairs |= _labels_lines(request, mixture, table, X, numbers)
+    if isinstance(mixture, FlowMixture):
+        pairs["weights"] = " ".join(f"{weight:.3f}" for weight in mixture.weights_)
+        pairs |= _labels_lines(request, mixture, table, X, numbers)
     if request.verbose:
         settings = mixture.get_params()
         pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))

@@ -47,8 +47,7 @@ def _facts(model: Any) -> dict[str, Any]:
         "estimator": type(model).__name__,
         "columns": model.n_features_in_,
         "names": None if names is None else [str(name) for name in names],
-        "components": model.n_components_,
-        "weights": [float(weight) for weight in model.weights_],
+        **_clusters(model),
         "score": model.lower_bound_ if math.isfinite(model.lower_bound_) else None,
         "score_is": "validation bound" if model.inference == "variational" else "validation mean",
         "start": getattr(model, "start_", None),
@@ -58,6 +57,17 @@ def _facts(model: Any) -> dict[str, Any]:
         **_recipe(model.model_),
         "settings": settings,
     }
+
+
+def _clusters(model: Any) -> dict[str, Any]:
+    """Components and weights of a mixture, or the context of a density."""
+    if hasattr(model, "n_components_"):
+        weights = [float(weight) for weight in model.weights_]
+        return {"components": model.n_components_, "weights": weights}
+    conditions = getattr(model, "conditions_", None)
+    if conditions is None:
+        return {"context": 0}
+    return {"context": conditions.n_features, "context_names": conditions.names}
 
 
 def _recipe(module: Any) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from anabranch.estimators import load
 from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.density import DensityEstimator
 
 
-def load_estimator(path: Path) -> MixtureEstimator:
+def load_estimator(path: Path) -> DensityEstimator:
     """Read any fitted estimator.
 
     Raises:
@@ -14,7 +15,7 @@ def load_estimator(path: Path) -> MixtureEstimator:
         ValueError: where it is damaged, foreign, of a newer format, or no estimator.
     """
     model = load(path)
-    if not isinstance(model, MixtureEstimator):
+    if not isinstance(model, DensityEstimator):
         raise ValueError(
             f"{path} holds a {type(model).__name__} without an estimator; this command needs a "
             "FlowMixture, as anabranch fit writes it, or another estimator"
@@ -22,6 +23,21 @@ def load_estimator(path: Path) -> MixtureEstimator:
     return model
 
 
-def n_features(model: MixtureEstimator) -> int:
+def load_mixture(path: Path) -> MixtureEstimator:
+    """Read a fitted estimator that has clusters.
+
+    Raises:
+        ValueError: as for `load_estimator`, and for a density without clusters.
+    """
+    model = load_estimator(path)
+    if not isinstance(model, MixtureEstimator):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__}, one density without clusters; this command "
+            "needs a mixture"
+        )
+    return model
+
+
+def n_features(model: DensityEstimator) -> int:
     """How many columns the model was fitted to."""
     return int(model.n_features_in_)

@@ -45,12 +45,12 @@ def predict(
     """
     import numpy as np
 
-    from anabranch.cli.loading import load_estimator
+    from anabranch.cli.loading import load_mixture
     from anabranch.cli.rows import Request, stream
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
 
-    mixture = load_estimator(model)
+    mixture = load_mixture(model)
     check_output(output)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:

@@ -45,7 +45,7 @@ def report(
 ) -> None:
     """Make an HTML page about a model and its data.
 
-    It shows clusters, densities, samples and training curves.
+    It shows clusters where the model has them, densities, samples and training curves.
     """
     from anabranch.cli.loading import load_estimator
     from anabranch.cli.rows import Request, read
@@ -57,6 +57,8 @@ def report(
     mixture = load_estimator(model)
     check_output(output)
     if animation is not None:
+        if not hasattr(mixture, "n_components_"):
+            raise ValueError("--animation shows how a mixture trains; this model is one density")
         check_animation_path(animation)
         if animation.resolve() == output.resolve():
             raise ValueError(f"--animation and --output both name {output}; give two names")
@@ -67,7 +69,8 @@ def report(
         cast("Any", mixture),
         part.X,
         part.table.labels,
-        title=title or f"Mixture of flows: {model.name}",
+        **part.given,
+        title=title or f"{_what(mixture)}: {model.name}",
         image_shape=image_shape,
         label_names=part.table.label_names,
         projection=projection.value,
@@ -91,6 +94,10 @@ def _animation(
         file.write(gif)
     typer.echo(f"wrote {path}")
     return gif
+
+
+def _what(model: Any) -> str:
+    return "Mixture of flows" if hasattr(model, "n_components_") else "Density"
 
 
 def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

@@ -18,7 +18,7 @@ from anabranch.data.formats import detect_format
 from anabranch.data.idx_files import IdxSource
 from anabranch.data.numpy_files import open_npy, open_npz
 from anabranch.data.parquet_files import ParquetSource
-from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.density import DensityEstimator
 
 # Values in a batch: tens of megabytes, however wide the table is.
 BATCH_VALUES = 1 << 22
@@ -50,14 +50,21 @@ class Part:
         numbers: place of each row in the files, from 0.
         X: the rows, with the names of the model's columns where it has names.
         table: the same as read, with labels.
+        context: what a conditional density depends on, as a frame; None for other models.
     """
 
     numbers: NDArray[np.int64]
     X: Any
     table: Table
+    context: Any = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The context as a keyword argument, where there is one."""
+        return {} if self.context is None else {"context": self.context}
 
 
-def stream(model: MixtureEstimator, request: Request) -> Iterator[Part]:
+def stream(model: DensityEstimator, request: Request) -> Iterator[Part]:
     """Read the columns of the model in parts, with progress on a terminal.
 
     Raises:
@@ -72,7 +79,7 @@ def stream(model: MixtureEstimator, request: Request) -> Iterator[Part]:
         yield from _parts(model, request, tables, bar)
 
 
-def read(model: MixtureEstimator, request: Request) -> Part:
+def read(model: DensityEstimator, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = columns_of(model, request)
     table = read_tables(request.paths, columns, request.label_column, header=request.header)
@@ -82,7 +89,7 @@ def read(model: MixtureEstimator, request: Request) -> Part:
 
 
 def _parts(
-    model: MixtureEstimator, request: Request, tables: Iterator[Table], bar: Any
+    model: DensityEstimator, request: Request, tables: Iterator[Table], bar: Any
 ) -> Iterator[Part]:
     start, kept = 0, 0
     for table in tables:
@@ -95,12 +102,13 @@ def _parts(
     _require_rows(kept, request)
 
 
-def _part(model: MixtureEstimator, request: Request, start: int, table: Table) -> Part:
+def _part(model: DensityEstimator, request: Request, start: int, table: Table) -> Part:
     numbers = np.arange(start, start + len(table))
     if request.classes is not None:
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
         numbers, table = numbers[rows], take(table, rows)
-    return Part(numbers, framed(table.X, model_names(model)), table)
+    table, context = split_columns(table, context_names(model))
+    return Part(numbers, framed(table.X, model_names(model)), table, context)
 
 
 def _require_rows(n_rows: int, request: Request) -> None:
@@ -114,6 +122,28 @@ def take(table: Table, rows: NDArray[np.bool_]) -> Table:
     return replace(table, X=table.X[rows], labels=labels)
 
 
+def split_columns(table: Table, context: Sequence[str] | None) -> tuple[Table, Any]:
+    """A table without the columns of the context, and these as a frame; None without any.
+
+    Raises:
+        ValueError: for columns that there are not, or where no other is left.
+    """
+    if not context:
+        return table, None
+    missing = [name for name in context if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"--context names {', '.join(map(repr, missing))}; the columns are "
+            + ", ".join(table.columns[:10])
+        )
+    places = [table.columns.index(name) for name in context]
+    rest = [j for j in range(len(table.columns)) if j not in places]
+    if not rest:
+        raise ValueError("--context names all columns; none is left whose density it could tell")
+    kept = replace(table, X=table.X[:, rest], columns=[table.columns[j] for j in rest])
+    return kept, framed(table.X[:, places], context)
+
+
 def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     """The rows as a frame where the columns have names, as they are where not."""
     if names is None:
@@ -123,13 +153,30 @@ def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     return pd.DataFrame(X, columns=list(names), copy=False)
 
 
-def model_names(model: MixtureEstimator) -> list[str] | None:
+def model_names(model: DensityEstimator) -> list[str] | None:
     """Names of a model's columns, None where it was fitted to columns without names."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
-def columns_of(model: MixtureEstimator, request: Request) -> list[str] | None:
+def context_names(model: DensityEstimator) -> list[str] | None:
+    """Names of the columns that a density is conditional on, None where it is not.
+
+    Raises:
+        ValueError: where they have no names, by which files could be asked for them.
+    """
+    conditions = getattr(model, "conditions_", None)
+    if conditions is None:
+        return None
+    if conditions.names is None:
+        raise ValueError(
+            "the model was fitted given a context whose columns have no names, so that none can be "
+            "found in files; fit it to frames, or by anabranch fit --context"
+        )
+    return conditions.names
+
+
+def columns_of(model: DensityEstimator, request: Request) -> list[str] | None:
     """The columns of the files that hold the columns of the model, in the model's order.
 
     Columns are told by name, and by place only where the model or the file has no names.
@@ -144,6 +191,7 @@ def columns_of(model: MixtureEstimator, request: Request) -> list[str] | None:
     have = [name for name in have if name != request.label_column]
     names = model_names(model)
     wanted = names or [f"x{j}" for j in range(n_features(model))]
+    wanted = [*wanted, *(context_names(model) or ())]
     missing = [name for name in wanted if name not in have]
     if not missing and (names or len(have) == len(wanted)):
         _note_ignored([name for name in have if name not in wanted])

@@ -1,10 +1,11 @@
 """`anabranch sample`: new rows."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from anabranch.cli import options
+from anabranch.cli.settings import parse_settings
 
 BATCH_ROWS = 1 << 16
 
@@ -19,6 +20,15 @@ def sample(
     with_component: Annotated[
         bool, typer.Option("--with-component", help="Write the component of each row, too.")
     ] = False,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=NUMBER",
+            show_default=False,
+            help="What the rows are to be given, where the density is conditional; once for each "
+            "column.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same rows.")
     ] = 0,
@@ -29,17 +39,24 @@ def sample(
     """
     from numpy.random import RandomState
 
-    from anabranch.cli.loading import load_estimator, n_features
+    from anabranch.cli.loading import load_estimator, load_mixture, n_features
     from anabranch.cli.rows import model_names
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
+    from anabranch.estimators.base import MixtureEstimator
 
-    mixture = load_estimator(model)
+    clusters = component is not None or with_component
+    mixture: Any = load_mixture(model) if clusters else load_estimator(model)
     check_output(output)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(
             f"--component {component}: the model has the components 0..{mixture.n_components_ - 1}"
         )
+    given: dict[str, Any] = {}
+    if context or getattr(mixture, "conditions_", None) is not None:
+        given["context"] = _context(mixture, context or [])
+    elif isinstance(mixture, MixtureEstimator):
+        given["component"] = component
     names = model_names(mixture) or [f"x{j}" for j in range(n_features(mixture))]
     if with_component and "component" in names:
         raise ValueError("--with-component: the data have a column 'component' of their own")
@@ -47,7 +64,31 @@ def sample(
     with TableWriter(output) as writer:
         for start in range(0, n, BATCH_ROWS):
             rows = min(BATCH_ROWS, n - start)
-            X, labels = mixture.sample(rows, component=component, random_state=random_state)
+            drawn = mixture.sample(rows, **given, random_state=random_state)
+            X = drawn[0] if isinstance(drawn, tuple) else drawn
             columns = dict(zip(names, X.T, strict=True))
-            writer.write(columns | ({"component": labels} if with_component else {}))
+            writer.write(columns | ({"component": drawn[1]} if with_component else {}))
     typer.echo(f"wrote {n} rows to {output}")
+
+
+def _context(model: Any, texts: list[str]) -> list[float]:
+    """The values of --context in the model's order.
+
+    Raises:
+        ValueError: where the model takes no context, or another.
+    """
+    from anabranch.cli.rows import context_names
+
+    names = context_names(model)
+    if names is None:
+        raise ValueError("--context: the model was fitted without one")
+    values = parse_settings("--context", texts)
+    if set(values) != set(names):
+        raise ValueError(
+            f"--context must give a number for each of {', '.join(names)}, got "
+            + (", ".join(values) or "none")
+        )
+    for name, value in values.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"--context {name} must be a number, got {value!r}")
+    return [float(values[name]) for name in names]

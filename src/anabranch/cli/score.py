@@ -30,7 +30,7 @@ def score(
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:
         for part in stream(mixture, Request(data, label_column, classes, header)):
-            log_prob = mixture.score_samples(part.X)
+            log_prob = mixture.score_samples(part.X, **part.given)
             writer.write({"row": part.numbers, "log_prob": log_prob})
             total += float(log_prob.sum())
             n_rows += len(log_prob)

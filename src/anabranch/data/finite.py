@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 _SHOWN = 10
 
 
-def check_finite(X: NDArray[np.floating], columns: Sequence[str]) -> None:
+def check_finite(X: NDArray[np.floating], columns: Sequence[str], name: str = "X") -> None:
     """Raise ValueError that names the columns with NaN or infinity, and how many each holds.
 
     Args:
         X: Shape (n, D).
         columns: Names of the D columns.
+        name: What the message calls the table.
 
     Raises:
         ValueError: If a value is not finite, or `columns` does not fit `X`.
@@ -25,7 +26,9 @@ def check_finite(X: NDArray[np.floating], columns: Sequence[str]) -> None:
         ValueError: X holds NaN or infinity in 2 of 2 columns: 'a' (1 infinite), 'b' (2 NaN)
     """
     if X.ndim != 2 or X.shape[1] != len(columns):
-        raise ValueError(f"X has shape {X.shape}, expected (n, {len(columns)}) as named columns")
+        raise ValueError(
+            f"{name} has shape {X.shape}, expected (n, {len(columns)}) as named columns"
+        )
     # A sum is finite only if all terms are: one pass, and no memory, for clean data.
     with np.errstate(over="ignore", invalid="ignore"):
         suspect = np.flatnonzero(~np.isfinite(X.sum(axis=0)))
@@ -33,7 +36,7 @@ def check_finite(X: NDArray[np.floating], columns: Sequence[str]) -> None:
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ValueError(
-            f"X holds NaN or infinity in {len(found)} of {len(columns)} columns: "
+            f"{name} holds NaN or infinity in {len(found)} of {len(columns)} columns: "
             f"{', '.join(found[:_SHOWN])}{more}"
         )
 

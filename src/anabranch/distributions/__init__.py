@@ -1,8 +1,29 @@
 """Distributions: log_prob and sample, with the component axis."""
 
+from anabranch.distributions.autoregressive import AutoregressiveModel
 from anabranch.distributions.base import Distribution
 from anabranch.distributions.flow import Flow
+from anabranch.distributions.heads import (
+    Bernoulli,
+    GaussianMixtureHead,
+    Head,
+    LaplaceMixtureHead,
+)
 from anabranch.distributions.mixture import Mixture
-from anabranch.distributions.standard import Logistic, Normal
+from anabranch.distributions.orderless import OrderlessModel
+from anabranch.distributions.standard import DiagonalNormal, Logistic, Normal
 
-__all__ = ["Distribution", "Flow", "Logistic", "Mixture", "Normal"]
+__all__ = [
+    "AutoregressiveModel",
+    "Bernoulli",
+    "DiagonalNormal",
+    "Distribution",
+    "Flow",
+    "GaussianMixtureHead",
+    "Head",
+    "LaplaceMixtureHead",
+    "Logistic",
+    "Mixture",
+    "Normal",
+    "OrderlessModel",
+]

@@ -84,13 +84,7 @@ class Distribution(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw points by reparameterisation; arguments and shapes as in ``sample``."""
-        sample_shape, n = size_of(sample_shape)
-        context = self._needed(context)
-        lead = sample_shape
-        if context is not None:
-            lead = (*sample_shape, *self._context_lead(context))
-            context = self._spread(context, sample_shape)
-            n = context.shape[-2]
+        lead, n, context = self._draws(sample_shape, context)
         x = expand_batch(
             self._sample(n, context, generator), self.batch_shape, len(self.event_shape)
         )
@@ -102,15 +96,29 @@ class Distribution(nn.Module):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw points and evaluate their log-density; shapes as in ``sample``."""
-        x = self.sample(sample_shape, context, generator)
-        if not self.batch_shape:
-            return x, self.log_prob(x, context)
-        flat = x.reshape(*self.batch_shape, -1, *self.event_shape)
-        if self._needed(context) is not None and context is not None:
-            context = self._spread(context, size_of(sample_shape)[0])
-        log_prob = self.log_prob(flat, context)
-        return x, log_prob.reshape(x.shape[: x.ndim - len(self.event_shape)])
+        """Draw points with their log-density, without gradients; shapes as in ``sample``."""
+        with torch.no_grad():
+            return self.rsample_and_log_prob(sample_shape, context, generator)
+
+    def rsample_and_log_prob(
+        self,
+        sample_shape: int | Shape = (),
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same by reparameterisation: gradients run through the points and the density.
+
+        A flow whose transform is exact needs one ``decode`` for both.
+
+        Returns:
+            The points as of ``sample``, and their log-density in nats, of the same leading shape.
+        """
+        lead, n, context = self._draws(sample_shape, context)
+        x, log_prob = self._sample_and_log_prob(n, context, generator)
+        x = expand_batch(x, self.batch_shape, len(self.event_shape))
+        log_prob = expand_batch(log_prob, self.batch_shape, 0)
+        shape = (*self.batch_shape, *lead)
+        return x.reshape(*shape, *self.event_shape), log_prob.reshape(shape)
 
     @abstractmethod
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor: ...
@@ -119,6 +127,25 @@ class Distribution(nn.Module):
     def _sample(
         self, n: int, context: Tensor | None, generator: torch.Generator | None
     ) -> Tensor: ...
+
+    def _sample_and_log_prob(
+        self, n: int, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Draws and their log-density; a distribution that has both at once overrides it."""
+        x = self._sample(n, context, generator)
+        return x, self._log_prob(x, context)
+
+    def _draws(
+        self, sample_shape: int | Shape, context: Tensor | None
+    ) -> tuple[Shape, int, Tensor | None]:
+        """The leading shape of the draws, how many they are, and the context of each."""
+        sample_shape, n = size_of(sample_shape)
+        context = self._needed(context)
+        if context is None:
+            return sample_shape, n, None
+        lead = (*sample_shape, *self._context_lead(context))
+        context = self._spread(context, sample_shape)
+        return lead, context.shape[-2], context
 
     def _needed(self, context: Tensor | None) -> Tensor | None:
         if not self.context_features:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from anabranch.distributions.base import Distribution
-from anabranch.functional.shapes import Shape, size_of
+from anabranch.functional.shapes import Shape
 from anabranch.transforms.base import Transform
 
 
@@ -57,34 +57,28 @@ class Flow(Distribution):
         return self.base._log_prob(z, context) + term
 
     def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        return self.transform._decode(self._latents(n, context, generator), context)[0]
+
+    def _sample_and_log_prob(
+        self, n: int, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        if not self.exact:
+            return super()._sample_and_log_prob(n, context, generator)
+        z = self._latents(n, context, generator)
+        x, term = self.transform._decode(z, context)
+        return x, self.base._log_prob(z, context) - term
+
+    def _latents(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
         if self.batch_shape and not self.base.batch_shape:
             # one base serves all components: independent draws for each
-            z = self.base.rsample(self._base_shape(n, context), context, generator)
-        else:
-            z = self.base._sample(n, context, generator)
-        return self.transform._decode(z, context)[0]
+            return self.base.rsample(self._base_shape(n, context), context, generator)
+        return self.base._sample(n, context, generator)
 
     def _base_shape(self, n: int, context: Tensor | None) -> Shape:
         """How many draws of a shared base, beside those that its context asks for."""
         if context is None or not self.base.context_features:
             return (*self.batch_shape, n)
         return self.batch_shape if context.ndim == 2 else ()
-
-    def sample_and_log_prob(
-        self,
-        sample_shape: int | Shape = (),
-        context: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw points with their log-density; one decode where the transform is a bijection."""
-        if self.batch_shape or not self.exact or self._needed(context) is not None:
-            return super().sample_and_log_prob(sample_shape, context, generator)
-        lead, n = size_of(sample_shape)
-        with torch.no_grad():
-            z = self.base._sample(n, None, generator)
-            x, term = self.transform._decode(z, None)
-            log_prob = self.base._log_prob(z, None) - term
-        return x.reshape(*lead, *self.event_shape), log_prob.reshape(lead)
 
     def extra_repr(self) -> str:
         """What repr shows of it."""

@@ -1,11 +1,19 @@
-"""Standard bases, without parameters."""
+"""Standard bases."""
+
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anabranch.distributions.base import Distribution
-from anabranch.functional import standard_logistic_log_prob, standard_normal_log_prob
+from anabranch.functional import (
+    bounded,
+    expand_batch,
+    standard_logistic_log_prob,
+    standard_normal_log_prob,
+)
 from anabranch.functional.shapes import Shape
+from anabranch.networks import MLP
 
 
 class Normal(Distribution):
@@ -68,3 +76,80 @@ class Logistic(Distribution):
         )
         tiny = torch.finfo(u.dtype).tiny  # rand can return 0, whose logit is infinite
         return torch.log(u.clamp_min(tiny)) - torch.log1p(-u)
+
+
+class DiagonalNormal(Distribution):
+    r"""A normal with a free mean and scale for each feature.
+
+    .. math:: z_d \sim \mathcal N(\mu_d, \sigma_d^2), \qquad
+        \sigma_d = e^{b \tanh(s_d / b)}
+
+    With a context, :math:`\mu` and s are the output of an MLP of it: the amortised posterior of a
+    variational autoencoder. Fresh, it is the standard normal.
+
+    Args:
+        features: D.
+        context_features: size of the context; 0 for free parameters.
+        hidden: hidden sizes of the MLP, used with a context only.
+        bound: limit b of the log-scales.
+        batch_shape: the component axis.
+        generator: source of the initial weights.
+
+    Raises:
+        ValueError: where bound is not positive.
+
+    Example:
+        >>> DiagonalNormal(2).log_prob(torch.zeros(3, 2)).detach()
+        tensor([-1.8379, -1.8379, -1.8379])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        context_features: int = 0,
+        hidden: Sequence[int] = (64,),
+        bound: float = 5.0,
+        batch_shape: Shape = (),
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        if not bound > 0:
+            raise ValueError(f"bound must be positive, got {bound}")
+        self.bound = bound
+        if context_features:
+            self.conditioner = MLP(
+                context_features,
+                2 * features,
+                hidden,
+                batch_shape=batch_shape,
+                zero_last=True,
+                generator=generator,
+            )
+        else:
+            self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, features))
+            self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
+
+    def _moments(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and log-scale, (*batch_shape, N or 1, D)."""
+        if context is None or not self.context_features:
+            return self.loc, bounded(self.log_scale, self.bound)
+        loc, log_scale = self.conditioner(context).chunk(2, -1)
+        return loc, bounded(log_scale, self.bound)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        loc, log_scale = self._moments(context)
+        noise = (expand_batch(x, self.batch_shape, 1) - loc) * torch.exp(-log_scale)
+        return standard_normal_log_prob(noise) - log_scale.sum(-1)
+
+    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        return self._sample_and_log_prob(n, context, generator)[0]
+
+    def _sample_and_log_prob(
+        self, n: int, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        loc, log_scale = self._moments(context)
+        shape = (*self.batch_shape, n, *self.event_shape)
+        noise = torch.randn(shape, generator=generator, dtype=loc.dtype, device=loc.device)
+        x = torch.addcmul(loc, noise, log_scale.exp())
+        return x, standard_normal_log_prob(noise) - log_scale.sum(-1)

@@ -1,6 +1,7 @@
 """The scikit-learn face."""
 
 from anabranch.estimators.files import load, save
+from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.gaussian_mixture import GaussianMixture
@@ -9,6 +10,7 @@ from anabranch.estimators.selection import Selection, choose_n_components
 
 __all__ = [
     "RAD",
+    "FlowDensity",
     "FlowGMM",
     "FlowMixture",
     "GaussianMixture",

@@ -10,13 +10,17 @@ import torch
 from torch import nn
 
 from anabranch.archive import ArchiveError, read_archive, write_archive
+from anabranch.estimators.conditions import Conditions
+from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rad import RAD
+from anabranch.estimators.supports import Bounds
 from anabranch.models import build
 from anabranch.training import FitResult, GaussianParameters
+from anabranch.transforms import Support
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -81,7 +85,7 @@ class _Savable:
 
 
 def _estimator_tree(estimator: Any) -> dict[str, Any]:
-    if not hasattr(estimator, "n_components_"):
+    if not (hasattr(estimator, "n_components_") or hasattr(estimator, "model_")):
         raise TypeError("the estimator is not fitted yet: call fit before saving it")
     name = type(estimator).__name__
     return {
@@ -185,8 +189,49 @@ def _restore_rad(estimator: RAD, tree: dict[str, Any]) -> None:
     estimator.n_components_ = len(estimator.codes_)
 
 
+def _density_state(estimator: FlowDensity) -> dict[str, Any]:
+    conditions = estimator.conditions_
+    return {
+        "recipe": estimator.model_.recipe,
+        "state": dict(estimator.model_.state_dict()),
+        "frozen": [n for n, p in estimator.model_.named_parameters() if not p.requires_grad],
+        "preparation": dict(estimator.preparation_.transform.state_dict()),
+        "constant": torch.as_tensor(estimator.constant_),
+        "context": None if conditions is None else dict(conditions.scale.state_dict()),
+        "context_names": None if conditions is None else conditions.names,
+        "result": dict(vars(estimator.fit_result_)),
+    }
+
+
+def _restore_density(estimator: FlowDensity, tree: dict[str, Any]) -> None:
+    estimator.device = "cpu"
+    flow: Any = _restore_module(tree)
+    for name, parameter in flow.named_parameters():
+        parameter.requires_grad_(name not in tree["frozen"])
+    arguments = tree["recipe"]["arguments"]
+    n_features = estimator.n_features_in_ = arguments["features"]
+    estimator.constant_ = tree["constant"].numpy()
+    support = None
+    if estimator.support is not None:
+        free = [-np.inf] * n_features, [np.inf] * n_features
+        support = Support(*free, dtype=torch.float64).eval()
+    estimator.preparation_ = Preparation.empty(
+        n_features, levels=estimator.levels, alpha=estimator.logit_alpha, support=support
+    )
+    estimator.preparation_.transform.load_state_dict(tree["preparation"])
+    estimator.bounds_ = None if support is None else Bounds.of(support)
+    estimator.conditions_ = None
+    if tree["context"] is not None:
+        estimator.conditions_ = Conditions.empty(
+            arguments["context_features"], tree["context_names"]
+        )
+        estimator.conditions_.scale.load_state_dict(tree["context"])
+    estimator._keep(flow, FitResult(**tree["result"]))
+
+
 GAUSSIAN_RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
 ESTIMATORS = {
+    "FlowDensity": _Savable(FlowDensity, _density_state, _restore_density),
     "FlowGMM": _Savable(FlowGMM, _flow_state, _restore_flow),
     "FlowMixture": _Savable(FlowMixture, _flow_state, _restore_flow),
     "GaussianMixture": _Savable(GaussianMixture, _gaussian_state, _restore_gaussian),

@@ -91,7 +91,7 @@ class FlowGMM(FlowMixture):
         weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
-        patience: int = 20,
+        patience: int | None = 20,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         snapshots: int = 0,

@@ -90,7 +90,8 @@ class FlowMixture(PreparedEstimator):
         weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
-        patience: evaluations without improvement before a run stops.
+        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
+            the learning rate falling along a cosine.
         validation_fraction: share of rows held out to choose the start and the best state.
         warm_start: go on from the last fit.
         snapshots: states of the model to keep over the training, at most, for an animation of it
@@ -156,7 +157,7 @@ class FlowMixture(PreparedEstimator):
         weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
-        patience: int = 20,
+        patience: int | None = 20,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         snapshots: int = 0,

@@ -8,7 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anabranch.transforms import Compose, Logit, Standardize, Transform, UniformDequantization
+from anabranch.transforms import (
+    Compose,
+    Logit,
+    Standardize,
+    Support,
+    Transform,
+    UniformDequantization,
+)
 
 Array = NDArray[np.float64]
 
@@ -17,6 +24,7 @@ Array = NDArray[np.float64]
 class Preparation:
     """The fixed part of the model: standardising, or for integers dequantizing and logit.
 
+    Columns with bounds, and periodic ones, are brought to the line before they are standardised.
     It runs in float64, so that columns with large means keep their digits; the flows behind it run
     in float32.
 
@@ -30,15 +38,25 @@ class Preparation:
 
     @classmethod
     def fit(
-        cls, X: Array, constant: NDArray[np.bool_], *, levels: int | None, alpha: float, seed: int
+        cls,
+        X: Array,
+        constant: NDArray[np.bool_],
+        *,
+        levels: int | None,
+        alpha: float,
+        seed: int,
+        support: Support | None = None,
     ) -> "Preparation":
         """Take the statistics from training rows."""
-        preparation = cls.empty(X.shape[1], levels=levels, alpha=alpha)
+        preparation = cls.empty(X.shape[1], levels=levels, alpha=alpha, support=support)
         if levels is None:
+            if support is not None:
+                X = support.encode(torch.as_tensor(X))[0].numpy()
             loc, scale = X.mean(0), X.std(0)
             scale = np.where(constant, 1.0, scale)
-            assert isinstance(preparation.transform, Standardize)
-            preparation.transform.set_statistics(torch.as_tensor(loc), torch.as_tensor(scale))
+            steps = preparation.transform.modules()
+            standardize = next(step for step in steps if isinstance(step, Standardize))
+            standardize.set_statistics(torch.as_tensor(loc), torch.as_tensor(scale))
         else:
             preparation.seed(seed)
             preparation.transform.initialize(torch.as_tensor(X))
@@ -46,11 +64,13 @@ class Preparation:
         return preparation
 
     @classmethod
-    def empty(cls, n_features: int, *, levels: int | None, alpha: float) -> "Preparation":
+    def empty(
+        cls, n_features: int, *, levels: int | None, alpha: float, support: Support | None = None
+    ) -> "Preparation":
         """The transform with its statistics still to be set."""
         standardize = Standardize(n_features).double()
         if levels is None:
-            return cls(standardize)
+            return cls(standardize if support is None else Compose([support, standardize]))
         # Logits of bytes all have one scale; the statistics only centre and scale them.
         steps = [UniformDequantization(n_features, levels=levels), Logit(n_features, alpha=alpha)]
         return cls(Compose([*steps, standardize]).eval(), levels)

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_range, column_names, constant_columns
+from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
+from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
 
 
-class PreparedEstimator(MixtureEstimator):
+class PreparedDensity(DensityEstimator):
     """A flow behind standardising, or behind dequantization where the data are integers.
 
     Attributes:
@@ -33,19 +35,6 @@ class PreparedEstimator(MixtureEstimator):
     preparation_: Preparation
     constant_: NDArray[np.bool_]
 
-    @abstractmethod
-    def _draw(
-        self, n: int, component: int | None, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Draw n points before the preparation is undone, and their components."""
-
-    def _sample(
-        self, n: int, component: int | None, random_state: np.random.RandomState
-    ) -> tuple[Array, NDArray[np.int64]]:
-        seed = int(random_state.randint(2**31 - 1))
-        z, labels = self._draw(n, component, torch.Generator(self.device).manual_seed(seed))
-        return self.preparation_.decode(z), labels.cpu().numpy()
-
     def _prepare(self, X: Array, seed: int) -> None:
         """Fit the preparation to training rows."""
         columns = column_names(self, X.shape[1])
@@ -55,8 +44,17 @@ class PreparedEstimator(MixtureEstimator):
             else np.zeros(X.shape[1], bool)
         )
         self.preparation_ = Preparation.fit(
-            X, self.constant_, levels=self.levels, alpha=self.logit_alpha, seed=seed
+            X,
+            self.constant_,
+            levels=self.levels,
+            alpha=self.logit_alpha,
+            seed=seed,
+            support=self._support(X),
         )
+
+    def _support(self, X: Array) -> Support | None:
+        """The map of bounded and periodic columns to the line, where an estimator has one."""
+        return None
 
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         z, term = self.preparation_.encode(X)
@@ -86,6 +84,38 @@ class PreparedEstimator(MixtureEstimator):
             order = order[np.argsort(known[order], kind="stable")]
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
+    def _batches(self, X: Any, context: Tensor | None = None) -> Iterator[Rows]:
+        """Rows as the flows see them, a few thousand at a time."""
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        rows = max(256, min(8192, 2**24 // (X.shape[1] * getattr(self, "n_components_", 1))))
+        for start in range(0, len(X), rows):
+            part = X[start : start + rows]
+            z, term = self.preparation_.encode(part)
+            check_range(z, part, column_names(self, X.shape[1]))
+            features = self.preparation_.features(part)
+            if features is not None:
+                features = features.to(self.device)
+            given = None if context is None else context[start : start + rows].to(self.device)
+            yield Rows(z.to(self.device), term, features=features, context=given)
+
+
+class PreparedEstimator(PreparedDensity, MixtureEstimator):
+    """A mixture of flows behind standardising or dequantization."""
+
+    @abstractmethod
+    def _draw(
+        self, n: int, component: int | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n points before the preparation is undone, and their components."""
+
+    def _sample(
+        self, n: int, component: int | None, random_state: np.random.RandomState
+    ) -> tuple[Array, NDArray[np.int64]]:
+        seed = int(random_state.randint(2**31 - 1))
+        z, labels = self._draw(n, component, torch.Generator(self.device).manual_seed(seed))
+        return self.preparation_.decode(z), labels.cpu().numpy()
+
     def _seen(self, X: Any) -> Iterator[Tensor]:
         """What the posterior network sees of rows; integers are not dequantized for it."""
         if self.levels is None:
@@ -96,17 +126,3 @@ class PreparedEstimator(MixtureEstimator):
             features = self.preparation_.features(part)
             assert features is not None
             yield features.to(self.device)
-
-    def _batches(self, X: Any) -> Iterator[Rows]:
-        """Rows as the flows see them, a few thousand at a time."""
-        check_is_fitted(self)
-        X = self._validated(X, reset=False)
-        rows = max(256, min(8192, 2**24 // (X.shape[1] * self.n_components_)))
-        for start in range(0, len(X), rows):
-            part = X[start : start + rows]
-            z, term = self.preparation_.encode(part)
-            check_range(z, part, column_names(self, X.shape[1]))
-            features = self.preparation_.features(part)
-            if features is not None:
-                features = features.to(self.device)
-            yield Rows(z.to(self.device), term, features=features)

@@ -15,6 +15,7 @@ class Rows:
         targets: (n, K) labels, or None.
         raw: (n, D) integers that are dequantized anew at every epoch, or None.
         features: (n, D) what the posterior network sees where that is not z, or None.
+        context: (n, C) what a conditional density depends on, standardised, or None.
     """
 
     z: Tensor
@@ -22,6 +23,7 @@ class Rows:
     targets: Tensor | None = None
     raw: Tensor | None = None
     features: Tensor | None = None
+    context: Tensor | None = None
 
     @property
     def seen(self) -> Tensor:
@@ -31,8 +33,7 @@ class Rows:
     def batch(self, device: str) -> dict[str, Tensor]:
         """The tensors that the model is trained on."""
         data = {"x": self.z, "term": self.term}
-        if self.targets is not None:
-            data["targets"] = self.targets
-        if self.features is not None:
-            data["features"] = self.features
+        for name in ("targets", "features", "context"):
+            if getattr(self, name) is not None:
+                data[name] = getattr(self, name)
         return {name: tensor.to(device) for name, tensor in data.items()}

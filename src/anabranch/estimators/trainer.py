@@ -16,6 +16,7 @@ from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import (
+    CosineDecay,
     ExponentialDecay,
     FitOptions,
     FitResult,
@@ -103,7 +104,7 @@ def train(
 def _schedules(
     model: MixtureModel, settings: "FlowMixture", options: FitOptions, n_rows: int
 ) -> list[Schedule]:
-    schedules: list[Schedule] = [ReduceOnPlateau(patience=max(settings.patience // 2 - 2, 1))]
+    schedules: list[Schedule] = [rate_schedule(settings.patience, options, n_rows)]
     if settings.inference == "variational":
         decay = ExponentialDecay(
             1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
@@ -119,6 +120,14 @@ def _schedules(
     if settings.snapshots:
         schedules.append(Snapshots(model, settings.snapshots))  # last: it keeps what others set
     return schedules
+
+
+def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:
+    """With patience the rate falls where nothing improves; without, over the whole run."""
+    if patience is None:
+        steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
+        return CosineDecay(steps)
+    return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
 
 
 def race(

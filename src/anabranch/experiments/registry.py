@@ -12,15 +12,23 @@ from anabranch.experiments.results import write_pictures, write_result
 
 # Modules of this package that register experiments when they are imported.
 MODULES: list[str] = [
+    "binary",
+    "bnaf_toys",
     "circles",
     "convolutional",
+    "density_tables",
     "flow_gmm",
     "gmm_em",
     "ideas",
     "images",
+    "nice_toys",
+    "orders",
     "pinwheel",
     "pinwheel3",
+    "planar_vi",
     "rad",
+    "rnade_toys",
+    "tabak_turner",
     "tabular",
     "vmonf_mnist",
 ]

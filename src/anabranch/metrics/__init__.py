@@ -14,16 +14,19 @@ from anabranch.metrics.clustering import (
     match_components,
     normalized_mutual_info,
 )
+from anabranch.metrics.importance import ImportanceDiagnostics, importance_diagnostics
 from anabranch.metrics.two_sample import Significance, energy_distance_test, ks_test
 
 __all__ = [
     "ContingencyTable",
+    "ImportanceDiagnostics",
     "Significance",
     "adjusted_rand",
     "bits_per_dim",
     "clustering_accuracy",
     "contingency_table",
     "energy_distance_test",
+    "importance_diagnostics",
     "ks_test",
     "match_components",
     "normalized_mutual_info",

@@ -10,11 +10,13 @@ from anabranch.objectives.elbo import elbo_enumerated
 from anabranch.objectives.importance import iwae, nvil, vimco
 from anabranch.objectives.likelihood import Likelihood
 from anabranch.objectives.loss import Loss
+from anabranch.objectives.reverse_kl import ReverseKL
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 
 __all__ = [
     "Likelihood",
     "Loss",
+    "ReverseKL",
     "balance",
     "consistency",
     "cross_entropy",

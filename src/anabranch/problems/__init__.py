@@ -10,7 +10,9 @@ Example:
 
 from anabranch.problems.banana import Banana
 from anabranch.problems.base import Entropy, Problem
+from anabranch.problems.energies import Energy
 from anabranch.problems.gaussian_mixture import GaussianMixtureProblem
+from anabranch.problems.ising import Ising
 from anabranch.problems.mixture_1d import Mixture1D
 from anabranch.problems.moons import Moons
 from anabranch.problems.pinwheel import Pinwheel
@@ -28,8 +30,10 @@ PROBLEMS: dict[str, type[Problem]] = {
 __all__ = [
     "PROBLEMS",
     "Banana",
+    "Energy",
     "Entropy",
     "GaussianMixtureProblem",
+    "Ising",
     "Mixture1D",
     "Moons",
     "Pinwheel",

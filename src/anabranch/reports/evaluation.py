@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from anabranch.reports.protocol import FittedMixture, unnamed_columns
+from anabranch.reports.protocol import FittedDensity, FittedMixture, unnamed_columns
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,48 @@ def evaluate(
         sample_log_density=_score(est, samples[finite]),
         n_infinite_samples=int((~finite).sum()),
     )
+
+
+def evaluate_density(
+    est: FittedDensity,
+    X: Any,
+    context: np.ndarray | None,
+    *,
+    max_points: int,
+    random_state: np.random.RandomState,
+) -> Evaluation:
+    """The same for a density without clusters, as if it were a mixture of one component.
+
+    Where it has a context, samples are given that of the rows drawn, one each.
+    """
+    values = np.asarray(X, dtype=float)
+    log_density = np.asarray(est.score_samples(X, **given(context)), dtype=float)
+    drawn = np.sort(random_state.permutation(len(values))[:max_points])
+    of_drawn = None if context is None else context[drawn]
+    samples = est.sample(len(drawn), **given(of_drawn), random_state=seed(random_state))
+    samples = np.asarray(samples, dtype=float)
+    finite = np.isfinite(samples).all(axis=1)
+    with unnamed_columns():
+        of_finite = None if of_drawn is None else of_drawn[finite]
+        scores = est.score_samples(samples[finite], **given(of_finite)) if finite.any() else []
+    return Evaluation(
+        X=values,
+        predicted=np.zeros(len(values), dtype=np.int64),
+        posterior=np.ones((len(values), 1)),
+        network=None,
+        network_reason="",
+        log_density=log_density,
+        drawn=drawn,
+        samples=samples[finite],
+        sample_components=np.zeros(int(finite.sum()), dtype=np.int64),
+        sample_log_density=np.asarray(scores, dtype=float),
+        n_infinite_samples=int((~finite).sum()),
+    )
+
+
+def given(context: np.ndarray | None) -> dict[str, Any]:
+    """The context as a keyword argument, where there is one."""
+    return {} if context is None else {"context": context}
 
 
 def _network_posterior(est: FittedMixture, X: Any) -> tuple[np.ndarray | None, str]:

@@ -39,6 +39,27 @@ class FittedMixture(Protocol):
         ...
 
 
+class FittedDensity(Protocol):
+    """A fitted density without clusters; both methods take ``context=`` where it has one."""
+
+    n_features_in_: int
+
+    def score_samples(self, X: Any, context: Any = ...) -> np.ndarray:
+        """Give the log-density of each row in nats, (n,)."""
+        ...
+
+    def sample(
+        self, n_samples: int = ..., *, context: Any = ..., random_state: Any = ...
+    ) -> np.ndarray:
+        """Draw rows."""
+        ...
+
+
+def has_clusters(est: Any) -> bool:
+    """Whether a fitted estimator is a mixture."""
+    return hasattr(est, "predict_proba")
+
+
 @contextmanager
 def unnamed_columns() -> Iterator[None]:
     """Let a mixture that was fitted to a frame judge arrays, such as a grid, without a warning."""

@@ -1,18 +1,19 @@
-"""The HTML report of a fitted mixture."""
+"""The HTML report of a fitted mixture or density."""
 
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from anabranch.data import atomic_write, check_output
 from anabranch.reports.comparison import labels_section
-from anabranch.reports.evaluation import Evaluation, evaluate
-from anabranch.reports.grid import Grid, evaluate_grid
+from anabranch.reports.density_sections import data_section, sample_images_section
+from anabranch.reports.evaluation import Evaluation, evaluate, evaluate_density
+from anabranch.reports.grid import Grid, density_grid, evaluate_grid
 from anabranch.reports.page import render_page
-from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.protocol import FittedDensity, FittedMixture, has_clusters
 from anabranch.reports.request import Names, Request, check_request
 from anabranch.reports.section import Section
 from anabranch.reports.sections import (
@@ -29,12 +30,13 @@ LINE_POINTS, PLANE_POINTS = 600, 160
 
 
 def build_report(
-    est: FittedMixture,
+    est: FittedMixture | FittedDensity,
     X: Any,
     labels: Any = None,
     *,
+    context: Any = None,
     path: str | os.PathLike[str] | None = None,
-    title: str = "Mixture of normalizing flows",
+    title: str | None = None,
     columns: Names | None = None,
     image_shape: Sequence[int] | None = None,
     label_names: Names | None = None,
@@ -43,18 +45,19 @@ def build_report(
     projection: str = "pca",
     animation: bytes | None = None,
 ) -> str:
-    """Show a fitted mixture on one HTML page that opens without a network.
+    """Show a fitted mixture, or one density, on one HTML page that opens without a network.
 
     Log-densities are in nats, in the units of the data. Figures in tables are of all rows;
     pictures show at most `max_points` rows and as many samples, and the page says so.
 
     Args:
-        est: Fitted mixture.
+        est: Fitted mixture, or a fitted density without clusters.
         X: Data, shape (n, D) with n >= 2.
         labels: Known labels 0, 1, ... and -1 where unknown, shape (n,); for the comparison of
             clusters with labels.
+        context: What a conditional density depends on, shape (n, C).
         path: File to write; it is written whole or not at all.
-        title: Heading of the page.
+        title: Heading of the page; else it says what kind of model it is.
         columns: Names of the columns; else those of a frame `X`, of the mixture, or x1, x2, ...
         image_shape: (height, width) or (height, width, channels) when rows are images.
         label_names: Names of the labels 0, 1, ...
@@ -79,7 +82,7 @@ def build_report(
         est,
         X,
         labels,
-        title=title,
+        title=title or ("Mixture of normalizing flows" if has_clusters(est) else "Density"),
         columns=columns,
         image_shape=image_shape,
         label_names=label_names,
@@ -89,8 +92,16 @@ def build_report(
     if path is not None:
         check_output(path)
     rng = check_random_state(random_state)
-    ev = evaluate(est, X, max_points=max_points, random_state=rng)
-    html = render_page(request.title, _sections(est, ev, request, rng, animation))
+    if has_clusters(est):
+        mixture = cast("FittedMixture", est)
+        ev = evaluate(mixture, X, max_points=max_points, random_state=rng)
+        sections = _sections(mixture, ev, request, rng, animation)
+    else:
+        C = None if context is None else np.asarray(context, dtype=float)
+        density = cast("FittedDensity", est)
+        ev = evaluate_density(density, X, C, max_points=max_points, random_state=rng)
+        sections = _density_sections(density, ev, request, rng, C)
+    html = render_page(request.title, sections)
     if path is not None:
         with atomic_write(path) as file:
             file.write(html.encode())
@@ -116,6 +127,28 @@ def _sections(
     if request.image_shape is not None:
         sections.append(images_section(est, ev, request, rng))
     return [*sections, training_section(est, animation)]
+
+
+def _density_sections(
+    est: FittedDensity,
+    ev: Evaluation,
+    request: Request,
+    rng: np.random.RandomState,
+    context: np.ndarray | None,
+) -> list[Section]:
+    grid = None
+    if ev.X.shape[1] <= 2:
+        size = LINE_POINTS if ev.X.shape[1] == 1 else PLANE_POINTS
+        grid = density_grid(est, ev.X, context, size)
+    conditional = context is not None
+    sections = [
+        summary_section(est, ev, request),
+        data_section(ev, request, grid, rng, conditional=conditional),
+        density_section(ev, request, grid),
+    ]
+    if request.image_shape is not None:
+        sections.append(sample_images_section(ev, request, rng))
+    return [*sections, training_section(est)]
 
 
 def _grid(est: FittedMixture, ev: Evaluation) -> Grid | None:

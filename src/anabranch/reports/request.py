@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anabranch.reports.projection import PROJECTIONS
-from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.protocol import FittedDensity, FittedMixture
 
 Names = Sequence[str] | np.ndarray
 
@@ -37,7 +37,7 @@ class Request:
 
 
 def check_request(
-    est: FittedMixture,
+    est: FittedMixture | FittedDensity,
     X: Any,
     labels: Any,
     *,
@@ -56,7 +56,7 @@ def check_request(
     """
     n, width = _shape(X)
     if width != est.n_features_in_:
-        raise ValueError(f"X: got {width} columns; the mixture was fitted to {est.n_features_in_}.")
+        raise ValueError(f"X: got {width} columns; the model was fitted to {est.n_features_in_}.")
     if not isinstance(max_points, Integral) or max_points < 2:
         raise ValueError(f"max_points: got {max_points!r}; expected an integer of 2 or more.")
     if projection not in PROJECTIONS:
@@ -80,7 +80,9 @@ def _shape(X: Any) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _column_names(est: FittedMixture, X: Any, columns: Names | None, width: int) -> tuple[str, ...]:
+def _column_names(
+    est: FittedMixture | FittedDensity, X: Any, columns: Names | None, width: int
+) -> tuple[str, ...]:
     if columns is None:
         columns = getattr(X, "columns", None)
     if columns is None:

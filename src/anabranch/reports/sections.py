@@ -23,7 +23,7 @@ from anabranch.reports.figures import (
 from anabranch.reports.figures.training import recorded_panels
 from anabranch.reports.grid import Grid
 from anabranch.reports.projection import project
-from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.protocol import FittedDensity, FittedMixture
 from anabranch.reports.request import Request
 from anabranch.reports.section import Picture, Section, Strip, StripRow, Table
 
@@ -66,7 +66,7 @@ def clusters_section(
             "regions of the posterior are not drawn: one point of the plane stands for many "
             "points of the space, which may belong to different components."
         )
-    return Section("clusters", "Clusters", [text, _drawn_note(ev)], figures=[figure])
+    return Section("clusters", "Clusters", [text, drawn_note(ev)], figures=[figure])
 
 
 def _projection(
@@ -86,7 +86,8 @@ def _projection(
     return projection_figure(projected, components, ev.sample_components)
 
 
-def _drawn_note(ev: Evaluation) -> str:
+def drawn_note(ev: Evaluation) -> str:
+    """Say how many rows the pictures show."""
     n, m = len(ev.X), len(ev.drawn)
     rows = (
         f"All {n:,} rows are drawn"
@@ -115,7 +116,7 @@ def density_section(ev: Evaluation, request: Request, grid: Grid | None) -> Sect
     return Section("density", "Density", [text], figures=figures)
 
 
-def training_section(est: FittedMixture, animation: bytes | None = None) -> Section:
+def training_section(est: FittedMixture | FittedDensity, animation: bytes | None = None) -> Section:
     """Show the fit's records, and its animation, a GIF, where there is one."""
     texts, pictures = [], []
     if animation is not None:
@@ -130,7 +131,7 @@ def training_section(est: FittedMixture, animation: bytes | None = None) -> Sect
     texts.append(
         f"What the fit recorded, {len(history):,} times."
         if recorded
-        else "The mixture carries no record of its fit."
+        else "The model carries no record of its fit."
     )
     return Section("training", "Training", texts, figures=figures, pictures=pictures)
 

@@ -6,19 +6,21 @@ import numpy as np
 
 from anabranch.metrics import bits_per_dim
 from anabranch.reports.evaluation import Evaluation
-from anabranch.reports.protocol import FittedMixture
+from anabranch.reports.protocol import FittedDensity, FittedMixture, has_clusters
 from anabranch.reports.request import Request
 from anabranch.reports.section import Section, Table
 from anabranch.version import __version__
 
 
-def summary_section(est: FittedMixture, ev: Evaluation, request: Request) -> Section:
+def summary_section(
+    est: FittedMixture | FittedDensity, ev: Evaluation, request: Request
+) -> Section:
     """Tell the sizes, the mean log-likelihood, the settings and the version."""
     n, width = ev.X.shape
     rows = [
         ("rows", f"{n:,}"),
         ("columns", f"{width:,}" + _image_note(request)),
-        ("components", f"{est.n_components_:,}"),
+        *_parts(est),
         ("mean log-likelihood", _log_likelihood(ev.log_density)),
     ]
     if request.image_shape is not None:
@@ -29,6 +31,17 @@ def summary_section(est: FittedMixture, ev: Evaluation, request: Request) -> Sec
     rows.append(("anabranch", __version__))
     tables = [Table("", (), rows), *_settings(est), _columns(request)]
     return Section("summary", "Summary", [], tables=tables)
+
+
+def _parts(est: Any) -> list[tuple[str, str]]:
+    """The components of a mixture, or the context of a density."""
+    if has_clusters(est):
+        return [("components", f"{est.n_components_:,}")]
+    conditions = getattr(est, "conditions_", None)
+    if conditions is None:
+        return []
+    names = "" if conditions.names is None else f" ({', '.join(conditions.names)})"
+    return [("columns of context", f"{conditions.n_features:,}{names}")]
 
 
 def _log_likelihood(log_density: np.ndarray) -> str:

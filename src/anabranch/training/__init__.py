@@ -25,6 +25,7 @@ from anabranch.training.graph import (
     spectral_responsibilities,
     spread_labels,
 )
+from anabranch.training.greedy_ascent import AscentResult, greedy_ascent
 from anabranch.training.initialization import (
     GaussianStart,
     StartOptions,
@@ -51,10 +52,19 @@ from anabranch.training.schedules import (
     ScheduledBuffer,
 )
 from anabranch.training.snapshots import Snapshots
+from anabranch.training.variational import (
+    Annealing,
+    CosineDecay,
+    fit_variational,
+    importance_diagnostics,
+)
 
 __all__ = [
     "Adversarial",
+    "Annealing",
     "Annihilation",
+    "AscentResult",
+    "CosineDecay",
     "CovarianceModel",
     "DivergedWarning",
     "ExponentialDecay",
@@ -76,13 +86,16 @@ __all__ = [
     "component_cost",
     "em_start",
     "fit",
+    "fit_variational",
     "gap_responsibilities",
     "gaussian_e_step",
     "gaussian_em",
     "gaussian_em_path",
     "gaussian_m_step",
+    "greedy_ascent",
     "hard_start",
     "held_out_log_prob",
+    "importance_diagnostics",
     "is_small",
     "kmeans_responsibilities",
     "make_perturbation",

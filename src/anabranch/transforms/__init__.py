@@ -2,6 +2,7 @@
 
 from anabranch.transforms.autoregressive import Autoregressive
 from anabranch.transforms.base import Transform
+from anabranch.transforms.block_autoregressive import BlockAutoregressive
 from anabranch.transforms.compose import Compose, Inverse
 from anabranch.transforms.coupling import Coupling, two_sided_coupling
 from anabranch.transforms.elementwise import Elementwise
@@ -9,8 +10,23 @@ from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold, fold_codes
 from anabranch.transforms.linear import LULinear, TriangularAffine
 from anabranch.transforms.normalization import ActNorm, BatchNorm
 from anabranch.transforms.permutation import Permutation, Reverse
+from anabranch.transforms.planar import Planar
 from anabranch.transforms.preprocessing import Logit, Standardize, UniformDequantization
-from anabranch.transforms.scalar import Additive, Affine, PReLU, ScalarMap
+from anabranch.transforms.radial import LocalExpansion, Radial
+from anabranch.transforms.rotation import Rotation
+from anabranch.transforms.scalar import (
+    Additive,
+    Affine,
+    DeepSigmoidal,
+    GatedAffine,
+    MixtureLogisticCDF,
+    NumericScalarMap,
+    PReLU,
+    RationalQuadratic,
+    ScalarMap,
+    Scale,
+)
+from anabranch.transforms.support import Support
 
 __all__ = [
     "AbsoluteFold",
@@ -19,18 +35,30 @@ __all__ = [
     "Affine",
     "Autoregressive",
     "BatchNorm",
+    "BlockAutoregressive",
     "Compose",
     "Coupling",
+    "DeepSigmoidal",
     "Elementwise",
     "Fold",
+    "GatedAffine",
     "Inverse",
     "LULinear",
+    "LocalExpansion",
     "Logit",
+    "MixtureLogisticCDF",
+    "NumericScalarMap",
     "PReLU",
     "Permutation",
+    "Planar",
+    "Radial",
+    "RationalQuadratic",
     "Reverse",
+    "Rotation",
     "ScalarMap",
+    "Scale",
     "Standardize",
+    "Support",
     "Transform",
     "TriFold",
     "TriangularAffine",

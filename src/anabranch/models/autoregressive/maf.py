@@ -1,12 +1,15 @@
 """Masked autoregressive flow."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.norms import norm_layer
+from anabranch.models.autoregressive.made import made
+from anabranch.models.layers import order, stack
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import Affine, Autoregressive, Compose, Transform
+from anabranch.transforms import Affine, Autoregressive
 
 
 @recipe
@@ -17,6 +20,8 @@ def maf(
     hidden: Sequence[int] = (64,),
     activation: str = "silu",
     bound: float = 1.0,
+    law: str = "tanh",
+    components: int = 0,
     norm: str | None = None,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
@@ -37,6 +42,9 @@ def maf(
         hidden: hidden sizes of each MADE.
         activation: of the MADEs.
         bound: limit of the log-scale of one layer.
+        law: how it is bounded, "tanh", "softsign" or "atan".
+        components: Gaussians of each feature in a base that is a MADE of mixtures (MAF MoG); 0 for
+            a standard normal base.
         norm: "actnorm" or "batchnorm" after each layer, or None.
         context_features: size of the context.
         batch_shape: the component axis.
@@ -48,18 +56,12 @@ def maf(
         torch.Size([4, 3])
     """
     batch_shape, generator = tuple(batch_shape), seeded(seed)
-    natural = list(range(features))
-    layers: list[Transform] = []
-    for i in range(n_layers):
-        layer = Autoregressive(
-            Affine(bound),
-            features,
-            hidden=hidden,
-            ordering=natural if i % 2 == 0 else natural[::-1],
-            context_features=context_features,
-            activation=activation,
-            batch_shape=batch_shape,
-            generator=generator,
-        )
-        layers += [layer, *norm_layer(norm, features, batch_shape)]
-    return Flow(Normal(features, batch_shape=batch_shape), Compose(layers))
+    common: dict[str, Any] = {"activation": activation, "batch_shape": batch_shape}
+    common |= {"context_features": context_features, "hidden": hidden}
+    layer = partial(Autoregressive, Affine(bound, law), features, **common, generator=generator)
+    transform = stack(lambda i: layer(ordering=order(features, i)), n_layers, norm)
+    if components:
+        last = None if seed is None else seed + 1
+        base = made(features, head="gaussians", components=components, seed=last, **common)
+        return Flow(base, transform)
+    return Flow(Normal(features, batch_shape=batch_shape), transform)

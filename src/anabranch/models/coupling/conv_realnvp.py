@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.norms import norm_layer
+from anabranch.models.layers import stack
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
-from anabranch.transforms import Affine, Compose, Coupling, Transform
+from anabranch.transforms import Affine, Coupling
 
 PATCHES = (4, 2, 1)
 
@@ -74,19 +74,17 @@ def conv_realnvp(
         patch=_patch(size) if patch is None else patch,
         activation=activation,
     )
-    layers: list[Transform] = []
-    for i in range(n_layers):
-        coupling = Coupling(
-            Affine(bound),
-            features,
-            mask=checkerboard(size, i % 2),
-            context_features=context_features,
-            conditioner=conditioner,
-            batch_shape=batch_shape,
-            generator=generator,
-        )
-        layers += [coupling, *norm_layer(norm, features, batch_shape)]
-    return Flow(Normal(features, batch_shape=batch_shape), Compose(layers))
+    layer = partial(
+        Coupling,
+        Affine(bound),
+        features,
+        context_features=context_features,
+        conditioner=conditioner,
+        batch_shape=batch_shape,
+        generator=generator,
+    )
+    transform = stack(lambda i: layer(mask=checkerboard(size, i % 2)), n_layers, norm)
+    return Flow(Normal(features, batch_shape=batch_shape), transform)
 
 
 def checkerboard(size: tuple[int, int, int], parity: int) -> list[bool]:

@@ -1,12 +1,13 @@
 """Real NVP for vectors."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.norms import norm_layer
+from anabranch.models.layers import half, stack, width
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import Affine, Compose, Coupling, Transform
+from anabranch.transforms import Affine, Coupling
 
 
 @recipe
@@ -17,6 +18,7 @@ def realnvp(
     hidden: Sequence[int] | None = None,
     activation: str = "silu",
     bound: float = 1.0,
+    law: str = "tanh",
     norm: str | None = None,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
@@ -35,6 +37,7 @@ def realnvp(
         hidden: hidden sizes of each conditioner; by default one layer of 4 D units, 32 to 64.
         activation: of the conditioners.
         bound: limit of the log-scale of one layer.
+        law: how it is bounded, "tanh", "softsign" or "atan".
         norm: "actnorm" or "batchnorm" after each coupling, or None.
         context_features: size of the context.
         batch_shape: the component axis.
@@ -45,18 +48,15 @@ def realnvp(
         >>> flow.sample(3).shape
         torch.Size([3, 2])
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
-    layers: list[Transform] = []
-    for i in range(n_layers):
-        coupling = Coupling(
-            Affine(bound),
-            features,
-            mask=[(d >= features // 2) == (i % 2 == 0 or features == 1) for d in range(features)],
-            hidden=hidden if hidden is not None else (min(64, max(32, 4 * features)),),
-            context_features=context_features,
-            activation=activation,
-            batch_shape=batch_shape,
-            generator=generator,
-        )
-        layers += [coupling, *norm_layer(norm, features, batch_shape)]
-    return Flow(Normal(features, batch_shape=batch_shape), Compose(layers))
+    layer = partial(
+        Coupling,
+        Affine(bound, law),
+        features,
+        hidden=hidden if hidden is not None else width(features),
+        context_features=context_features,
+        activation=activation,
+        batch_shape=tuple(batch_shape),
+        generator=seeded(seed),
+    )
+    transform = stack(lambda i: layer(mask=half(features, i)), n_layers, norm)
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)

@@ -50,8 +50,9 @@ def flow_mixture(
     Args:
         features: D.
         n_components: K.
-        flow: recipe of the components, by name or as {"name": ..., keyword: value}; None for
-            Gaussians; or a list of K of them. Equal neighbours are stacked and evaluated together.
+        flow: recipe of the components, a flow or another density ("rnade"), by name or as {"name":
+            ..., keyword: value}; None for Gaussians; or a list of K of them. Equal neighbours are
+            stacked and evaluated together.
         trunk: recipe of a flow that all components share; None for none.
         diagonal: leave the off-diagonal part of the affine maps out.
         inference: "exact" for the mixture likelihood, "variational" for the bound, "invariant" for
@@ -75,7 +76,7 @@ def flow_mixture(
         3
     """
     generator = seeded(seed)
-    shared = [] if trunk is None else [_flow(_spec(trunk), features, (), seed).transform]
+    shared = [] if trunk is None else [_trunk(_spec(trunk), features, seed)]
     groups: list[Distribution] = []
     for spec, run in groupby(_specs(flow, n_components)):
         batch_shape = (len(list(run)),)
@@ -84,8 +85,10 @@ def flow_mixture(
         if spec is None:
             groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
             continue
-        core = _flow(spec, features, batch_shape, None if seed is None else seed + 1 + len(groups))
-        groups.append(Flow(core.base, Compose([*own, core.transform])))
+        core = _core(spec, features, batch_shape, None if seed is None else seed + 1 + len(groups))
+        if isinstance(core, Flow):
+            core, own = core.base, [*own, core.transform]
+        groups.append(Flow(core, Compose(own)))
     mixture = Mixture(groups, trainable_weights=learn_weights)
     return MixtureModel(
         mixture,
@@ -101,14 +104,24 @@ def flow_mixture(
     )
 
 
-def _flow(
+def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
+    built = _core(spec, features, (), seed)
+    if not isinstance(built, Flow):
+        raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a trunk")
+    return built.transform
+
+
+def _core(
     spec: dict[str, Any], features: int, batch_shape: tuple[int, ...], seed: int | None
-) -> Flow:
+) -> Distribution:
+    """The density behind a component's affine map."""
     if seed is not None and "seed" in keywords(spec["name"]):
         spec = {"seed": seed, **spec}
     built = build(**spec, features=features, batch_shape=batch_shape)
-    if not isinstance(built, Flow):
-        raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a component")
+    if not isinstance(built, Distribution) or getattr(built, "discrete", False):
+        raise ValueError(
+            f"recipe {spec['name']!r} builds no density of real numbers: it cannot be a component"
+        )
     return built
 
 

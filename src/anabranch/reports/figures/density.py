@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anabranch.reports.figures.style import FIRST, SECOND, finish, text
-from anabranch.reports.grid import Grid
+from anabranch.reports.grid import Grid, window
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -57,6 +57,34 @@ def density_map(
     fig.update_xaxes(title=text(columns[0]))
     fig.update_yaxes(title=text(columns[1]))
     return finish(fig, "Log-density of the model", height=520)
+
+
+def density_line(values: np.ndarray, grid: Grid, *, column: str = "x", bins: int = 60) -> go.Figure:
+    """Draw one-dimensional data as a histogram under the density of the model.
+
+    Args:
+        values: Data, shape (n,).
+        grid: The density on a line.
+        column: Name of the column.
+        bins: Number of bars.
+
+    Returns:
+        The figure.
+    """
+    import plotly.graph_objects as go
+
+    margin = 0 if np.ptp(values) > 0 else 1
+    edges = np.linspace(*window(values, margin), bins + 1)
+    heights = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
+    fig = go.Figure(step_outline(edges, heights, "data", FIRST, dashed=False))
+    line = {"color": SECOND, "width": 2.5}
+    density = np.exp(grid.log_density)
+    fig.add_trace(go.Scatter(x=grid.axes[0], y=density, mode="lines", line=line, name="density"))
+    outside = int(((values < edges[0]) | (values > edges[-1])).sum())
+    note = f" ({outside:,} rows are beyond the axis)" if outside else ""
+    fig.update_xaxes(title=text(column) + note, showgrid=False)
+    fig.update_yaxes(title=f"density, per unit of {text(column)}", rangemode="tozero")
+    return finish(fig, "Data, and the density of the model")
 
 
 def _round_step(span: float, most: int = 12) -> float:

@@ -1,0 +1,396 @@
+"""FlowDensity: one flow as the density of a table."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from anabranch.distributions import Flow, Logistic, Normal
+from anabranch.estimators.checks import check_spread
+from anabranch.estimators.conditions import Conditions
+from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.density_trainer import precise_log_prob, set_gaussian, train_density
+from anabranch.estimators.prepared import PreparedDensity
+from anabranch.estimators.rows import Rows
+from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
+from anabranch.estimators.trainer import fit_options
+from anabranch.models import flow_density
+from anabranch.training import FitResult
+from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
+
+Array = NDArray[np.float64]
+# Columns up to which the start has a full covariance.
+MAX_FULL = 128
+
+
+class AffineFlowWarning(UserWarning):
+    """A flow of affine maps in one dimension only shifts and scales its base."""
+
+
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity):
+    r"""One normalizing flow as density estimator, with or without a context.
+
+    .. math:: \log p(x \mid c) = \log \mathcal N(f(x; c); 0, I)
+        + \log|\det \partial f / \partial x|
+
+    As `sklearn.neighbors.KernelDensity` it has no clusters: for those take `FlowMixture`. Before
+    its first step the model *is* a Gaussian (with a context, a linear regression with Gaussian
+    errors). A flow that is not convincingly better on rows held out is dropped, and that Gaussian
+    is what is fitted.
+
+    Args:
+        flow: recipe of the flow, a name such as "nsf" or "maf", or {"name": ..., keyword: value};
+            None for the Gaussian alone.
+        support: where columns live, a dict from names or numbers of columns to "positive", "unit",
+            (lower, upper) with None for no bound, "angle" for radians, or {"period": p}. The
+            density is nothing outside. A circle is cut open where it holds the fewest rows; values
+            are wrapped, and the density is not tied together at the cut.
+        n_init: flows to compare after a few hundred steps; the one that is ahead is trained.
+        reg_covar: smallest variance of the start, in units of the standardised columns, and the
+            variance given to constant columns.
+        levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
+            brought to the real line, and log-densities are lower bounds of log-probabilities.
+        logit_alpha: margin of the logit for integer data.
+        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
+        weight_decay: of AdamW.
+        batch_size: rows per step, at most; a quarter of the rows where there are few.
+        max_epochs: upper limit; 0 leaves the Gaussian.
+        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
+            the learning rate falling along a cosine: the best way to spend a given time.
+        validation_fraction: share of rows held out to choose the best state.
+        fit_options: further settings of `anabranch.training.FitOptions`, such as ``checkpoint``,
+            ``compile``, ``clip_norm`` or ``tensorboard``.
+        device: "cpu", "cuda", ...
+        random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
+            the same bits.
+        verbose: 1 shows progress.
+
+    Attributes:
+        lower_bound_: best validation score, mean log-density in nats.
+        converged_: whether training stopped because nothing improved.
+        n_iter_: epochs run.
+        history_: one dict per evaluation, see `anabranch.training.fit`.
+        conditions_: the scale of the context, None without one.
+        bounds_: the supports of the columns, None without any.
+        model_: the `Flow`, in evaluation mode.
+        preparation_: the fixed transform before it.
+
+    Example:
+        >>> from sklearn.datasets import make_moons
+        >>> X, _ = make_moons(200, noise=0.05, random_state=0)
+        >>> density = FlowDensity("maf", max_epochs=5, random_state=0).fit(X)
+        >>> density.score_samples(X).shape, density.sample(3).shape
+        ((200,), (3, 2))
+    """
+
+    inference = "exact"  # what the settings of the loop ask for
+    bounds_: Bounds | None
+
+    def __init__(
+        self,
+        flow: Any = "nsf",
+        *,
+        support: dict[Any, Any] | None = None,
+        n_init: int = 1,
+        reg_covar: float = 1e-6,
+        levels: int | None = None,
+        logit_alpha: float = 1e-6,
+        learning_rate: float | str = "auto",
+        weight_decay: float = 0.0,
+        batch_size: int = 512,
+        max_epochs: int = 500,
+        patience: int | None = 20,
+        validation_fraction: float = 0.1,
+        fit_options: dict[str, Any] | None = None,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.flow = flow
+        self.support = support
+        self.n_init = n_init
+        self.reg_covar = reg_covar
+        self.levels = levels
+        self.logit_alpha = logit_alpha
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.fit_options = fit_options
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        context: Any = None,
+        X_val: Any = None,
+        context_val: Any = None,
+        resume: bool = False,
+    ) -> Self:
+        """Fit the flow.
+
+        Args:
+            X: (n, D) array or frame.
+            y: ignored.
+            context: (n, C) what the density of each row may depend on, numbers or one-hot classes;
+                None for none.
+            X_val: rows to choose the best state on, instead of a share of X.
+            context_val: their context.
+            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
+                same data and settings; it ends with the same bits.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: for data or settings that cannot be used; the message says why.
+        """
+        X = self._validated(X, reset=True)
+        self._check_settings()
+        fit_options(self, len(X))  # pyright: ignore[reportArgumentType] - reads shared settings
+        if X_val is None and context_val is not None:
+            raise ValueError("context_val goes with X_val, which is missing")
+        self.conditions_ = None if context is None else Conditions.fit(context, len(X))
+        C = self._encoded(context, len(X))
+        random_state = check_random_state(self.random_state)
+        if X_val is None:
+            rows, held_out = self._split(len(X), None, random_state)
+            held_out = held_out if len(held_out) else rows
+            V, C_val = X[held_out], None if C is None else C[held_out]
+        else:
+            rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
+            C_val = self._encoded(context_val, len(V))
+        C = None if C is None else C[rows]
+        self._fit(X[rows], C, V, C_val, random_state, resume=resume)
+        return self
+
+    def _fit(
+        self,
+        X: Array,
+        C: Tensor | None,
+        V: Array,
+        C_val: Tensor | None,
+        random_state: np.random.RandomState,
+        *,
+        resume: bool,
+    ) -> None:
+        seed = int(random_state.randint(2**30 - 1))
+        self._prepare(X, seed)
+        rows = self._rows(X, None, random_state)
+        validation = self._rows(V, None, random_state)
+        rows.context, validation.context = C, C_val
+        models = []
+        for i in range(self.n_init):
+            model = flow_density(**self._recipe(X.shape[1]), seed=seed + i)
+            set_gaussian(model, rows, validation, self.reg_covar)
+            models.append(model.to(self.device))
+        if X.shape[1] == 1 and self.flow is not None and _is_affine(models[0]):
+            warnings.warn(
+                f"flow {self.flow!r} cannot bend one column: its density keeps the shape of its "
+                "base, a Gaussian as a rule; for a free shape take 'nsf'",
+                AffineFlowWarning,
+                stacklevel=4,
+            )
+        self._keep(*train_density(models, rows, validation, self, seed, resume=resume))
+
+    def _check_settings(self) -> None:
+        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
+            raise ValueError(f"n_init must be a positive integer, got {self.n_init!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be in (0, 1), got {self.validation_fraction}"
+            )
+        patience = self.patience
+        if patience is not None and not (isinstance(patience, int | np.integer) and patience >= 0):
+            raise ValueError(f"patience must be None or an integer from 0, got {patience!r}")
+        rate = self.learning_rate
+        if rate != "auto" and not (isinstance(rate, float | int | np.number) and rate > 0):
+            raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
+        if not self.reg_covar > 0:
+            raise ValueError(f"reg_covar must be positive, got {self.reg_covar}")
+
+    def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
+        if reset:
+            self.bounds_ = read_supports(self.support, columns)
+        if self.bounds_ is None:
+            super()._check_values(X, columns, reset=reset)
+            return
+        if self.levels is not None:
+            raise ValueError("support is for real columns: integers have theirs by levels")
+        check_supports(X, self.bounds_, columns)
+        if reset:
+            z, _ = make_support(X, self.bounds_).encode(torch.as_tensor(X))
+            check_spread(z.numpy(), columns)
+
+    def _support(self, X: Array) -> Support | None:
+        return None if self.bounds_ is None else make_support(X, self.bounds_)
+
+    def _recipe(self, n_features: int) -> dict[str, Any]:
+        return {
+            "features": n_features,
+            "flow": self.flow,
+            "diagonal": n_features > MAX_FULL,
+            "context_features": 0 if self.conditions_ is None else self.conditions_.n_features,
+        }
+
+    def _keep(self, model: Any, result: FitResult) -> None:
+        self.model_ = model.eval()
+        self.history_ = result.history
+        self.lower_bound_ = -result.best_score
+        self.converged_ = result.stopped == "patience"
+        self.n_iter_ = int(result.history[-1]["epoch"])
+        self.fit_result_ = result
+
+    # -- using -----------------------------------------------------------------------------------
+
+    def score_samples(self, X: Any, context: Any = None) -> Array:
+        """Log-density of each row, in nats and in the units of X.
+
+        Args:
+            X: (n, D).
+            context: (n, C) where the density was fitted with one.
+
+        Returns:
+            (n,).
+        """
+        parts = [
+            precise_log_prob(self.model_, rows.z, rows.context).cpu() + rows.term
+            for rows in self._given(X, context)
+        ]
+        return torch.cat(parts).numpy()
+
+    def score(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context, too
+        self, X: Any, y: Any = None, *, context: Any = None
+    ) -> float:
+        """Mean of ``score_samples``."""
+        return float(self.score_samples(X, context).mean())
+
+    def sample(self, n_samples: int = 1, *, context: Any = None, random_state: Any = None) -> Array:
+        """Draw rows, in the units of the data.
+
+        Args:
+            n_samples: how many.
+            context: (C,) or (1, C) for all draws, or (n_samples, C), one for each.
+            random_state: by default that of the estimator, so that an integer repeats the draws.
+
+        Returns:
+            (n_samples, D).
+        """
+        check_is_fitted(self, "model_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        self._refuse_unasked(context)
+        state = check_random_state(self.random_state if random_state is None else random_state)
+        seed = int(state.randint(2**31 - 1))
+        generator = torch.Generator(self.device).manual_seed(seed)
+        if self.conditions_ is None:
+            z = self.model_.sample(n_samples, generator=generator)
+        else:
+            C = self.conditions_.encode_for(context, n_samples).to(self.device)
+            z = self.model_.sample(context=C, generator=generator)
+        return self.preparation_.decode(z)
+
+    @torch.no_grad()
+    def transform(self, X: Any, *, context: Any = None) -> Array:
+        """The latent z of each row, (n, D): independent standard normals if the model is right.
+
+        That holds for flows over a normal base. An autoregressive model without a latent space,
+        such as "rnade", gives the whitened rows.
+        """
+        parts = [
+            self.model_.transform.encode(rows.z, rows.context)[0].double().cpu()
+            for rows in self._given(X, context)
+        ]
+        return torch.cat(parts).numpy()
+
+    def fit_transform(self, X: Any, y: Any = None, *, context: Any = None) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context
+        """Fit, and give the latents of the same rows."""
+        return self.fit(X, y, context=context).transform(X, context=context)
+
+    @torch.no_grad()
+    def inverse_transform(self, Z: Any, *, context: Any = None) -> Array:
+        """The rows, in the units of the data, that have these latents; to single precision."""
+        check_is_fitted(self, "model_")
+        Z = check_array(Z, dtype="float64", input_name="Z")
+        if not self.model_.transform.bijective:
+            raise ValueError(f"flow {self.flow!r} is no bijection: latents do not tell their rows")
+        if Z.shape[1] != self.n_features_in_:
+            raise ValueError(f"Z must have {self.n_features_in_} columns, got {Z.shape[1]}")
+        C = self._encoded(context, len(Z))
+        z = torch.as_tensor(Z, dtype=torch.float32, device=self.device)
+        given = None if C is None else C.to(self.device)
+        return self.preparation_.decode(self.model_.transform.decode(z, given)[0])
+
+    def bic(self, X: Any, *, context: Any = None) -> float:
+        r"""Bayesian information criterion on X, :math:`-2\log L + p\log n`; lower is better.
+
+        Source: Schwarz (1978), "Estimating the dimension of a model".
+        """
+        return self.mdl(X, context=context) * 2
+
+    def aic(self, X: Any, *, context: Any = None) -> float:
+        r"""Akaike information criterion on X, :math:`-2\log L + 2p`; lower is better.
+
+        Source: Akaike (1974), "A new look at the statistical model identification".
+        """
+        return -2 * float(self.score_samples(X, context).sum()) + 2 * self._n_parameters()
+
+    def mdl(self, X: Any, *, context: Any = None) -> float:
+        r"""Description length of X in nats, :math:`-\log L + \tfrac p2\log n`; lower is better.
+
+        Source: Rissanen (1978), "Modeling by shortest data description".
+        """
+        total = float(self.score_samples(X, context).sum())
+        return 0.5 * self._n_parameters() * np.log(len(X)) - total
+
+    def _given(self, X: Any, context: Any) -> Iterator[Rows]:
+        """Rows and their context as the flow sees them."""
+        check_is_fitted(self, "model_")
+        return self._batches(X, self._encoded(context, _length(X)))
+
+    def _encoded(self, context: Any, n_rows: int) -> Tensor | None:
+        self._refuse_unasked(context)
+        return None if self.conditions_ is None else self.conditions_.encode(context, n_rows)
+
+    def _refuse_unasked(self, context: Any) -> None:
+        if context is not None and self.conditions_ is None:
+            raise ValueError("context is given, but the density was fitted without one")
+
+    def _n_parameters(self) -> int:
+        return free_parameters(self.model_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_features_in_
+
+
+def _length(X: Any) -> int:
+    """Rows of what may be no table at all; the checks of X say so."""
+    return len(X) if hasattr(X, "__len__") else 0
+
+
+def _is_affine(model: Flow) -> bool:
+    """Whether all maps are affine in x: in one dimension then the base keeps its shape."""
+    if not isinstance(model.base, Normal | Logistic):
+        return False
+    structures = [
+        part
+        for part in model.modules()
+        if isinstance(part, Autoregressive | Coupling | Elementwise)
+    ]
+    return all(isinstance(part.scalar_map, Additive | Affine) for part in structures)

@@ -1,0 +1,182 @@
+"""Where columns live: what a user says of their supports, checked, and made a transform."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anabranch.transforms import Support
+
+Array = NDArray[np.float64]
+
+NAMED = {"positive": (0.0, math.inf), "unit": (0.0, 1.0)}
+EXPECTED = (
+    "'positive', 'unit', (lower, upper) with None for no bound, 'angle', or {'period': number}"
+)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The supports of all columns.
+
+    Attributes:
+        lower: (D,), minus infinity for none.
+        upper: (D,), infinity for none.
+        periodic: (D,) whether a column is a circle of circumference upper - lower.
+    """
+
+    lower: Array
+    upper: Array
+    periodic: NDArray[np.bool_]
+
+    def of_column(self, j: int) -> tuple[float, float]:
+        """The bounds of one column."""
+        return float(self.lower[j]), float(self.upper[j])
+
+    def range_of(self, j: int) -> tuple[float, float]:
+        """Where the values of one column can lie; a circle takes any."""
+        return (-math.inf, math.inf) if self.periodic[j] else self.of_column(j)
+
+    @classmethod
+    def of(cls, support: Support) -> "Bounds":
+        """Those of a transform."""
+        return cls(support.lower.numpy(), support.upper.numpy(), support.periodic.numpy())
+
+
+def read_supports(support: Any, columns: Sequence[str]) -> Bounds | None:
+    """Understand the parameter ``support`` of an estimator; None where it says nothing.
+
+    Args:
+        support: a dict from names or numbers of columns to their supports, or None.
+        columns: the names of all columns.
+
+    Raises:
+        ValueError: for an unknown column or support, or one column given twice.
+
+    Example:
+        >>> read_supports({"a": "positive", 1: (None, 3)}, ["a", "b"]).upper
+        array([inf,  3.])
+    """
+    if support is None:
+        return None
+    if not isinstance(support, dict):
+        raise ValueError(f"support must be a dict from columns to supports, got {support!r}")
+    lower, upper = np.full(len(columns), -np.inf), np.full(len(columns), np.inf)
+    periodic, given = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
+    for key, spec in support.items():
+        j = _column(key, columns)
+        if given[j]:
+            raise ValueError(f"support names column {columns[j]!r} twice")
+        given[j] = True
+        lower[j], upper[j], periodic[j] = _bounds(key, spec)
+    return Bounds(lower, upper, periodic)
+
+
+def _column(key: Any, columns: Sequence[str]) -> int:
+    if isinstance(key, str) and key in columns:
+        return list(columns).index(key)
+    # in model files, and on the command line, numbers are text
+    number = int(key) if isinstance(key, str) and key.isdecimal() else key
+    if isinstance(number, int | np.integer) and 0 <= number < len(columns):
+        return int(number)
+    shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
+    raise ValueError(f"support names column {key!r}; there are {len(columns)}: {shown}")
+
+
+def _bounds(key: Any, spec: Any) -> tuple[float, float, bool]:
+    if isinstance(spec, str) and spec in NAMED:
+        return (*NAMED[spec], False)
+    if isinstance(spec, str) and spec == "angle":
+        return 0.0, 2 * math.pi, True
+    if isinstance(spec, dict) and list(spec) == ["period"]:
+        period = spec["period"]
+        if _is_number(period) and 0 < period < math.inf:
+            return 0.0, float(period), True
+    if isinstance(spec, list | tuple) and len(spec) == 2:
+        lower, upper = spec
+        if all(bound is None or _is_number(bound) for bound in spec):
+            lower = -math.inf if lower is None else float(lower)
+            upper = math.inf if upper is None else float(upper)
+            if lower < upper:
+                return lower, upper, False
+    raise ValueError(f"the support of column {key!r} must be {EXPECTED}, got {spec!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+
+
+def check_supports(X: Array, bounds: Bounds, columns: Sequence[str]) -> None:
+    """Refuse values outside a support or on a bound.
+
+    Raises:
+        ValueError: naming the columns, how many values, and one of them.
+
+    Example:
+        >>> bounds = read_supports({"a": "positive"}, ["a"])
+        >>> check_supports(np.array([[0.0], [-2.0], [1.0]]), bounds, ["a"])
+        Traceback (most recent call last):
+        ValueError: column 'a' must lie above 0: 2 of 3 values do not, such as 0; ...
+    """
+    bad = ((bounds.lower >= X) | (bounds.upper <= X)) & ~bounds.periodic
+    if not bad.any():
+        return
+    named = []
+    for j in np.flatnonzero(bad.any(0))[:5]:
+        wrong = X[bad[:, j], j]
+        named.append(
+            f"column {columns[j]!r} must lie {_range(*bounds.of_column(j))}: "
+            f"{len(wrong)} of {len(X)} values do not, such as {wrong[0]:g}"
+        )
+    raise ValueError("; ".join(named) + "; a bound itself has no density: move it, or the values")
+
+
+def _range(lower: float, upper: float) -> str:
+    if upper == math.inf:
+        return f"above {lower:g}"
+    return f"below {upper:g}" if lower == -math.inf else f"between {lower:g} and {upper:g}"
+
+
+def make_support(X: Array, bounds: Bounds) -> Support:
+    """The map to the line, circles cut open where training rows are fewest.
+
+    Values that it gives back for a circle lie in [0, period) where no training value is negative,
+    else in [-period/2, period/2).
+    """
+    lower, upper, origin = bounds.lower.copy(), bounds.upper.copy(), bounds.lower.copy()
+    for j in np.flatnonzero(bounds.periodic):
+        period = upper[j] - lower[j]
+        lower[j] = emptiest(X[:, j], period)
+        upper[j] = lower[j] + period
+        origin[j] = 0.0 if X[:, j].min() >= 0 else -period / 2
+    return Support(
+        lower.tolist(),
+        upper.tolist(),
+        periodic=bounds.periodic.tolist(),
+        origin=origin.tolist(),
+        dtype=torch.float64,
+    ).eval()
+
+
+def emptiest(values: Array, period: float) -> float:
+    """The middle of the widest gap at the place of a circle that holds the fewest values.
+
+    The place is the widest that holds but a hundredth of the values: where a circle is
+    full, the one widest gap of many values would be an accident.
+
+    Example:
+        >>> round(emptiest(np.array([0.1, 0.2, 6.2]), 6.4), 6)
+        3.2
+    """
+    angles = np.sort(np.remainder(values, period))
+    n, reach = len(angles), max(1, len(angles) // 100)
+    turned = np.concatenate([angles, angles + period])
+    first = int((turned[reach : n + reach] - angles).argmax())
+    near = turned[first : first + reach + 1]
+    gap = int(np.diff(near).argmax())
+    return float(np.remainder(near[gap : gap + 2].mean(), period))

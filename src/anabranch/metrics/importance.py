@@ -1,0 +1,68 @@
+"""How good an approximation is, told by its importance weights."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+
+
+class ImportanceDiagnostics(NamedTuple):
+    r"""What importance weights :math:`w_n = \tilde p(x_n) / q(x_n)`, x_n from q, tell.
+
+    Attributes:
+        log_z: estimate of the log of the integral of :math:`\tilde p`, in nats.
+        log_z_error: its standard error.
+        ess: effective sample size as a share of the draws,
+            :math:`(\sum w)^2 / (n \sum w^2)`; 1 for a perfect q.
+        kl: :math:`\mathrm{KL}(q \| p) = \mathbb{E}_q[-\log w] + \log Z`, in nats; with the true
+            log Z where it was given, with the estimate otherwise.
+        kl_error: its standard error.
+    """
+
+    log_z: float
+    log_z_error: float
+    ess: float
+    kl: float
+    kl_error: float
+
+
+def importance_diagnostics(
+    log_weights: ArrayLike, log_z: float | None = None
+) -> ImportanceDiagnostics:
+    r"""Judge q as an approximation of p = p~ / Z by draws from q.
+
+    With an estimated log Z the KL is what the bound lacks, as far as the draws can tell: a mode
+    of p that q never visits shows in neither. With the true log Z it is unbiased.
+
+    Args:
+        log_weights: :math:`\log \tilde p(x_n) - \log q(x_n)`, (n,) in nats; -inf is allowed.
+        log_z: the true log Z, where it is known.
+
+    Raises:
+        ValueError: for fewer than two weights, NaN, +inf, or -inf only.
+
+    Example:
+        >>> found = importance_diagnostics([0.0, 0.0, 1.0])
+        >>> round(found.log_z, 3), round(found.ess, 3), round(found.kl, 3)
+        (0.453, 0.79, 0.119)
+    """
+    logs = np.asarray(log_weights, dtype=np.float64)
+    if logs.ndim != 1 or len(logs) < 2:
+        raise ValueError(f"log_weights must have shape (n,) with n >= 2, got {logs.shape}")
+    if np.isnan(logs).any() or logs.max() in (np.inf, -np.inf):
+        raise ValueError("log_weights must be below infinity, with at least one finite, and no NaN")
+    n = len(logs)
+    total = logsumexp(logs)
+    relative = np.exp(logs - total) * n  # weights with mean one
+    estimate = total - np.log(n)
+    with np.errstate(invalid="ignore"):  # a weight of zero makes the KL infinite
+        influence = (relative if log_z is None else 0.0) - logs
+        kl_error = influence.std(ddof=1) / np.sqrt(n)
+    return ImportanceDiagnostics(
+        log_z=float(estimate),
+        log_z_error=float(relative.std(ddof=1) / np.sqrt(n)),
+        ess=float(n / np.square(relative).sum()),
+        kl=float((estimate if log_z is None else log_z) - logs.mean()),
+        kl_error=float(kl_error),
+    )

@@ -1,0 +1,68 @@
+"""Inverse autoregressive flow."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from anabranch.distributions import Flow, Normal
+from anabranch.models.layers import order, stack
+from anabranch.models.registry import recipe
+from anabranch.models.seeds import seeded
+from anabranch.transforms import Affine, Autoregressive, GatedAffine, Inverse
+
+
+@recipe
+def iaf(
+    features: int,
+    *,
+    n_layers: int = 4,
+    hidden: Sequence[int] = (64,),
+    activation: str = "silu",
+    bound: float = 1.0,
+    law: str = "tanh",
+    gate: float | None = None,
+    norm: str | None = None,
+    context_features: int = 0,
+    batch_shape: Sequence[int] = (),
+    seed: int | None = None,
+) -> Flow:
+    r"""Affine autoregressive layers, run so that samples are fast: a posterior in one pass.
+
+    .. math:: x_d = z_d\, e^{s_d(z_{<d})} + t_d(z_{<d})
+
+    A sample with its density takes one pass, the density of any other point up to D passes a layer.
+
+    Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling (2016), "Improving variational
+    inference with inverse autoregressive flow", arXiv:1606.04934.
+
+    Args:
+        features: D. With D = 1 a layer is an affine map (of the context, if there is one).
+        n_layers: MADE layers, in natural and reversed order in turn.
+        hidden: hidden sizes of each MADE.
+        activation: of the MADEs.
+        bound: limit of the log-scale of one layer.
+        law: how it is bounded, "tanh", "softsign" or "atan".
+        gate: instead of a bounded scale, the paper's gates with this bias, one or two,
+            :math:`x = g z + (1 - g) m`; then a fresh flow is a contraction, not the identity.
+        norm: "actnorm" or "batchnorm" after each layer, or None.
+        context_features: size of the context.
+        batch_shape: the component axis.
+        seed: of the initial weights.
+
+    Example:
+        >>> flow = iaf(3, n_layers=2, hidden=[16], gate=1.0, seed=0)
+        >>> x, log_prob = flow.sample_and_log_prob(4)
+        >>> x.shape
+        torch.Size([4, 3])
+    """
+    layer = partial(
+        Autoregressive,
+        Affine(bound, law) if gate is None else GatedAffine(gate),
+        features,
+        hidden=hidden,
+        context_features=context_features,
+        activation=activation,
+        batch_shape=tuple(batch_shape),
+        generator=seeded(seed),
+    )
+    transform = stack(lambda i: Inverse(layer(ordering=order(features, i))), n_layers, norm)
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)

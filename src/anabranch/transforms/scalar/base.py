@@ -1,0 +1,68 @@
+"""The contract of scalar maps."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from anabranch.functional.roots import find_root, implicit
+
+
+@dataclass(frozen=True)
+class ScalarMap(ABC):
+    r"""A monotone map of the line with ``n_params`` parameters; the identity at parameters zero.
+
+    ``params`` has shape (n_params, \*x.shape), or one that broadcasts to it.
+    """
+
+    @property
+    @abstractmethod
+    def n_params(self) -> int:
+        """How many parameters one number needs."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x to z; return z and log|dz/dx|, elementwise."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z to x; return x and log|dx/dz|, elementwise."""
+
+
+@dataclass(frozen=True)
+class NumericScalarMap(ScalarMap):
+    """A map whose inverse is found by search, in float64, with exact first-order gradients."""
+
+    @abstractmethod
+    def bracket(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Two points that hold the root between them, or nearly; they are widened if not."""
+
+    def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Search the root, then take one step of Newton's method, which carries the gradients.
+
+        Raises:
+            ArithmeticError: where there is no root, as with parameters that are not finite.
+        """
+        shape = torch.broadcast_shapes(z.shape, params.shape[1:])
+        target, numbers = z.expand(shape).double(), params.double()
+        lower, upper = self.bracket(target.detach(), numbers.detach())
+        root = find_root(
+            lambda x: self.encode(x, numbers.detach())[0], target, lower=lower, upper=upper
+        )
+        log_slope = self.encode(root, numbers)[1]
+        x = implicit(lambda x: self.encode(x, numbers)[0], root, target, log_slope.exp())
+        if x.requires_grad:
+            _, log_slope = self.encode(x, numbers)
+        return x.to(z.dtype), -log_slope.to(z.dtype)
+
+
+def check_positive(**values: float) -> None:
+    """Refuse a setting that is not above zero.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
