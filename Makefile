@@ -32,6 +32,9 @@ format: $(VENV)/.stamp-lint
 
 bench: $(VENV)/.stamp-bench
 	$(THREADS) $(BIN)/python -m benchmarks.w1
+	$(THREADS) $(BIN)/python -m benchmarks.w2
+	$(THREADS) $(BIN)/python -m benchmarks.w3
+	$(THREADS) $(BIN)/python -m benchmarks.w4
 	$(THREADS) $(BIN)/python -m benchmarks.fit_overhead
 	$(THREADS) $(BIN)/python -m benchmarks.consistency_step
 	$(THREADS) $(BIN)/python -m benchmarks.score_memory
