@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from anabranch.models.coupling.conv_realnvp import checkerboard
+from anabranch.models.layers import checkerboard
 from anabranch.networks import MLP, ConvNet
 from anabranch.transforms import Affine, Coupling
 from tests.battery import jacobian, same

@@ -51,6 +51,23 @@ def every_other(features: int, turn: int) -> list[bool]:
     return [d % 2 == turn % 2 or features == 1 for d in range(features)]
 
 
+def checkerboard(size: tuple[int, int, int], turn: int) -> list[bool]:
+    """Which pixels of (C, H, W) move: the fields of one colour, in all channels alike.
+
+    Raises:
+        ValueError: for an image of one field.
+
+    Example:
+        >>> checkerboard((1, 2, 3), 0)
+        [True, False, True, False, True, False]
+    """
+    channels, height, width = size
+    if height * width == 1:
+        raise ValueError("image_shape must have more than one place, got a height and width of 1")
+    board = [(i + j) % 2 == turn % 2 for i in range(height) for j in range(width)]
+    return board * channels
+
+
 def order(features: int, turn: int) -> list[int]:
     """Places of the features: natural in even turns, reversed in odd ones.
 

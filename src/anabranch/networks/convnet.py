@@ -190,3 +190,13 @@ def from_patches(maps: Tensor, patch: int) -> Tensor:
         return maps
     squares = maps.unflatten(1, (-1, patch, patch))
     return squares.permute(0, 1, 4, 2, 5, 3).flatten(-2).flatten(-3, -2)
+
+
+def largest_patch(size: tuple[int, int, int]) -> int:
+    """Sides of the squares that a network sees as one place: 4, 2 or 1, the first that fits.
+
+    Example:
+        >>> largest_patch((1, 28, 28)), largest_patch((3, 6, 4)), largest_patch((1, 5, 4))
+        (4, 2, 1)
+    """
+    return next(patch for patch in (4, 2, 1) if size[1] % patch == size[2] % patch == 0)

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import stack
+from anabranch.models.layers import checkerboard, stack
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
-from anabranch.transforms import Affine, Coupling
-
-PATCHES = (4, 2, 1)
+from anabranch.networks.convnet import largest_patch
+from anabranch.transforms import Affine, Coupling, Transform
 
 
 @recipe
@@ -64,45 +63,18 @@ def conv_realnvp(
         >>> flow.sample(3).shape
         torch.Size([3, 16])
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
     size = image_size(image_shape, features)
-    conditioner = partial(
-        ConvNet,
-        size,
-        channels=channels,
-        n_blocks=n_blocks,
-        patch=_patch(size) if patch is None else patch,
-        activation=activation,
-    )
-    layer = partial(
-        Coupling,
-        Affine(bound),
-        features,
-        context_features=context_features,
-        conditioner=conditioner,
-        batch_shape=batch_shape,
-        generator=generator,
-    )
-    transform = stack(lambda i: layer(mask=checkerboard(size, i % 2)), n_layers, norm)
-    return Flow(Normal(features, batch_shape=batch_shape), transform)
+    common = {
+        "context_features": context_features,
+        "batch_shape": tuple(batch_shape),
+        "generator": seeded(seed),
+    }
+    network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
+    patch = largest_patch(size) if patch is None else patch
+    conditioner = partial(ConvNet, size, patch=patch, **network)
 
+    def layer(i: int) -> Transform:
+        mask = checkerboard(size, i)
+        return Coupling(Affine(bound), features, mask=mask, conditioner=conditioner, **common)
 
-def checkerboard(size: tuple[int, int, int], parity: int) -> list[bool]:
-    """True for the fields of one colour, in all channels alike.
-
-    Raises:
-        ValueError: for an image of one field.
-
-    Example:
-        >>> checkerboard((1, 2, 3), 0)
-        [True, False, True, False, True, False]
-    """
-    channels, height, width = size
-    if height * width == 1:
-        raise ValueError("image_shape must have more than one place, got a height and width of 1")
-    board = [(row + column) % 2 == parity for row in range(height) for column in range(width)]
-    return board * channels
-
-
-def _patch(size: tuple[int, int, int]) -> int:
-    return next(p for p in PATCHES if size[1] % p == size[2] % p == 0)
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))

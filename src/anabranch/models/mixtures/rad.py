@@ -3,18 +3,11 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import Flow, Normal
+from anabranch.models.layers import half
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import (
-    AbsoluteFold,
-    ActNorm,
-    Affine,
-    Compose,
-    Coupling,
-    Fold,
-    Transform,
-    TriFold,
-)
+from anabranch.transforms import ActNorm, Affine, Compose, Coupling, Transform
+from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold
 
 FOLDS: dict[str, type[Fold]] = {"absolute": AbsoluteFold, "tri": TriFold}
 
@@ -76,7 +69,8 @@ def rad(
     for i in range(n_folds):
         layers.append(FOLDS[fold](features, coordinate=i % features, hidden=gate_hidden, **common))
         layers.append(ActNorm(features, batch_shape=shape))
-        for j in range(n_last if i == n_folds - 1 else n_between):
-            mask = [(d >= features // 2) == (j % 2 == 0 or features == 1) for d in range(features)]
-            layers.append(Coupling(Affine(bound), features, mask=mask, hidden=hidden, **common))
+        layers += [
+            Coupling(Affine(bound), features, mask=half(features, j), hidden=hidden, **common)
+            for j in range(n_last if i == n_folds - 1 else n_between)
+        ]
     return Flow(Normal(features, batch_shape=shape), Compose(layers))

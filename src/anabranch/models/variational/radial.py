@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from anabranch.distributions import DiagonalNormal, Flow, Normal
+from anabranch.distributions import Flow
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
-from anabranch.transforms import Compose, Inverse, Radial
+from anabranch.models.variational.rank_one import rank_one_flow
+from anabranch.transforms import Radial
 
 
 @recipe
@@ -45,17 +45,14 @@ def radial(
         >>> x.shape, log_prob.shape
         (torch.Size([4, 2]), torch.Size([4]))
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
-    settings = {
-        "context_features": context_features,
-        "hidden": hidden,
-        "batch_shape": batch_shape,
-        "generator": generator,
-    }
-    layers = Compose(Radial(features, **settings) for _ in range(n_layers))
-    base = (
-        DiagonalNormal(features, **settings)
-        if learn_base
-        else Normal(features, batch_shape=batch_shape)
+    return rank_one_flow(
+        Radial,
+        features,
+        n_layers=n_layers,
+        inverse=inverse,
+        learn_base=learn_base,
+        hidden=hidden,
+        context_features=context_features,
+        batch_shape=batch_shape,
+        seed=seed,
     )
-    return Flow(base, Inverse(layers) if inverse else layers)
