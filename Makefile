@@ -35,6 +35,7 @@ bench: $(VENV)/.stamp-bench
 	$(THREADS) $(BIN)/python -m benchmarks.w2
 	$(THREADS) $(BIN)/python -m benchmarks.w3
 	$(THREADS) $(BIN)/python -m benchmarks.w4
+	$(THREADS) $(BIN)/python -m benchmarks.spline_inverse
 	$(THREADS) $(BIN)/python -m benchmarks.fit_overhead
 	$(THREADS) $(BIN)/python -m benchmarks.consistency_step
 	$(THREADS) $(BIN)/python -m benchmarks.score_memory

@@ -116,8 +116,8 @@ class Affine(ScalarMap):
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the shift, then the scale."""
         shift, raw = params.unbind(0)
-        log_scale = bounded(raw, self.bound, self.law)
-        return (z - shift) * torch.exp(-log_scale), -log_scale
+        log_slope = -bounded(raw, self.bound, self.law)
+        return (z - shift) * log_slope.exp(), log_slope
 
 
 @dataclass(frozen=True)
