@@ -7,6 +7,8 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Small tensors: threads cost more than they give, and test processes run side by side.
 THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
+BENCHMARKS := w1 w2 w3 w4 spline_inverse fit_overhead consistency_step score_memory
+
 # uv where it can be had, plain pip otherwise
 INSTALL = $(BIN)/python tools/install.py
 
@@ -30,15 +32,11 @@ format: $(VENV)/.stamp-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# All of them, then an error where one missed its level.
 bench: $(VENV)/.stamp-bench
-	$(THREADS) $(BIN)/python -m benchmarks.w1
-	$(THREADS) $(BIN)/python -m benchmarks.w2
-	$(THREADS) $(BIN)/python -m benchmarks.w3
-	$(THREADS) $(BIN)/python -m benchmarks.w4
-	$(THREADS) $(BIN)/python -m benchmarks.spline_inverse
-	$(THREADS) $(BIN)/python -m benchmarks.fit_overhead
-	$(THREADS) $(BIN)/python -m benchmarks.consistency_step
-	$(THREADS) $(BIN)/python -m benchmarks.score_memory
+	@missed=; for name in $(BENCHMARKS); do \
+	  $(THREADS) $(BIN)/python -m benchmarks.$$name || missed="$$missed $$name"; \
+	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 
 docs: $(VENV)/.stamp-docs results
 	$(BIN)/python -m sphinx -W -b html docs build/docs

@@ -2,11 +2,18 @@
 
     python docs/make_results.py [RESULTS] [PAGE]
 
-The same files give the same page.
+The same files give the same page. Other pages beside it may hold tables of figures, between
+
+    <!-- table: NAME PATTERN -->
+    <!-- end of table -->
+
+where NAME is a result and PATTERN a regular expression, whose two groups name the row and the
+column of each figure that it matches whole. They are filled in as well.
 """
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +30,7 @@ Every figure on this page comes from a file in `results/`, which one command wri
 PICTURES = {".png", ".gif"}
 MARKS = {True: "yes", False: "**no**", None: ""}
 SIGNS = {"higher": "≥ ", "lower": "≤ "}
+TABLE = re.compile(r"(<!-- table: (\S+) (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def make_page(results: Path, page: Path) -> str:
@@ -110,6 +118,36 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
 
 
+def fill_tables(text: str, results: Path) -> str:
+    """The text of a page with its tables of figures made anew.
+
+    Raises:
+        ValueError: where a table has no figures.
+    """
+
+    def fill(found: re.Match[str]) -> str:
+        opening, name, pattern, closing = found.groups()
+        result = read_result(results / f"{name}.json")
+        return f"{opening}{pivot(result, pattern)}{closing}"
+
+    return TABLE.sub(fill, text)
+
+
+def pivot(result: dict[str, Any], pattern: str) -> str:
+    """Figures as a table; the pattern's two groups say the row and the column of each."""
+    cells: dict[str, dict[str, str]] = {}
+    for figure in result["figures"]:
+        found = re.fullmatch(pattern, figure["name"])
+        if found is not None:
+            row, column = found.groups()
+            cells.setdefault(row, {})[column] = f"{figure['value']:.4g}"
+    if not cells:
+        raise ValueError(f"{result['name']} has no figure like {pattern!r}")
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    rows = [[name, *(row.get(column, "") for column in columns)] for name, row in cells.items()]
+    return table(["", *columns], rows)
+
+
 def target(figure: dict[str, Any]) -> str:
     """The level that a figure has to reach."""
     if figure["target"] is None:
@@ -123,13 +161,18 @@ def number(value: float | None) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the page whole or not at all."""
+    """Write each page whole or not at all."""
     results = Path(arguments[0]) if arguments else ROOT / "results"
     page = Path(arguments[1]) if len(arguments) > 1 else ROOT / "docs" / "results.md"
-    text = make_page(results, page)
-    with atomic_write(page) as file:
-        file.write(text.encode())
-    print(f"wrote {page}")
+    texts = {page: make_page(results, page)}
+    for other in sorted(page.parent.rglob("*.md")):
+        text = other.read_text(encoding="utf-8")
+        if other != page and TABLE.search(text):
+            texts[other] = fill_tables(text, results)
+    for path, text in texts.items():
+        with atomic_write(path) as file:
+            file.write(text.encode())
+        print(f"wrote {path}")
 
 
 if __name__ == "__main__":

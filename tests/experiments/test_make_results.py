@@ -70,3 +70,32 @@ def test_files_that_are_no_results(script, tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(ValueError, match=r"x\.json is not"):
         script.make_page(tmp_path, tmp_path / "page.md")
+
+
+def test_tables_of_other_pages_are_filled(script, folder, tmp_path):
+    figures = [Figure(f"{d}, {m}, nats", d + m / 8) for d in (1, 2) for m in (3, 4)]
+    write_result("toy", [*figures[:-1], Figure("seconds", 1.0)], {}, [0], 1.0, folder)
+    other = tmp_path / "docs" / "guide.md"
+    other.write_text(
+        "Before.\n<!-- table: toy (\\d), (\\d), nats -->\nold\n<!-- end of table -->\nAfter.\n"
+    )
+    script.main([str(folder), str(tmp_path / "docs" / "results.md")])
+    text = other.read_text()
+    assert text.startswith("Before.\n<!-- table: toy")
+    assert (
+        "-->\n|  | 3 | 4 |\n| --- | --- | --- |\n| 1 | 1.375 | 1.5 |\n| 2 | 2.375 |  |\n<!--"
+        in text
+    )
+    assert text.endswith("<!-- end of table -->\nAfter.\n")
+    assert "old" not in text
+
+
+def test_a_table_without_figures_is_an_error(script, folder):
+    with pytest.raises(ValueError, match="bench-w1 has no figure like 'nothing"):
+        script.fill_tables("<!-- table: bench-w1 nothing(a)(b) -->\n<!-- end of table -->", folder)
+
+
+def test_the_tables_in_the_documentation_are_those_of_the_results(script):
+    for page in (SCRIPT.parent).rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert script.fill_tables(text, SCRIPT.parents[1] / "results") == text, page.name

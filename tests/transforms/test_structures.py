@@ -323,3 +323,16 @@ def test_a_number_as_mask_is_how_many_stay():
     assert (z[:, 3] != X[:, 3]).all()
     with pytest.raises(ValueError, match="move at least one"):
         Coupling(Affine(), 4, mask=4)
+
+
+@pytest.mark.parametrize("ordering", [None, (3, 2, 1, 0)])
+def test_draws_can_be_trained_on(ordering):
+    """What is computed without tracking is plain tensors again."""
+    transform = maf(ordering)
+    with torch.no_grad():
+        x, term = transform.decode(X)
+    assert not x.is_inference()
+    assert not term.is_inference()
+    x.add_(0.0).requires_grad_()
+    (transform.encode(x)[0].square().sum() + (x * term[:, None]).sum()).backward()
+    assert torch.isfinite(x.grad).all()
