@@ -252,3 +252,10 @@ def test_triangles_are_half_empty():
     assert free_parameters(TriangularAffine(4, batch_shape=(3,))) == 3 * (4 + 10)
     assert free_parameters(TriangularAffine(4, diagonal=True)) == 8
     assert free_parameters(LULinear(4)) == 2 * 6 + 4
+
+
+@pytest.mark.parametrize("view", [lambda X: X[::-1], lambda X: np.asfortranarray(X), np.flipud])
+def test_rows_in_any_memory_order_are_read(fitted, view):
+    X = np.random.RandomState(0).randn(6, fitted.n_features_in_)
+    again = np.ascontiguousarray(view(X))
+    assert np.array_equal(fitted.predict_proba(view(X)), fitted.predict_proba(again))

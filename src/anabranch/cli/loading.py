@@ -17,8 +17,8 @@ def load_estimator(path: Path) -> DensityEstimator:
     model = load(path)
     if not isinstance(model, DensityEstimator):
         raise ValueError(
-            f"{path} holds a {type(model).__name__} without an estimator; this command needs a "
-            "FlowMixture, as anabranch fit writes it, or another estimator"
+            f"{path} holds a {type(model).__name__}, which is no estimator with densities; this "
+            "command needs a FlowMixture, as anabranch fit writes it, or another of these"
         )
     return model
 

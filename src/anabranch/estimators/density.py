@@ -70,8 +70,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-        # frames lend their values read-only, which torch warns about
-        X = np.require(X, requirements="W")
+        # frames lend their values read-only, which torch warns about; reversed rows it refuses
+        X = np.require(X, requirements=["W", "C"])
         columns = column_names(self, X.shape[1])
         check_finite(X, columns)
         self._check_values(X, columns, reset=reset)

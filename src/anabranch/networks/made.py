@@ -1,7 +1,6 @@
 """MADE: a network whose outputs for a feature see only the features that it depends on."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 
 import torch
@@ -139,11 +138,14 @@ class MADE(nn.Module):
         Returns:
             The values, columns (\*batch_shape, D, N) in natural order.
         """
-        with _untracked():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
             x = self._run(draw, like, context)
-        if self.inverse_order is not None:
-            return x.index_select(-2, self.inverse_order)
-        return x.clone() if x.is_inference() else x
+        else:
+            # Many small steps take a fifth less time where torch tracks neither views nor versions.
+            with torch.inference_mode():
+                x = self._run(draw, like, context)
+            x = x.clone()  # a plain tensor again
+        return x if self.inverse_order is None else x.index_select(-2, self.inverse_order)
 
     def _run(self, draw: Draw, like: Tensor, context: Tensor | None) -> Tensor:
         """The values by place."""
@@ -204,16 +206,6 @@ class MADE(nn.Module):
         """Rows in the order of the turns, so that those of one turn lie together."""
         weight, bias = layer
         return weight.index_select(-2, self.rows), bias.index_select(-2, self.rows)
-
-
-def _untracked() -> AbstractContextManager[object]:
-    """Many small steps take a fifth less time where torch tracks neither views nor versions.
-
-    What comes out is turned into plain tensors again.
-    """
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return nullcontext()
-    return torch.inference_mode()
 
 
 class Growing:
