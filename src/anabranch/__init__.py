@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from anabranch.archive import ArchiveError
     from anabranch.estimators import (
         RAD,
+        DeepClustering,
+        DeepMixture,
         FlowDensity,
         FlowGMM,
         FlowMixture,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 # imported on first use, so that `import anabranch` costs little
 _HOMES = {
     "ArchiveError": "anabranch.archive",
+    "DeepClustering": "anabranch.estimators",
+    "DeepMixture": "anabranch.estimators",
     "FlowDensity": "anabranch.estimators",
     "FlowGMM": "anabranch.estimators",
     "FlowMixture": "anabranch.estimators",
@@ -37,6 +41,8 @@ _HOMES = {
 __all__ = [
     "RAD",
     "ArchiveError",
+    "DeepClustering",
+    "DeepMixture",
     "FlowDensity",
     "FlowGMM",
     "FlowMixture",

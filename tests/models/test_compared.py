@@ -13,7 +13,7 @@ from tests.registry import perturb, seeded
 
 PAGE = Path(__file__).parents[2] / "docs" / "compared.md"
 # no flows, but models that are made of them
-MODELS = {"flow_mixture", "flow_density"}
+MODELS = {"flow_mixture", "flow_density", "autoencoder", "dec", "gmvae", "vade", "vae"}
 VARIANTS = {
     "by coupling": {"structure": "coupling"},
     "autoregressive": {"structure": "autoregressive"},

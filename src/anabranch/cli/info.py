@@ -43,6 +43,19 @@ def _facts(model: Any) -> dict[str, Any]:
             "weights": [float(weight) for weight in model.weights_],
             "settings": settings,
         }
+    if hasattr(model, "fit_results_"):  # clusters without a density: there is no score
+        results = list(model.fit_results_.values())
+        return {
+            "estimator": type(model).__name__,
+            "columns": model.n_features_in_,
+            "names": None if names is None else [str(name) for name in names],
+            "components": model.n_components_,
+            "epochs": model.n_iter_,
+            "stopped": results[-1].stopped,
+            "seconds": sum(result.seconds for result in results),
+            **_recipe(model.model_),
+            "settings": settings,
+        }
     return {
         "estimator": type(model).__name__,
         "columns": model.n_features_in_,

@@ -1,5 +1,7 @@
 """The scikit-learn face."""
 
+from anabranch.estimators.deep_clustering import DeepClustering
+from anabranch.estimators.deep_mixture import DeepMixture
 from anabranch.estimators.files import load, save
 from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM
@@ -10,6 +12,8 @@ from anabranch.estimators.selection import Selection, choose_n_components
 
 __all__ = [
     "RAD",
+    "DeepClustering",
+    "DeepMixture",
     "FlowDensity",
     "FlowGMM",
     "FlowMixture",

@@ -11,6 +11,8 @@ from torch import nn
 
 from anabranch.archive import ArchiveError, read_archive, write_archive
 from anabranch.estimators.conditions import Conditions
+from anabranch.estimators.deep_clustering import DeepClustering
+from anabranch.estimators.deep_mixture import DeepMixture
 from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
@@ -229,8 +231,57 @@ def _restore_density(estimator: FlowDensity, tree: dict[str, Any]) -> None:
     estimator._keep(flow, FitResult(**tree["result"]))
 
 
+def _deep_clustering_state(estimator: DeepClustering) -> dict[str, Any]:
+    mixture = estimator.mixture_
+    return {
+        "recipe": estimator.model_.recipe,
+        "state": dict(estimator.model_.state_dict()),
+        "preparation": dict(estimator.preparation_.transform.state_dict()),
+        "mixture": None if mixture is None else _estimator_tree(mixture),
+        "results": {name: dict(vars(result)) for name, result in estimator.fit_results_.items()},
+    }
+
+
+def _restore_deep_clustering(estimator: DeepClustering, tree: dict[str, Any]) -> None:
+    estimator.device = "cpu"
+    n_features = estimator.n_features_in_ = tree["recipe"]["arguments"]["features"]
+    estimator.preparation_ = Preparation.empty(n_features, levels=estimator.levels, alpha=1e-6)
+    estimator.preparation_.transform.load_state_dict(tree["preparation"])
+    mixture = None if tree["mixture"] is None else _restore_estimator(tree["mixture"])
+    results = {name: FitResult(**result) for name, result in tree["results"].items()}
+    estimator._keep(_restore_module(tree), mixture, results)
+
+
+def _deep_state(estimator: DeepMixture) -> dict[str, Any]:
+    labels = estimator.start_labels_
+    return {
+        "recipe": estimator.model_.recipe,
+        "state": dict(estimator.model_.state_dict()),
+        "preparation": dict(estimator.preparation_.transform.state_dict()),
+        "constant": torch.as_tensor(estimator.constant_),
+        "start_labels": None if labels is None else torch.as_tensor(labels),
+        "train_rows": torch.as_tensor(estimator.train_rows_),
+        "result": dict(vars(estimator.fit_result_)),
+    }
+
+
+def _restore_deep(estimator: DeepMixture, tree: dict[str, Any]) -> None:
+    estimator.device = "cpu"
+    model: Any = _restore_module(tree)
+    estimator.n_features_in_ = tree["recipe"]["arguments"]["features"]
+    estimator.constant_ = tree["constant"].numpy()
+    estimator.preparation_ = estimator._blank_preparation(estimator.n_features_in_)
+    estimator.preparation_.transform.load_state_dict(tree["preparation"])
+    labels = tree["start_labels"]
+    labels = None if labels is None else labels.numpy()
+    estimator._keep(model, FitResult(**tree["result"]), labels)
+    estimator.train_rows_ = tree["train_rows"].numpy()
+
+
 GAUSSIAN_RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
 ESTIMATORS = {
+    "DeepClustering": _Savable(DeepClustering, _deep_clustering_state, _restore_deep_clustering),
+    "DeepMixture": _Savable(DeepMixture, _deep_state, _restore_deep),
     "FlowDensity": _Savable(FlowDensity, _density_state, _restore_density),
     "FlowGMM": _Savable(FlowGMM, _flow_state, _restore_flow),
     "FlowMixture": _Savable(FlowMixture, _flow_state, _restore_flow),

@@ -6,6 +6,7 @@ from anabranch.functional.logspace import (
     standard_logistic_log_prob,
     standard_normal_log_prob,
 )
+from anabranch.functional.normal import normal_log_prob, softplus_normal_log_prob
 from anabranch.functional.scales import bounded
 from anabranch.functional.shapes import broadcast_leading, canonical, check_dtype, expand_batch
 
@@ -16,6 +17,8 @@ __all__ = [
     "check_dtype",
     "expand_batch",
     "log1mexp",
+    "normal_log_prob",
+    "softplus_normal_log_prob",
     "split_parameters",
     "standard_logistic_log_prob",
     "standard_normal_log_prob",

@@ -2,19 +2,30 @@
 
 from anabranch.models.autoregressive import bnaf, iaf, made, maf, nade, naf, rnade
 from anabranch.models.classical import tabak_turner
+from anabranch.models.clustering import autoencoder, dec, vade, vae
 from anabranch.models.coupling import conv_realnvp, nice, nsf, realnvp
 from anabranch.models.flow_density import flow_density
 from anabranch.models.mixtures import MixtureModel, flow_mixture, keep_components, rad
 from anabranch.models.registry import build, list_recipes, recipe
-from anabranch.models.variational import planar, radial
+from anabranch.models.variational import (
+    GaussianMixtureVAE,
+    gmvae,
+    planar,
+    radial,
+    start_from_codes,
+)
 
 __all__ = [
+    "GaussianMixtureVAE",
     "MixtureModel",
+    "autoencoder",
     "bnaf",
     "build",
     "conv_realnvp",
+    "dec",
     "flow_density",
     "flow_mixture",
+    "gmvae",
     "iaf",
     "keep_components",
     "list_recipes",
@@ -30,5 +41,8 @@ __all__ = [
     "realnvp",
     "recipe",
     "rnade",
+    "start_from_codes",
     "tabak_turner",
+    "vade",
+    "vae",
 ]

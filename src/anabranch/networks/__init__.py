@@ -5,6 +5,7 @@ from anabranch.networks.block import BlockLinear, BlockNetwork
 from anabranch.networks.conv import Conv2d
 from anabranch.networks.conv_classifier import ConvClassifier
 from anabranch.networks.convnet import ConvNet
+from anabranch.networks.labelled import LabelledMLP
 from anabranch.networks.linear import Linear
 from anabranch.networks.made import MADE
 from anabranch.networks.mlp import MLP, make_activation
@@ -23,6 +24,7 @@ __all__ = [
     "Conv2d",
     "ConvClassifier",
     "ConvNet",
+    "LabelledMLP",
     "Linear",
     "NormalizedLinear",
     "OrderlessMADE",

@@ -11,6 +11,11 @@ from anabranch.objectives.importance import iwae, nvil, vimco
 from anabranch.objectives.likelihood import Likelihood
 from anabranch.objectives.loss import Loss
 from anabranch.objectives.reverse_kl import ReverseKL
+from anabranch.objectives.self_training import (
+    self_training,
+    sharpened_targets,
+    student_log_q,
+)
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 
 __all__ = [
@@ -26,6 +31,9 @@ __all__ = [
     "joint_log_likelihood",
     "nvil",
     "pseudo_label_likelihood",
+    "self_training",
     "shared_information",
+    "sharpened_targets",
+    "student_log_q",
     "vimco",
 ]

@@ -26,6 +26,7 @@ from anabranch.training.graph import (
     spread_labels,
 )
 from anabranch.training.greedy_ascent import AscentResult, greedy_ascent
+from anabranch.training.halving import Halving, RateHalving, first_std, std_annealing
 from anabranch.training.initialization import (
     GaussianStart,
     StartOptions,
@@ -74,9 +75,11 @@ __all__ = [
     "GaussianParameters",
     "GaussianPrior",
     "GaussianStart",
+    "Halving",
     "Perturbation",
     "RampUp",
     "RandomAffine",
+    "RateHalving",
     "ReduceOnPlateau",
     "Schedule",
     "ScheduledBuffer",
@@ -85,6 +88,7 @@ __all__ = [
     "annihilate",
     "component_cost",
     "em_start",
+    "first_std",
     "fit",
     "fit_variational",
     "gap_responsibilities",
@@ -107,6 +111,7 @@ __all__ = [
     "random_responsibilities",
     "spectral_responsibilities",
     "spread_labels",
+    "std_annealing",
     "warp",
     "weak_prior",
 ]

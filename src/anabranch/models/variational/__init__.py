@@ -1,6 +1,9 @@
-"""Flows made for variational inference."""
+"""Flows made for variational inference, and autoencoders trained by it."""
 
+from anabranch.models.variational.gmvae import gmvae
+from anabranch.models.variational.mixture_start import start_from_codes
+from anabranch.models.variational.mixture_vae import GaussianMixtureVAE
 from anabranch.models.variational.planar import planar
 from anabranch.models.variational.radial import radial
 
-__all__ = ["planar", "radial"]
+__all__ = ["GaussianMixtureVAE", "gmvae", "planar", "radial", "start_from_codes"]

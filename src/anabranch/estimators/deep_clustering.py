@@ -1,0 +1,326 @@
+"""DeepClustering: clusters in the code of an autoencoder."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from anabranch.data.finite import check_finite
+from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
+from anabranch.estimators.deep_trainer import METHODS, Task, encode, train
+from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.preparation import Preparation
+from anabranch.models.clustering import log_responsibilities
+from anabranch.models.clustering.coder import LIKELIHOODS
+from anabranch.training import FitResult
+
+Array = NDArray[np.float64]
+POSITIVE_INTEGERS = ("n_components", "latent", "n_init", "refresh", "batch_size")
+POSITIVE = ("alpha", "reconstruction", "learning_rate", "clustering_rate")
+NOT_NEGATIVE = ("tol", "pretrain_epochs", "max_epochs", "weight_decay")
+
+
+class DeepClustering(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):
+    r"""Clusters of the codes that an autoencoder makes of rows, by one of five published methods.
+
+    - "ae+gmm": an autoencoder, then a Gaussian mixture on its codes.
+    - "vae+gmm": a variational autoencoder, then a Gaussian mixture on the means of its codes.
+    - "dec": k-means on the codes of an autoencoder, then centres and encoder are trained to be
+      more certain of the same clusters.
+    - "idec": likewise, while the decoder still has to find the rows again.
+    - "vade": the Gaussian mixture becomes the prior of a variational autoencoder.
+
+    They find clusters, and no density in the units of the data: there are no scores and no samples.
+
+    Args:
+        n_components: K.
+        method: see above.
+        latent: size of a code.
+        hidden: hidden sizes of the encoder; the decoder has them in reverse.
+        levels: for integers 0..levels-1, such as 256 for bytes: columns are taken as shares of the
+            highest level. None for real columns, which are standardised.
+        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies, with ``levels``
+            only; None for "bernoulli" with levels, else "gaussian".
+        corruption: share of features hidden from the encoder in training the autoencoder.
+        covariance_type: of the mixture in "ae+gmm" and "vae+gmm"; that of "vade" is diagonal.
+        n_init: starts of the mixture.
+        alpha: degrees of freedom of the assignments of "dec" and "idec".
+        reconstruction: weight of the error per feature in "idec".
+        refresh: steps between two renewals of the targets in "dec" and "idec".
+        tol: "dec" and "idec" end when a smaller share of rows changes from one renewal to the next.
+        pretrain_epochs: upper limit for the autoencoder.
+        max_epochs: upper limit for the training of codes and clusters together.
+        learning_rate: of the autoencoder, by AdamW.
+        clustering_rate: of codes and clusters together; None for 1e-4 in "dec", 1e-3 in "idec",
+            2e-3 in "vade".
+        weight_decay: of AdamW.
+        batch_size: rows per step, at most; a quarter of the rows where there are few.
+        patience: evaluations without improvement before the autoencoder or "vade" stops.
+        validation_fraction: share of rows held out to choose their best states.
+        fit_options: further settings of `anabranch.training.FitOptions`.
+        device: "cpu", "cuda", ...
+        random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
+            the same bits.
+        verbose: 1 shows progress.
+
+    Attributes:
+        n_components_: K.
+        labels_: (n,) clusters of the training rows; not in model files.
+        start_labels_: (n,) their clusters before codes and clusters were trained together: by
+            k-means for "dec" and "idec", else by the mixture; not in model files.
+        model_: the module of the recipe, in evaluation mode.
+        mixture_: the `GaussianMixture` on its codes, None for the other methods.
+        fit_results_: what the fits did, see `anabranch.training.FitResult`: "autoencoder", and
+            "clusters" where there was one.
+        n_iter_: epochs of the last of them.
+        preparation_: the fixed transform before the model.
+
+    A column that does not vary stays at zero. A run that puts all rows into one cluster is stopped
+    with `anabranch.models.clustering.CollapsedWarning`, and keeps the state before.
+
+    Source: Xie, Girshick, Farhadi (2016), arXiv:1511.06335 ("dec"); Guo, Gao, Liu, Yin (2017),
+    "Improved deep embedded clustering with local structure preservation" ("idec"); Jiang, Zheng,
+    Tan, Tang, Zhou (2017), arXiv:1611.05148 ("vade").
+
+    Example:
+        >>> from sklearn.datasets import make_blobs
+        >>> X, _ = make_blobs(200, 8, centers=3, random_state=0)
+        >>> model = DeepClustering(3, latent=2, hidden=(16,), max_epochs=5, random_state=0).fit(X)
+        >>> model.predict(X).shape, model.transform(X).shape
+        ((200,), (200, 2))
+    """
+
+    n_features_in_: int
+
+    def __init__(
+        self,
+        n_components: int = 8,
+        *,
+        method: str = "idec",
+        latent: int = 10,
+        hidden: Sequence[int] = (500, 500, 2000),
+        levels: int | None = None,
+        likelihood: str | None = None,
+        corruption: float = 0.0,
+        covariance_type: str = "full",
+        n_init: int = 10,
+        alpha: float = 1.0,
+        reconstruction: float = 10.0,
+        refresh: int = 140,
+        tol: float = 1e-3,
+        pretrain_epochs: int = 100,
+        max_epochs: int = 100,
+        learning_rate: float = 1e-3,
+        clustering_rate: float | None = None,
+        weight_decay: float = 0.0,
+        batch_size: int = 256,
+        patience: int | None = 10,
+        validation_fraction: float = 0.1,
+        fit_options: dict[str, Any] | None = None,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.method = method
+        self.latent = latent
+        self.hidden = hidden
+        self.levels = levels
+        self.likelihood = likelihood
+        self.corruption = corruption
+        self.covariance_type = covariance_type
+        self.n_init = n_init
+        self.alpha = alpha
+        self.reconstruction = reconstruction
+        self.refresh = refresh
+        self.tol = tol
+        self.pretrain_epochs = pretrain_epochs
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.clustering_rate = clustering_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.fit_options = fit_options
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to rows.
+
+        Args:
+            X: (n, D) array or frame.
+            y: ignored.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: for data or settings that cannot be used; the message says why.
+
+        Warns:
+            CollapsedWarning: where all rows came into one cluster.
+        """
+        self._check_settings()
+        X = self._validated(X, reset=True)
+        if len(X) < self.n_components:
+            raise ValueError(
+                f"X has {len(X)} rows, fewer than the {self.n_components} components: n_samples "
+                "must be at least n_components"
+            )
+        state = check_random_state(self.random_state)
+        self._prepare(X)
+        x = self._seen(X)
+        order = torch.as_tensor(state.permutation(len(x)), device=x.device)
+        # fewer than ten rows are too few to hold any out
+        n_held_out = 0 if len(x) < 10 else max(round(self.validation_fraction * len(x)), 2)
+        held_out, rows = order[:n_held_out], order[n_held_out:]
+        task = Task(
+            x,
+            x[rows],
+            x[held_out if n_held_out else rows],
+            self,
+            self._likelihood(),
+            int(state.randint(2**30 - 1)),
+        )
+        trained = train(task)
+        self._keep(trained.model, trained.mixture, trained.results)
+        self.start_labels_ = trained.start
+        self.labels_ = self._proba(x).argmax(1)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The most probable cluster of each row, (n,)."""
+        return self.predict_proba(X).argmax(1)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the clusters for each row, (n, K)."""
+        return self._proba(self._checked(X))
+
+    def transform(self, X: Any) -> Array:
+        """Codes of rows, (n, latent): their means, where codes are random."""
+        return encode(self.model_, self._checked(X))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _proba(self, x: Tensor) -> Array:
+        if self.mixture_ is not None:
+            return self.mixture_.predict_proba(encode(self.model_, x))
+        return log_responsibilities(self.model_, x).exp().mT.double().cpu().numpy()
+
+    def _keep(
+        self, model: Any, mixture: GaussianMixture | None, results: dict[str, FitResult]
+    ) -> None:
+        self.model_: Any = model.eval()
+        if hasattr(model, "generator"):
+            model.generator = None  # its state is spent; the fitted model does not need it
+        self.mixture_, self.fit_results_ = mixture, results
+        self.n_components_ = int(self.n_components)
+        last = list(results.values())[-1]
+        self.n_iter_ = int(last.history[-1]["epoch"])
+
+    def _prepare(self, X: Array) -> None:
+        if self.levels is not None:
+            self.preparation_ = Preparation.empty(X.shape[1], levels=self.levels, alpha=1e-6)
+            return
+        constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
+        if constant.all():
+            raise ValueError("no column of X varies: there is nothing to cluster")
+        self.preparation_ = Preparation.fit(X, constant, levels=None, alpha=1e-6, seed=0)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.latent)
+
+    def _checked(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        return self._seen(self._validated(X, reset=False))
+
+    def _seen(self, X: Array) -> Tensor:
+        """Rows as the networks see them."""
+        x = self.preparation_.features(X)
+        if x is None:
+            x = self.preparation_.encode(X)[0]
+            check_range(x, X, column_names(self, X.shape[1]))
+        return x.to(self.device)
+
+    def _validated(self, X: Any, *, reset: bool) -> Array:
+        """Rows as float64, or an error that names the columns at fault."""
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+        # frames lend their values read-only, which torch warns about; nor does it turn rows around
+        X = np.require(X, requirements=["W", "C"])
+        columns = column_names(self, X.shape[1])
+        check_finite(X, columns)
+        if self.levels is not None:
+            check_levels(X, self.levels, columns)
+        elif reset:
+            check_spread(X, columns)
+        return X
+
+    def _likelihood(self) -> str:
+        if self.likelihood is not None:
+            return self.likelihood
+        return "gaussian" if self.levels is None else "bernoulli"
+
+    def _check_settings(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {tuple(METHODS)}, got {self.method!r}")
+        self._check_numbers()
+        hidden = list(np.atleast_1d(np.asarray(self.hidden, dtype=object)))
+        if not all(isinstance(size, Integral) and int(size) > 0 for size in hidden):
+            raise ValueError(f"hidden must be positive integers, got {self.hidden!r}")
+        levels: Any = self.levels
+        if levels is not None and not (isinstance(levels, Integral) and int(levels) > 1):
+            raise ValueError(f"levels must be an integer above 1 or None, got {levels!r}")
+        if self.likelihood not in (None, *LIKELIHOODS):
+            raise ValueError(
+                f"likelihood must be one of {LIKELIHOODS} or None, got {self.likelihood!r}"
+            )
+        if self.likelihood == "bernoulli" and self.levels is None:
+            raise ValueError(
+                "likelihood='bernoulli' needs shares in [0, 1]: give levels for integers, or take "
+                "likelihood='gaussian'"
+            )
+
+    def _check_numbers(self) -> None:
+        for name in POSITIVE_INTEGERS:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        for name in POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        for name in NOT_NEGATIVE:
+            value = getattr(self, name)
+            if not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a number not below zero, got {value!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
+            )
+        if not 0 <= self.corruption < 1:
+            raise ValueError(f"corruption must be in [0, 1), got {self.corruption!r}")

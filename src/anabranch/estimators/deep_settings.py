@@ -1,0 +1,114 @@
+"""Settings of a `DeepMixture`: checked, and made into those of the fit loop."""
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anabranch.models import GaussianMixtureVAE
+from anabranch.models.variational.gmvae import POSTERIORS
+from anabranch.models.variational.mixture_vae import LIKELIHOODS, OBJECTIVES
+from anabranch.training import (
+    FitOptions,
+    RateHalving,
+    Schedule,
+    ScheduledBuffer,
+    first_std,
+    std_annealing,
+)
+
+if TYPE_CHECKING:
+    from anabranch.estimators.deep_mixture import DeepMixture
+
+CHOICES = {
+    "likelihood": LIKELIHOODS,
+    "objective": OBJECTIVES,
+    "posterior": POSTERIORS,
+    "init_params": ("autoencoder", "random"),
+}
+
+
+def check_deep_settings(settings: "DeepMixture", n_rows: int, n_components: int) -> None:
+    """Refuse settings that are out of range or do not go together.
+
+    Raises:
+        ValueError: naming the setting, what was given and what was expected.
+    """
+    for name, allowed in CHOICES.items():
+        if getattr(settings, name) not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}, got {getattr(settings, name)!r}")
+    for name in ("latent", "n_init", "n_score_samples"):
+        _check_whole(name, getattr(settings, name), 1)
+    for name in ("init_epochs", "rate_halvings"):
+        _check_whole(name, getattr(settings, name), 0)
+    if settings.n_components is not None:
+        _check_whole("n_components", settings.n_components, 1)
+    if not settings.hidden or any(not isinstance(h, Integral) or h < 1 for h in settings.hidden):
+        raise ValueError(f"hidden must be positive integers, at least one, got {settings.hidden!r}")
+    if settings.samples is not None:
+        _check_whole("samples", settings.samples, 2 if settings.objective == "vimco" else 1)
+    if n_rows < n_components:
+        raise ValueError(
+            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
+            "be at least n_components"
+        )
+    _check_numbers(settings)
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def _check_numbers(settings: "DeepMixture") -> None:
+    for name in ("validation_fraction", "std_share"):
+        value = getattr(settings, name)
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be in (0, 1), got {value}")
+    for name in ("reg_covar", "std_last", "learning_rate", "label_weight"):
+        if not getattr(settings, name) > 0:
+            raise ValueError(f"{name} must be positive, got {getattr(settings, name)}")
+    for name in ("consistency", "balance"):
+        value = getattr(settings, name)
+        if not (isinstance(value, float | int | np.number) and 0 <= value < np.inf):
+            raise ValueError(f"{name} must be a number not below zero, got {value!r}")
+    if settings.balance and not settings.consistency:
+        raise ValueError("balance goes with consistency: alone it would make q certain of anything")
+    first = settings.std_first
+    if isinstance(first, str) and first != "auto":
+        raise ValueError(f"std_first must be 'auto', None or a number, got {first!r}")
+    if isinstance(first, float | int) and first < settings.std_last:
+        raise ValueError(f"std_first must be at least std_last={settings.std_last}, got {first}")
+
+
+def deep_options(settings: "DeepMixture", n_rows: int, **changes: Any) -> FitOptions:
+    """The settings of the loop; all epochs are run, for the annealing to come to its end."""
+    given = {
+        "max_epochs": settings.max_epochs,
+        "batch_size": min(settings.batch_size, max(16, n_rows // 4)),
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "patience": None,
+        "progress": None if settings.verbose else False,
+    }
+    return FitOptions(**{**given, **(settings.fit_options or {}), **changes})
+
+
+def schedules(
+    settings: "DeepMixture",
+    model: GaussianMixtureVAE,
+    options: FitOptions,
+    shape: tuple[int, int],
+) -> list[Schedule]:
+    """Annealing of the standard deviations, and halving of the learning rate, for (n, D) rows."""
+    n_rows, n_features = shape
+    steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
+    found: list[Schedule] = []
+    if settings.rate_halvings:
+        found.append(RateHalving(max(1, steps // (settings.rate_halvings + 1))))
+    if settings.std_first is not None:
+        first = first_std(n_features) if settings.std_first == "auto" else settings.std_first
+        first = max(float(first), settings.std_last)
+        bound = std_annealing(steps, first=first, last=settings.std_last, share=settings.std_share)
+        found.append(ScheduledBuffer("std_bound", model.floor, bound))
+    return found

@@ -1,0 +1,205 @@
+"""Gradient estimators of the Gaussian-mixture autoencoder against enumeration and quadrature."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.polynomial.hermite_e import hermegauss
+from torch import Tensor
+from torch.distributions import Normal
+
+from anabranch.experiments.baselines import text_table
+from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments.registry import experiment
+from anabranch.models import GaussianMixtureVAE, gmvae
+
+K, FEATURES, NODES = 3, 2, 64
+# Bounds of two draws, whose pairs can be enumerated; the variance is looked at for more, too. NVIL
+# is given one draw, as published, and the best of all baselines, which a network would learn.
+SAMPLES, MANY = 2, 15
+BATCHES, ROWS = 400, 25
+FORMS: dict[str, dict[str, Any]] = {
+    "EnumY": {"objective": "enumerate", "samples": 1},
+    "VIMCO, z reparameterised": {"objective": "vimco", "reparameterized": True},
+    "VIMCO, z as given": {"objective": "vimco"},
+    "NVIL": {"objective": "nvil", "samples": 1},
+}
+HEADER = ["seed", "estimator", "relative error", "standard errors", "variance", "M = 15"]
+
+
+@experiment(
+    "nvisa-gradients", seeds=3, summary="VIMCO, NVIL and EnumY against enumeration and quadrature"
+)
+def nvisa_gradients(run: Run) -> Outcome:
+    """A mixture of three components over one latent variable, whose bounds can be integrated."""
+    started = time.perf_counter()
+    rows = [[seed, name, *_row(seed, name)] for seed in run.seeds for name in FORMS]
+    seconds = (time.perf_counter() - started) / len(run.seeds)
+    figures = []
+    for name in FORMS:
+        worst = np.array([row[2:4] for row in rows if row[1] == name]).max(0)
+        figures += [
+            Figure(f"{name}: largest relative error of its expectation", worst[0], 1e-6, "lower"),
+            Figure(f"{name}: largest error of its draws, standard errors", worst[1], 3, "lower"),
+        ]
+    figures += _shares(rows, run.seeds)
+    figures.append(Figure("seconds per seed", seconds))
+    cells = [[*row[:2], f"{row[2]:.1e}", *row[3:]] for row in rows]
+    settings = {"K": K, "nodes": NODES, "samples": SAMPLES, "batches": BATCHES, "rows": ROWS}
+    return Outcome(figures, settings, text_table(HEADER, cells))
+
+
+def _shares(rows: list[list[Any]], seeds: tuple[int, ...]) -> list[Figure]:
+    """VIMCO's variance, z as given, as a share of NVIL's: the largest over seeds."""
+    of = {(row[0], row[1]): np.array(row[4:]) for row in rows}
+    vimco = np.array([of[seed, "VIMCO, z as given"] for seed in seeds])
+    learned = np.array([of[seed, "NVIL"] for seed in seeds])
+    fresh = np.array([[_fresh(seed, m) for m in (SAMPLES, MANY)] for seed in seeds])
+    few, many = (vimco / fresh).max(0)
+    as_published, same = (vimco[:, 1] / learned[:, 0]).max(), (vimco[:, 0] / learned[:, 0]).max()
+    name = "VIMCO's variance, a share of NVIL's"
+    return [
+        Figure(f"{name} without a baseline, {SAMPLES} draws both", few, 1.0, "lower"),
+        Figure(f"{name} without a baseline, {MANY} draws both", many),
+        Figure(f"{name} with the best one, {MANY} draws and 1", as_published, 1.0, "lower"),
+        Figure(f"{name} with the best one, {SAMPLES} draws and 1", same),
+    ]
+
+
+def _fresh(seed: int, samples: int) -> float:
+    """NVIL's variance before its baseline has learned anything."""
+    model = tiny(seed, objective="nvil", samples=samples)
+    model.baseline = _Constant(0.0)
+    return float(_variance(model, observation(seed), seed))
+
+
+def _row(seed: int, name: str) -> list[float]:
+    """Relative error, error in standard errors, and variance with few and with many draws."""
+    how, x = FORMS[name], observation(seed)
+    model = tiny(seed, **{"samples": SAMPLES, **how})
+    exact = flat_gradient(model, exact_bound(model, x))
+    error = (expected_gradient(model, x) - exact).norm() / exact.norm()
+    mean, variance = sampled_gradient(model, x, seed)
+    distance = (mean - exact).norm() / (variance.sum() / (BATCHES * ROWS)).sqrt()
+    many = tiny(seed, **{"samples": MANY, **how})
+    return [float(v) for v in (error, distance, variance.sum(), _variance(many, x, seed))]
+
+
+def tiny(seed: int, **how: Any) -> GaussianMixtureVAE:
+    """A model in float64, with smooth networks, and NVIL's baseline set to the bound."""
+    model: Any = gmvae(
+        FEATURES, K, latent=1, hidden=[6], activation="tanh", floor=0.3, seed=seed, **how
+    )
+    model = model.double().eval()  # in evaluation NVIL's signals are not normalised
+    if model.baseline is not None:
+        x = observation(seed)
+        model.baseline = _Constant(elbo(model, x).item())
+    return model
+
+
+class _Constant(torch.nn.Module):
+    """The best that a baseline network could learn, for one observation."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_full((len(x), 1), self.value)
+
+
+def observation(seed: int) -> Tensor:
+    """One column, (D, 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(FEATURES, 1, generator=generator, dtype=torch.float64)
+
+
+def flat_gradient(model: GaussianMixtureVAE, value: Tensor) -> Tensor:
+    """The gradient of all parameters in one vector."""
+    parameters = list(model.parameters())
+    given = torch.autograd.grad(value, parameters, allow_unused=True)
+    pairs = zip(given, parameters, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+
+
+def quadrature() -> tuple[Tensor, Tensor]:
+    """Nodes of a standard normal, and their weights, (NODES,) each."""
+    nodes, weights = hermegauss(NODES)
+    return torch.as_tensor(nodes), torch.as_tensor(weights / math.sqrt(2 * math.pi))
+
+
+# -- what is true, by torch's own distributions ---------------------------------------------------
+
+
+def log_weight_table(model: GaussianMixtureVAE, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Log w at every label and node, (K, NODES), and its probability, which has gradients."""
+    nodes, weights = quadrature()
+    log_q = torch.log_softmax(model.classifier(x.mT)[0], 0)
+    loc, raw = model.encoder.columns(x)[..., 0]  # (K,) each
+    scale = torch.nn.functional.softplus(raw) + model.floor
+    z = loc[:, None] + scale[:, None] * nodes
+    means, raws = model.decoder(z.reshape(-1, 1)).chunk(2, -1)
+    likelihood = Normal(means, torch.nn.functional.softplus(raws) + model.floor)
+    log_p = likelihood.log_prob(x.mT).sum(-1).reshape(z.shape)
+    prior_std = torch.nn.functional.softplus(model.prior_scale[0]) + 1
+    log_p = log_p + Normal(model.prior_mean[0, :, None], prior_std[:, None]).log_prob(z)
+    log_q_z = Normal(loc[:, None], scale[:, None]).log_prob(z)
+    table = log_p - math.log(K) - log_q[:, None] - log_q_z
+    return table, log_q.exp()[:, None] * weights
+
+
+def elbo(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
+    """The evidence lower bound."""
+    table, probability = log_weight_table(model, x)
+    return (probability * table).sum()
+
+
+def exact_bound(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
+    """The bound that the model's objective has as its expectation."""
+    if model.objective != "vimco":
+        return elbo(model, x)
+    table, probability = (t.flatten() for t in log_weight_table(model, x))
+    pairs = torch.logaddexp(table[:, None], table) - math.log(2)
+    return (probability[:, None] * probability * pairs).sum()
+
+
+# -- what the estimators do ------------------------------------------------------------------------
+
+
+def expected_gradient(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
+    """The mean of the estimator's gradient over all its draws."""
+    nodes, weights = quadrature()
+    if model.objective == "enumerate":
+        columns = x.expand(-1, NODES)
+        noise = nodes.expand(1, 1, K, NODES)
+        bound = model.enumerated_bound(columns, model.log_q(columns.mT), noise)
+        return flat_gradient(model, (weights * bound).sum())
+    single = torch.cartesian_prod(torch.arange(K), torch.arange(NODES))
+    places = torch.cartesian_prod(*[torch.arange(len(single))] * model.samples)
+    label, node = single[places.reshape(-1, model.samples).mT].unbind(-1)  # (M, N) each
+    columns = x.expand(-1, label.shape[1])
+    log_q = model.log_q(columns.mT)
+    y = torch.nn.functional.one_hot(label, K).permute(2, 0, 1).to(x.dtype)
+    drawn = model.log_weights(columns, log_q, y, nodes[node][None])
+    surrogate = model.sampled_bound(columns, *drawn)[1]
+    probability = (weights[node] * log_q.exp().gather(0, label)).prod(0).detach()
+    return flat_gradient(model, (probability * surrogate).sum())
+
+
+def sampled_gradient(model: GaussianMixtureVAE, x: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Mean of the gradients of BATCHES of ROWS draws, and the variance of one draw's."""
+    model.generator = torch.Generator().manual_seed(seed)
+    model.train()
+    gradients = []
+    for _ in range(BATCHES):
+        model.spread.fill_(1.0)  # as it is without normalisation
+        gradients.append(-flat_gradient(model, model({"x": x.mT.expand(ROWS, -1)}).total))
+    model.eval()
+    stacked = torch.stack(gradients)
+    return stacked.mean(0), ROWS * stacked.var(0)
+
+
+def _variance(model: GaussianMixtureVAE, x: Tensor, seed: int) -> Tensor:
+    return sampled_gradient(model, x, seed)[1].sum()

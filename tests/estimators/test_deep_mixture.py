@@ -1,0 +1,210 @@
+"""Deep clustering with a Gaussian mixture in the latent space."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from anabranch import DeepMixture, load, save
+from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.metrics import clustering_accuracy
+from anabranch.training import DivergedWarning
+
+
+def small(**changes):
+    settings = {"latent": 2, "hidden": (16,), "max_epochs": 3, "init_epochs": 10}
+    return DeepMixture(**{"n_components": 3, **settings, "random_state": 0, **changes})
+
+
+def curved(n=300, seed=0):
+    """Three clusters of the plane, bent into six dimensions."""
+    random = np.random.RandomState(seed)
+    labels = np.arange(n) % 3
+    z = 3.0 * np.array([[-1, -1], [1, -1], [0, 1.5]])[labels] + 0.5 * random.randn(n, 2)
+    W = np.random.RandomState(7).randn(2, 6)
+    return np.tanh(z @ W / 4) + 0.02 * random.randn(n, 6), labels
+
+
+@parametrize_with_checks([small(n_components=None, max_epochs=1, init_epochs=1, n_score_samples=5)])
+@pytest.mark.filterwarnings("ignore:y has labels up to")
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, labels = curved()
+    return small(max_epochs=20, init_epochs=40).fit(X), X, labels
+
+
+def test_clusters_are_found(fitted):
+    model, X, labels = fitted
+    assert clustering_accuracy(labels, model.predict(X)) > 0.98
+    assert clustering_accuracy(labels[model.train_rows_], model.start_labels_) > 0.9
+    assert model.predict_proba(X).sum(1) == pytest.approx(np.ones(300))
+    assert model.converged_
+    assert model.n_iter_ == 20
+
+
+def test_latent_means_are_apart(fitted):
+    model, X, labels = fitted
+    Z = model.transform(X)
+    assert Z.shape == (300, 2)
+    assert model.get_feature_names_out().tolist() == ["deepmixture0", "deepmixture1"]
+    within = np.mean([Z[labels == k].std(0) for k in range(3)])
+    assert Z.std(0).mean() > 1.5 * within
+
+
+def test_the_bound_is_annealed_and_the_rate_halved(fitted):
+    history = fitted[0].history_
+    bounds = [entry["std_bound"] for entry in history[1:]]  # the first is of the start
+    assert bounds == sorted(bounds, reverse=True)
+    assert 0.04 < bounds[0] < np.sqrt(6 / 784) < 0.1
+    assert bounds[-1] == 0.01
+    assert history[-1]["learning_rate"] <= 1e-3 / 8
+    assert fitted[0].model_.floor <= np.sqrt(6 / 784) * 1.001
+
+
+def test_samples_carry_their_cluster(fitted):
+    model, X, _ = fitted
+    draws, labels = model.sample(600)
+    assert (model.predict(draws) == labels).mean() > 0.8
+    assert np.abs(draws.mean(0) - X.mean(0)).max() < 0.2
+    own, twos = model.sample(20, component=2)
+    assert own.shape == (20, 6)
+    assert (twos == 2).all()
+    assert (model.sample(5)[0] == model.sample(5)[0]).all()
+
+
+def test_scores_are_in_the_units_of_the_data_and_rise_with_the_draws(fitted):
+    model, X, _ = fitted
+    scores = []
+    for n in (5, 500):
+        model.n_score_samples = n
+        scores.append(model.score(X))
+    assert scores[0] < scores[1]
+    larger = small(max_epochs=20, init_epochs=40).fit(10 * X)
+    larger.n_score_samples = 500
+    assert larger.score(10 * X) == pytest.approx(scores[1] - 6 * np.log(10), abs=1e-2)
+    assert model.score_samples(X[:9]) == pytest.approx(model.score_samples(X)[:9], abs=1e-4)
+
+
+def test_a_few_labels_name_the_clusters():
+    X, labels = curved()
+    y = np.full(300, -1)
+    y[:3] = labels[:3]
+    model = small(max_epochs=5, init_epochs=40).fit(X, y)
+    assert (model.predict(X) == labels).mean() > 0.98
+    assert small(n_components=None, max_epochs=1, init_epochs=1).fit(X, y).n_components_ == 3
+
+
+@pytest.mark.parametrize("objective", ["enumerate", "iwae", "nvil", "gumbel"])
+def test_every_objective_fits(objective):
+    X, _ = curved(60)
+    model = small(objective=objective, max_epochs=2, init_params="random").fit(X)
+    assert model.start_labels_ is None
+    assert np.isfinite(model.score(X))
+
+
+def test_integer_images_are_spread_over_their_levels():
+    X, _ = curved(120)
+    X = np.clip((X + 1.2) * 100, 0, 255).round()
+    model = small(levels=256, init_epochs=2).fit(X)
+    z, term = model.preparation_.encode(X)
+    assert ((z >= 0) & (z <= 1)).all()
+    assert term.numpy() == pytest.approx(np.full(120, -6 * np.log(256)))
+    draws = model.sample(50)[0]
+    assert (draws == draws.round()).all()
+    assert draws.min() >= 0
+    assert draws.max() <= 255
+    with pytest.raises(ValueError, match=r"levels=256 needs integers 0\.\.255, got 0\.5"):
+        model.predict(np.full((1, 6), 0.5))
+
+
+def test_bits_are_taken_as_they_are():
+    X = (curved(120)[0] > 0).astype(float)
+    model = small(likelihood="bernoulli", levels=2, init_params="random").fit(X)
+    assert set(np.unique(model.sample(50)[0])) <= {0.0, 1.0}
+    every = np.array(np.meshgrid(*[[0.0, 1.0]] * 6)).reshape(6, -1).T
+    model.n_score_samples = 10_000
+    assert np.exp(model.score_samples(every)).sum() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("changes", [{}, {"levels": 256}, {"likelihood": "bernoulli"}])
+def test_a_file_gives_it_back(tmp_path, changes):
+    X, _ = curved(60)
+    if changes:
+        X = np.clip((X + 1.2) * 100, 0, 255).round()
+        X = X if "levels" in changes else X / 255
+    model = small(init_epochs=1, max_epochs=1, **changes).fit(X)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.score_samples(X) == model.score_samples(X)).all()
+    assert (again.transform(X) == model.transform(X)).all()
+    assert (again.start_labels_ == model.start_labels_).all()
+    assert again.get_params()["latent"] == 2
+    assert (again.sample(5, random_state=1)[0] == model.sample(5, random_state=1)[0]).all()
+
+
+def test_the_same_seed_gives_the_same_bits():
+    X, _ = curved(90)
+    first, second, other = (small(random_state=s, n_init=2).fit(X) for s in (3, 3, 4))
+    assert (first.score_samples(X) == second.score_samples(X)).all()
+    assert (first.score_samples(X) != other.score_samples(X)).any()
+    before = torch.get_rng_state()
+    clone(first).fit(X)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_constant_columns_are_told_and_given_a_variance():
+    X, _ = curved(60)
+    X[:, 2] = 4.0
+    with pytest.warns(ConstantColumnWarning, match="x2"):
+        model = small(init_epochs=1).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert model.sample(20)[0][:, 2] == pytest.approx(np.full(20, 4.0), abs=3)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_keeps_a_model_that_works():
+    X, _ = curved(60)
+    settings = {"clip_norm": None, "learning_rate": 1e9}
+    with pytest.warns(DivergedWarning, match="diverged at step"):
+        model = small(init_params="random", max_epochs=60, fit_options=settings).fit(X)
+    assert not model.converged_
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_components": 61}, "X has 60 rows, fewer than the 61 components"),
+        ({"samples": 1}, "samples must be an integer of at least 2, got 1"),
+        ({"objective": "em"}, "objective must be one of"),
+        ({"likelihood": "poisson"}, "likelihood must be one of"),
+        ({"posterior": "exact"}, "posterior must be one of"),
+        ({"init_params": "kmeans"}, "init_params must be one of"),
+        ({"hidden": ()}, "hidden must be positive integers"),
+        ({"latent": 0}, "latent must be an integer of at least 1"),
+        ({"std_first": "big"}, "std_first must be 'auto', None or a number"),
+        ({"std_first": 1e-3}, "std_first must be at least std_last=0.01"),
+        ({"std_last": 0.0}, "std_last must be positive"),
+        ({"balance": 1.0}, "balance goes with consistency"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be in"),
+        ({"likelihood": "bernoulli"}, r"values in \[0, 1\], got -"),
+        ({"levels": 256}, "levels=256 needs integers"),
+        ({"n_components": 0}, "n_components must be an integer of at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes, message):
+    X, _ = curved(60)
+    with pytest.raises(ValueError, match=message):
+        small(**changes).fit(X)
+
+
+def test_gaps_are_refused():
+    X, _ = curved(60)
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        small().fit(X)

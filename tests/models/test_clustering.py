@@ -1,0 +1,409 @@
+"""Deep clustering: objectives against formulas, quadrature and exact posteriors."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    kl_divergence,
+)
+
+from anabranch.models import autoencoder, dec, vade, vae
+from anabranch.models.clustering import (
+    CollapsedWarning,
+    coder,
+    fit_self_training,
+    fit_vade,
+    log_responsibilities,
+    variational_autoencoder,
+    variational_deep_embedding,
+)
+from anabranch.models.clustering.watch import ClusterWatch
+from anabranch.objectives import self_training, sharpened_targets, student_log_q
+from anabranch.training import FitOptions, Schedule, fit
+from tests.registry import perturb, seeded
+
+LIKELIHOODS = ["gaussian", "bernoulli"]
+GRID = torch.linspace(-25.0, 25.0, 20_001, dtype=torch.float64)
+
+
+def rows(n=5, features=3, seed=0):
+    return torch.rand(n, features, generator=seeded(seed), dtype=torch.float64)
+
+
+def small(recipe, *arguments, likelihood="gaussian", **keywords):
+    """A model in double precision, away from its start."""
+    keywords = {"latent": 1, "hidden": [4], "activation": "tanh", "seed": 0, **keywords}
+    model = recipe(3, *arguments, likelihood=likelihood, **keywords)
+    return perturb(model, std=0.5).double()
+
+
+def observed(model, z):
+    """p(x|z) by torch's own distributions."""
+    mean = model.decode(z)
+    if model.decoder.likelihood == "bernoulli":
+        return Independent(Bernoulli(probs=mean, validate_args=False), 1)
+    scale = coder.bounded(model.decoder.log_scale, coder.BOUND).exp()
+    return Independent(Normal(mean, scale), 1)
+
+
+# -- likelihoods and noise -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_likelihoods_of_the_decoder(likelihood):
+    model = small(vae, likelihood=likelihood)
+    z, x = torch.randn(5, 1, dtype=torch.float64, generator=seeded(1)), rows()
+    torch.testing.assert_close(model.decoder.log_prob(z, x), observed(model, z).log_prob(x))
+
+
+def test_errors_of_the_autoencoder():
+    x = rows()
+    squares, entropies = (small(autoencoder, likelihood=kind) for kind in LIKELIHOODS)
+    mean = squares.decode(squares.encode(x))
+    torch.testing.assert_close(squares({"x": x}).total, nn.functional.mse_loss(mean, x))
+    mean = entropies.decode(entropies.encode(x))
+    expected = nn.functional.binary_cross_entropy(mean, x)
+    torch.testing.assert_close(entropies({"x": x}).total, expected)
+
+
+def test_corruption_hides_features_in_training_only():
+    model = small(autoencoder, corruption=0.3)
+    x = torch.ones(4000, 3, dtype=torch.float64)
+    assert model.eval()._corrupted(x) is x
+    seen = model.train()._corrupted(x)
+    assert set(seen.unique().tolist()) == {0.0, 1.0}
+    assert float(seen.mean()) == pytest.approx(0.7, abs=0.02)
+
+
+@pytest.mark.parametrize(("recipe", "arguments"), [(vae, ()), (vade, (2,))])
+def test_noise_is_drawn_anew_in_training_and_fixed_outside(recipe, arguments):
+    model, again = (small(recipe, *arguments) for _ in range(2))
+    batch = {"x": rows()}
+    assert model.train()(batch).total != model(batch).total
+    assert model.eval()(batch).total == model(batch).total
+    first = [float(m.train()(batch).total.detach()) for m in (small(recipe, *arguments), again)]
+    assert first[0] == first[1]
+
+
+def test_a_code_reaches_the_limit_of_scales_and_no_further():
+    values = torch.tensor([-100.0, -2.0, 0.0, 100.0])
+    limited = coder.bounded(coder.unbounded(values), coder.BOUND)
+    torch.testing.assert_close(limited, torch.tensor([-5.7, -2.0, 0.0, 5.7]), atol=1e-4, rtol=0)
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def log_evidence(model, prior, x):
+    """Log p(x) of a model with a one-dimensional code, by the trapezoidal rule."""
+    z = GRID[:, None]
+    joint = observed(model, z).log_prob(x[:, None]) + prior.log_prob(z)[:, 0]
+    return torch.logsumexp(joint, 1) + math.log(float(GRID[1] - GRID[0]))
+
+
+def quadrature(monkeypatch, module):
+    """Let a module draw a grid for noise; gives the weights of its rows."""
+    noise = torch.linspace(-9, 9, 4001, dtype=torch.float64)[:, None]
+    monkeypatch.setattr(module, "normal_noise", lambda like, *_: noise.expand_as(like))
+    return torch.softmax(-0.5 * noise[:, 0].square(), 0)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@torch.no_grad()
+def test_the_bound_of_vae(monkeypatch, likelihood):
+    model = small(vae, likelihood=likelihood)
+    weights = quadrature(monkeypatch, variational_autoencoder)
+    x = rows()
+    evidence = log_evidence(model, Normal(0.0, 1.0), x)
+    for i, row in enumerate(x):
+        loc, log_scale = (moment[0] for moment in model.encoder(row[None]))
+        q = Normal(loc, log_scale.exp())
+        reconstruction, divergence = model.terms(row.expand(len(weights), -1))
+        expected = kl_divergence(q, Normal(torch.zeros_like(loc), 1.0)).sum()
+        torch.testing.assert_close(divergence[0], expected)
+        density = q.log_prob(GRID[:, None])[:, 0].exp() * (GRID[1] - GRID[0])
+        integral = (density * observed(model, GRID[:, None]).log_prob(row)).sum()
+        torch.testing.assert_close((weights * reconstruction).sum(), integral, rtol=1e-6, atol=1e-6)
+        assert integral - expected < evidence[i]
+
+
+def prior_of(model):
+    """The prior of a VaDE by torch's own distributions: components, and the mixture."""
+    scale = coder.bounded(model.log_scale, coder.BOUND).exp()[:, 0, 0]
+    components = Normal(model.loc[:, 0, 0], scale)
+    return components, MixtureSameFamily(Categorical(logits=model.logits[:, 0]), components)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@torch.no_grad()
+def test_the_bound_of_vade(monkeypatch, likelihood):
+    model = small(vade, 3, likelihood=likelihood)
+    components, prior = prior_of(model)
+    log_weights = torch.log_softmax(model.logits[:, 0], 0)
+    weights = quadrature(monkeypatch, variational_deep_embedding)
+    x = rows()
+    evidence = log_evidence(model, prior, x)
+    joint = log_weights + components.log_prob(GRID[:, None])  # (grid, K)
+    gamma = torch.softmax(joint, 1)
+    for i, row in enumerate(x):
+        loc, log_scale = (moment[0] for moment in model.encoder(row[None]))
+        log_q = Normal(loc, log_scale.exp()).log_prob(GRID[:, None])[:, 0]
+        density = log_q.exp() * (GRID[1] - GRID[0])
+        inner = density @ joint  # E log pi_k N(z'; m_k, s_k)
+        outer = observed(model, GRID[:, None]).log_prob(row)
+        outer = outer + (gamma * (inner - gamma.clamp_min(1e-300).log())).sum(1)
+        bound = (density * outer).sum() - (density * log_q).sum()
+        reconstruction, divergence = model.terms(row.expand(len(weights), -1))
+        found = (weights * (reconstruction - divergence)).sum()
+        torch.testing.assert_close(found, bound, rtol=1e-6, atol=1e-6)
+        assert bound < evidence[i]
+
+
+@torch.no_grad()
+def test_the_bound_of_vade_is_tight_where_the_posterior_is_known(monkeypatch):
+    """One component, x = z + noise: q(z|x) is set to the exact posterior."""
+    model = vade(1, 1, latent=1, hidden=[], seed=0).double()
+    sd, noise = 2.0, 0.5
+    model.loc.fill_(0.7)
+    model.log_scale.copy_(coder.unbounded(torch.tensor(math.log(sd))))
+    model.decoder.network.last.weight.fill_(1.0)
+    model.decoder.network.last.bias.fill_(0.0)
+    model.decoder.log_scale.copy_(coder.unbounded(torch.tensor(math.log(noise))))
+    gain = sd**2 / (sd**2 + noise**2)
+    model.encoder.network.last.weight.copy_(torch.tensor([[gain], [0.0]]))
+    log_scale = coder.unbounded(torch.tensor(0.5 * math.log(gain) + math.log(noise)))
+    model.encoder.network.last.bias.copy_(torch.tensor([[(1 - gain) * 0.7], [float(log_scale)]]))
+    weights = quadrature(monkeypatch, variational_deep_embedding)
+    x = torch.tensor([[1.3]], dtype=torch.float64)
+    reconstruction, divergence = model.terms(x.expand(len(weights), 1))
+    exact = Normal(0.7, math.hypot(sd, noise)).log_prob(x)[0, 0]
+    torch.testing.assert_close((weights * (reconstruction - divergence)).sum(), exact)
+
+
+@torch.no_grad()
+def test_responsibilities_of_vade_are_bayes_rule():
+    model = small(vade, 3)
+    components, _ = prior_of(model)
+    x = rows()
+    joint = torch.log_softmax(model.logits[:, 0], 0) + components.log_prob(model.encode(x))
+    torch.testing.assert_close(model.responsibilities(x), torch.log_softmax(joint, 1).mT)
+
+
+# -- self-training ---------------------------------------------------------------------------------
+
+
+def by_hand(z, centers, alpha):
+    """Q and P of the paper in loops, (N, K)."""
+    q = np.array(
+        [
+            [(1 + sum((a - b) ** 2) / alpha) ** (-(alpha + 1) / 2) for b in centers.numpy()]
+            for a in z.detach().numpy()
+        ]
+    )
+    q /= q.sum(1, keepdims=True)
+    p = q**2 / q.sum(0)
+    return q, p / p.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 3.0])
+def test_assignments_targets_and_the_gradient_of_dec(alpha):
+    z = torch.randn(6, 2, dtype=torch.float64, generator=seeded(0)).requires_grad_()
+    centers = torch.randn(3, 2, dtype=torch.float64, generator=seeded(1))
+    q, p = by_hand(z, centers, alpha)
+    log_q = student_log_q(z, centers, alpha)
+    np.testing.assert_allclose(log_q.exp().mT.detach(), q, rtol=1e-12)
+    targets = sharpened_targets(log_q)
+    np.testing.assert_allclose(targets.mT, p, rtol=1e-12)
+    loss = self_training(log_q, targets)
+    np.testing.assert_allclose(loss.detach(), (p * np.log(p / q)).sum(1), rtol=1e-10)
+    loss.sum().backward()
+    away = z.detach()[:, None] - centers
+    kernel = 1 / (1 + away.square().sum(-1) / alpha)
+    pull = (kernel * torch.as_tensor(p - q))[..., None] * away
+    closed = (alpha + 1) / alpha * pull.sum(1)  # equation 4 of the paper
+    torch.testing.assert_close(z.grad, closed, rtol=1e-9, atol=1e-12)
+
+
+def test_targets_with_zeros_are_no_trouble():
+    log_q = torch.log(torch.tensor([[0.5], [0.5]])).requires_grad_()
+    loss = self_training(log_q, torch.tensor([[1.0], [0.0]]))
+    loss.sum().backward()
+    assert float(loss.detach()) == pytest.approx(math.log(2))
+    assert torch.equal(log_q.grad, torch.tensor([[-1.0], [0.0]]))
+
+
+def test_dec_has_no_decoder_and_idec_does():
+    x = rows()
+    plain, improved = small(dec, 2), small(dec, 2, reconstruction=3.0)
+    assert plain.decoder is None
+    loss = improved.eval()({"x": x})
+    total = loss.terms["self_training"] + 3 * loss.terms["reconstruction"]
+    torch.testing.assert_close(loss.total, total)
+    error = (improved.decoder(improved.encode(x)) - x).square().mean()
+    torch.testing.assert_close(loss.terms["reconstruction"], error)
+    targets = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(5, 2)
+    fixed = plain({"x": x, "targets": targets}).terms["self_training"]
+    torch.testing.assert_close(fixed, -plain.responsibilities(x)[0].mean())
+
+
+# -- starts ----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_systems_start_at_their_autoencoder():
+    coded, x = small(autoencoder, latent=2), rows()
+    gathered = dec(3, 4, latent=2, hidden=[4], activation="tanh", reconstruction=1.0).double()
+    centers = torch.randn(4, 2, dtype=torch.float64, generator=seeded(3))
+    gathered.start_from(coded, centers)
+    assert torch.equal(gathered.encode(x), coded.encode(x))
+    assert torch.equal(gathered.decoder(gathered.encode(x)), coded.decode(coded.encode(x)))
+    assert torch.equal(gathered.centers, centers)
+
+    deep = vade(3, 2, latent=2, hidden=[4], activation="tanh", seed=1).double()
+    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    variances = torch.tensor([[0.5, 2.0], [1.0, 0.1]], dtype=torch.float64)
+    deep.start_from(coded, 0.04, weights, centers[:2], variances)
+    assert torch.equal(deep.encode(x), coded.encode(x))
+    assert torch.equal(deep.decode(centers), coded.decode(centers))
+    mixture = Independent(Normal(centers[:2], variances.sqrt()), 1)
+    joint = weights.log() + mixture.log_prob(coded.encode(x)[:, None])
+    torch.testing.assert_close(deep.responsibilities(x), torch.log_softmax(joint, 1).mT)
+    scale = coder.bounded(deep.decoder.log_scale, coder.BOUND).exp()
+    assert float(scale) == pytest.approx(0.2)
+    expected = 0.25 * variances.log().mean(0).mul(0.5).exp()
+    torch.testing.assert_close(deep.encoder(x)[1].exp(), expected.expand(5, 2))
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+def two(n=200, seed=0):
+    """Two overlapping groups of rows, and a started DEC of them."""
+    labels = torch.arange(n) % 2
+    x = 1.5 * (2 * labels[:, None] - 1) + torch.randn(n, 3, generator=seeded(seed))
+    model = dec(3, 2, latent=2, hidden=[8], activation="tanh", seed=0)
+    with torch.no_grad():
+        codes = model.encode(x)
+        model.centers.copy_(torch.stack([codes[labels == k].mean(0) for k in (0, 1)]))
+    return model, x
+
+
+OPTIONS = FitOptions(max_epochs=30, batch_size=50, learning_rate=1e-2)
+
+
+def test_self_training_makes_assignments_certain_and_ends():
+    model, x = two()
+    before = log_responsibilities(model, x)
+    result = fit_self_training(model, x, options=OPTIONS, refresh=8, generator=seeded(0))
+    after = log_responsibilities(model, x)
+    assert after.amax(0).exp().mean() > before.amax(0).exp().mean() + 0.1
+    assert result.stopped == "settled"
+    assert result.steps < 30 * 4
+    steps = [entry["step"] for entry in result.history]
+    assert steps == sorted(set(steps))
+    assert result.history[-1]["clusters"] == 2.0
+
+
+def test_self_training_leaves_the_last_state_of_a_loss_whose_targets_move():
+    model, x = two()
+    result = fit_self_training(model, x, options=OPTIONS, refresh=4, tol=0.0, generator=seeded(0))
+    again, _ = two()
+    watch = ClusterWatch(again, x, targets=x.new_zeros(200, 2))
+    data = {"x": x, "targets": watch.targets}
+    options = FitOptions(
+        max_epochs=30, batch_size=50, learning_rate=1e-2, patience=None, min_evaluation_steps=4
+    )
+    fit(
+        again,
+        data,
+        options=options,
+        generator=seeded(0),
+        schedules=[watch],
+        on_epoch=watch.on_epoch,
+    )
+    assert result.steps == 120
+    assert torch.equal(watch.last["centers"], model.state_dict()["centers"])
+
+
+class Sabotage(Schedule):
+    """Puts all rows into the first cluster at step 6; remembers the clusters at step 4."""
+
+    name, value = "sabotage", 0.0
+
+    def __init__(self, model, x):
+        self.model, self.x = model, x
+
+    @torch.no_grad()
+    def on_step(self, step):
+        if step == 4:
+            self.before = log_responsibilities(self.model, self.x)
+        if step == 6 and hasattr(self.model, "centers"):
+            self.model.centers[1] = 1e6
+        elif step == 6:
+            self.model.logits[0] = 1e6
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+@pytest.mark.parametrize("system", ["dec", "vade"])
+def test_a_run_that_collapses_is_stopped_and_undone(system):
+    model, x = two()
+    if system == "vade":
+        model = vade(3, 2, latent=2, hidden=[8], seed=0)
+        codes = model.encode(x).detach()
+        model.loc.data = torch.stack([codes[k::2].mean(0, keepdim=True) for k in (0, 1)])
+    sabotage = Sabotage(model, x)
+    keywords = {"options": OPTIONS, "schedules": [sabotage], "generator": seeded(0)}
+    run = partial(fit_vade, model, x, x)
+    if system == "dec":
+        run = partial(fit_self_training, model, x, refresh=4, tol=0.0)
+    with pytest.warns(CollapsedWarning, match="after epoch 2 all rows were in one cluster"):
+        result = run(**keywords)
+    assert result.stopped == "collapsed"
+    assert result.steps == 8
+    assert result.history[-1]["step"] == 8
+    assert torch.equal(log_responsibilities(model, x), sabotage.before)
+
+
+def test_one_component_is_no_collapse():
+    model = dec(3, 1, latent=2, hidden=[8], seed=0)
+    x = rows(60).float()
+    assert fit_self_training(model, x, options=OPTIONS, refresh=1).stopped == "settled"
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: vae(3, likelihood="poisson"), "likelihood must be one of .*, got 'poisson'"),
+        (lambda: autoencoder(3, corruption=1.0), r"corruption must be in \[0, 1\), got 1.0"),
+        (lambda: dec(3, 0), "n_components and alpha must be positive .* got 0, 1.0 and 0.0"),
+        (lambda: dec(3, 2, alpha=0.0), "got 2, 0.0 and 0.0"),
+        (lambda: dec(3, 2, reconstruction=-1.0), "got 2, 1.0 and -1.0"),
+        (lambda: vade(3, 0), "n_components must be positive, got 0"),
+    ],
+)
+def test_what_cannot_be_built(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_refresh_below_one_step():
+    model, x = two()
+    with pytest.raises(ValueError, match="refresh must be at least 1 step, got 0"):
+        fit_self_training(model, x, options=OPTIONS, refresh=0)

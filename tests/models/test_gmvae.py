@@ -1,0 +1,323 @@
+"""The Gaussian-mixture autoencoder: bounds, gradients, labels and starts."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from anabranch.experiments import nvisa_gradients as truth
+from anabranch.models import GaussianMixtureVAE, gmvae, start_from_codes
+from anabranch.models.variational import mixture_vae
+from anabranch.networks import MLP, LabelledMLP
+from anabranch.training import DivergedWarning, FitOptions, fit
+
+SAMPLED = ("VIMCO, z reparameterised", "VIMCO, z as given", "NVIL")
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small(**changes):
+    settings = {"latent": 2, "hidden": [8], "seed": 0, **changes}
+    return gmvae(settings.pop("features", 4), settings.pop("n_components", 3), **settings)
+
+
+def rows(n=6, features=4):
+    return torch.rand(n, features, generator=seeded())
+
+
+# -- gradients -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", truth.FORMS)
+def test_the_expected_gradient_is_that_of_the_bound(name):
+    x = truth.observation(100)
+    model = truth.tiny(100, **{"samples": 2, **truth.FORMS[name]})
+    exact = truth.flat_gradient(model, truth.exact_bound(model, x))
+    expected = truth.expected_gradient(model, x)
+    assert (expected - exact).norm() / exact.norm() < 1e-6
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_without_its_score_it_is_another_gradient(name, monkeypatch):
+    x = truth.observation(100)
+    model = truth.tiny(100, **{"samples": 2, **truth.FORMS[name]})
+    exact = truth.flat_gradient(model, truth.exact_bound(model, x))
+    weights = GaussianMixtureVAE.log_weights
+
+    def forgetful(self, *args):
+        log_w, score = weights(self, *args)
+        return log_w, score.detach()
+
+    monkeypatch.setattr(GaussianMixtureVAE, "log_weights", forgetful)
+    wrong = truth.expected_gradient(model, x)
+    assert (wrong - exact).norm() / exact.norm() > 1e-2
+
+
+@pytest.mark.parametrize("name", truth.FORMS)
+def test_draws_have_that_gradient_in_the_mean(name, monkeypatch):
+    monkeypatch.setattr(truth, "BATCHES", 60)
+    x = truth.observation(101)
+    model = truth.tiny(101, **{"samples": 2, **truth.FORMS[name]})
+    exact = truth.flat_gradient(model, truth.exact_bound(model, x))
+    mean, variance = truth.sampled_gradient(model, x, 0)
+    assert (mean - exact).norm() < 3 * (variance.sum() / (60 * truth.ROWS)).sqrt()
+
+
+def test_labels_are_drawn_as_often_as_q_says():
+    model = small(samples=4000)
+    log_q = torch.log(torch.tensor([[0.7, 0.0], [0.2, 0.5], [0.1, 0.5]])).clamp_min(-69.0)
+    y = model.draw_labels(log_q, seeded())
+    assert (y.sum(0) == 1).all()
+    torch.testing.assert_close(y.mean(1), log_q.exp(), atol=0.03, rtol=0)
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def linear_gaussian(objective="vimco", samples=None, likelihood_std=1.5):
+    """A model whose decoder is linear, so that log p(x) is known; and this log p(x)."""
+    vae = mixture_vae.GaussianMixtureVAE(
+        MLP(3, 2, (5,), generator=seeded(1)),
+        LabelledMLP(3, 2, 4, (5,), generator=seeded(2)),
+        MLP(2, 6, (), generator=seeded(3)),
+        n_components=2,
+        latent=2,
+        objective=objective,
+        samples=samples,
+        floor=0.5,
+        generator=seeded(4),
+    )
+    raw = math.log(math.expm1(likelihood_std - 0.5))
+    with torch.no_grad():
+        vae.decoder.last.weight[3:] = 0.0
+        vae.decoder.last.bias[3:] = raw
+        vae.encoder.last.bias[2:] = 2.5  # wide: all of the posterior is within reach
+    vae = vae.double().eval()
+    W, b = vae.decoder.last.weight[:3].detach(), vae.decoder.last.bias[:3, 0].detach()
+    std = torch.nn.functional.softplus(vae.prior_scale.detach()) + 1
+    components = [
+        torch.distributions.MultivariateNormal(
+            W @ vae.prior_mean[:, k].detach() + b,
+            W @ torch.diag(std[:, k] ** 2) @ W.T + likelihood_std**2 * torch.eye(3).double(),
+        )
+        for k in range(2)
+    ]
+
+    def log_prob(x):
+        each = torch.stack([component.log_prob(x) for component in components])
+        return torch.logsumexp(each, 0) - math.log(2)
+
+    return vae, log_prob
+
+
+def mean_bound(objective, samples, x):
+    vae, _ = linear_gaussian(objective, samples)
+    with torch.no_grad():
+        return vae({"x": x}).terms["bound"].item()
+
+
+def test_bounds_are_below_the_likelihood_and_rise_to_it():
+    vae, log_prob = linear_gaussian()
+    x = vae.sample(4000, generator=seeded(5))[0]
+    exact = log_prob(x).mean().item()
+    bounds = [mean_bound("vimco", m, x) for m in (2, 8, 64)]
+    elbo, tight = mean_bound("enumerate", 1, x), mean_bound("iwae", 20, x)
+    assert elbo < bounds[0] < bounds[1] < bounds[2] < exact
+    assert elbo < tight < exact
+    assert exact - bounds[2] < 0.3
+    assert mean_bound("gumbel", 8, x) == pytest.approx(bounds[1], abs=1e-9)
+
+
+def test_the_importance_weighted_estimate_comes_to_the_likelihood():
+    vae, log_prob = linear_gaussian()
+    x = vae.sample(50, generator=seeded(5))[0]
+    estimate = vae.importance_log_prob(x, 40_000)
+    torch.testing.assert_close(estimate, log_prob(x), atol=0.15, rtol=0)
+    again = vae.importance_log_prob(x[:7], 40_000)
+    torch.testing.assert_close(again, estimate[:7], atol=1e-9, rtol=0)  # rows stand alone
+
+
+def test_draws_have_the_likelihood_that_is_known():
+    vae, log_prob = linear_gaussian()
+    x, labels = vae.sample(4000, generator=seeded(6))
+    assert labels.double().mean().item() == pytest.approx(0.5, abs=0.03)
+    own, ones = vae.sample(4000, component=1, generator=seeded(6))
+    assert (ones == 1).all()
+    assert (own.mean(0) - x[labels == 1].mean(0)).abs().max() < 0.2
+    # the entropy by draws is that by importance weights at the same draws
+    assert log_prob(x).mean().item() < log_prob(x * 0.8).mean().item()
+
+
+def test_mean_field_shares_one_code_among_labels():
+    model = small(posterior="mean_field", objective="enumerate").eval()
+    assert model.encoder.label is None
+    assert model({"x": rows()}).total.isfinite()
+    assert model.codes(rows()).shape == (6, 2)
+
+
+def test_bernoulli_draws_are_bits_and_means_are_shares():
+    model = small(likelihood="bernoulli").eval()
+    draws, _ = model.sample(20, generator=seeded())
+    assert set(draws.unique().tolist()) <= {0.0, 1.0}
+    means = model.decode(torch.zeros(3, 2))
+    assert ((means > 0) & (means < 1)).all()
+    one = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+    z = torch.zeros(2, 1)
+    expected = torch.distributions.Bernoulli(means[0]).log_prob(one[0]).sum()
+    torch.testing.assert_close(model._log_likelihood(one.mT, z)[0], expected)
+
+
+# -- training --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", mixture_vae.OBJECTIVES)
+@pytest.mark.parametrize("posterior", ["structured", "mean_field"])
+def test_every_objective_reaches_every_parameter(objective, posterior):
+    model = small(objective=objective, posterior=posterior).train()
+    model.generator = seeded()
+    loss = model({"x": rows()})
+    loss.total.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    assert loss.terms == {}
+
+
+@pytest.mark.parametrize("objective", mixture_vae.OBJECTIVES)
+def test_the_same_seed_gives_the_same_bits(objective):
+    totals = []
+    for seed in (1, 1, 2):
+        model = small(objective=objective).train()
+        model.generator = seeded(seed)
+        totals.append(model({"x": rows()}).total.item())
+    assert totals[0] == totals[1] != totals[2]
+    model.eval()
+    assert model({"x": rows()}).total == model({"x": rows()}).total
+
+
+@pytest.mark.parametrize("objective", ["vimco", "enumerate", "gumbel"])
+def test_labelled_rows_teach_q_and_their_own_component(objective):
+    model = small(objective=objective, label_weight=1.0).train()
+    targets = torch.eye(3)[[2] * 6]
+    model({"x": rows(), "targets": targets}).total.backward()
+    assert (model.prior_mean.grad[:, 2] != 0).all()
+    assert model.prior_mean.grad[:, :2].abs().max() < 1e-6
+    step = model.classifier.last.bias.grad.squeeze()
+    assert step[2] < 0 < step[0]  # descent raises the logit of the label
+
+
+def test_consistency_is_a_term_of_training_alone():
+    x, loss = rows(), []
+    for weight in (0.0, 1.0):
+        model = small(consistency=weight, perturbation={"name": "noise", "scale": 0.5}).train()
+        model.generator = seeded()
+        torch.manual_seed(0)
+        loss.append((model({"x": x}).total.item(), model.eval()({"x": x}).total.item()))
+    assert loss[0][0] != loss[1][0]
+    assert loss[0][1] == loss[1][1]
+
+
+def test_half_precision_changes_the_bound_little_and_sums_in_float32():
+    totals = []
+    for half in (False, True):
+        model = small(half_precision=half, objective="enumerate", hidden=[32]).eval()
+        totals.append(model({"x": rows(200)}).total)
+    assert totals[0] != totals[1]
+    torch.testing.assert_close(totals[1], totals[0], rtol=0.01, atol=0)
+
+
+def test_a_run_that_diverges_is_stopped_with_a_message():
+    model = small(samples=2)
+    model.generator = seeded()
+    options = FitOptions(max_epochs=50, batch_size=8, learning_rate=1e6, clip_norm=None)
+    with pytest.warns(DivergedWarning, match=r"diverged at step \d+: \d+ steps were not finite"):
+        result = fit(model, {"x": rows(64)}, {"x": rows(16)}, options=options)
+    assert result.stopped == "diverged"
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert model({"x": rows()}).total.isfinite()
+
+
+def test_the_spread_of_nvil_survives_a_step_that_is_not_finite():
+    model = small(objective="nvil").train()
+    model({"x": torch.full((4, 4), torch.nan)})
+    assert model.spread == 1.0
+    model({"x": rows()})
+    assert model.spread != 1.0
+
+
+# -- the start -------------------------------------------------------------------------------------
+
+
+def clusters(n=300, seed=0):
+    random = np.random.RandomState(seed)
+    labels = np.arange(n) % 3
+    centres = np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0]])
+    x = centres[labels] + 0.3 * random.randn(n, 4)
+    return torch.as_tensor(x - x.mean(0), dtype=torch.float32), labels
+
+
+def test_a_start_puts_the_prior_where_the_codes_are():
+    x, labels = clusters()
+    model = small(objective="enumerate", hidden=[32])
+    options = FitOptions(max_epochs=30, batch_size=32, learning_rate=5e-3)
+    targets = np.zeros((300, 3))
+    targets[:3] = np.eye(3)[[2, 0, 1]]  # rows of clusters 0, 1, 2 are to be called 2, 0, 1
+    R = start_from_codes(
+        model, x, targets=targets, options=options, random_state=np.random.RandomState(0)
+    )
+    named = np.array([2, 0, 1])[labels]
+    assert (R.argmax(1) == named).mean() > 0.98
+    assert (model.log_q(x).argmax(0).numpy() == named).mean() > 0.98
+    codes = model.codes(x).detach()
+    for k in range(3):
+        own = codes[torch.as_tensor(named == k)]
+        assert (own.mean(0) - model.prior_mean[:, k]).abs().max() < 0.3
+    assert 0.5 < own.std(0).mean() < 2.0
+    error = (model.decode(codes) - x).square().sum(1).mean()
+    assert error < 0.5 * x.square().sum(1).mean()  # scaling the codes has kept the reconstruction
+
+
+def test_scaled_codes_are_decoded_as_before():
+    model = small(hidden=[8]).double()
+    x = rows().double()
+    before = model.decode(model.codes(x))
+    from anabranch.models.variational.mixture_start import _scale_codes
+
+    codes = model.codes(x)
+    centre, factor = np.array([0.3, -1.0]), np.array([[4.0, 1.0], [0.0, 0.1]])
+    _scale_codes(model, centre, factor)
+    expected = (codes - torch.tensor(centre)) @ torch.tensor(factor)
+    torch.testing.assert_close(model.codes(x), expected)
+    torch.testing.assert_close(model.decode(model.codes(x)), before)
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "guess"}, "objective must be one of"),
+        ({"likelihood": "poisson"}, "likelihood must be one of"),
+        ({"posterior": "exact"}, "posterior must be one of"),
+        ({"samples": 1}, "samples must be at least 2 for 'vimco', got 1"),
+        ({"samples": 0, "objective": "iwae"}, "samples must be at least 1"),
+        ({"hidden": []}, "hidden must have at least one size"),
+        ({"n_components": 0}, "n_components must be at least 1"),
+        ({"floor": 0.0}, "floor must be positive"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes, message):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match=message):
+            small(**changes)
+
+
+def test_a_start_needs_a_row_for_each_component():
+    with pytest.raises(ValueError, match="x has 2 rows for 3 components"):
+        start_from_codes(small(), rows(2))
