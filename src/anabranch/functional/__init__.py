@@ -6,11 +6,16 @@ from anabranch.functional.logspace import (
     standard_logistic_log_prob,
     standard_normal_log_prob,
 )
-from anabranch.functional.normal import normal_log_prob, softplus_normal_log_prob
+from anabranch.functional.normal import (
+    affine_normal_log_prob,
+    normal_log_prob,
+    softplus_normal_log_prob,
+)
 from anabranch.functional.scales import bounded
 from anabranch.functional.shapes import broadcast_leading, canonical, check_dtype, expand_batch
 
 __all__ = [
+    "affine_normal_log_prob",
     "bounded",
     "broadcast_leading",
     "canonical",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.networks.linear import Linear
-from anabranch.networks.mlp import make_activation
+from anabranch.networks.mlp import activate, make_activation, run_hidden
 
 
 class LabelledMLP(nn.Module):
@@ -73,10 +73,9 @@ class LabelledMLP(nn.Module):
             (out_features, \*lead, N), with K in place of lead where y is None. Without labels lead
             is 1.
         """
-        for layer in self.hidden[:-1]:
-            x = self.activation(layer.columns(x))  # pyright: ignore[reportCallIssue]
+        x = run_hidden(self.hidden[:-1], self.activation, x)
         x = self._labelled(self.hidden[-1].columns(x), y)  # pyright: ignore[reportCallIssue]
-        x = self.activation(x)
+        x = activate(self.activation, x)
         return self.last.columns(x.flatten(1)).unflatten(1, x.shape[1:])
 
     def _labelled(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -85,4 +84,4 @@ class LabelledMLP(nn.Module):
         if y is None:
             return x.unsqueeze(1) + self.label.unsqueeze(-1)
         shift = (self.label @ y.flatten(1)).unflatten(1, y.shape[1:])
-        return shift + x.view(len(x), *(1,) * (y.ndim - 2), -1)
+        return shift.add_(x.view(len(x), *(1,) * (y.ndim - 2), -1))

@@ -11,6 +11,9 @@ from anabranch.functional.shapes import Shape, expand_batch
 
 # Entries of a masked weight below which cutting it into blocks costs more than it saves.
 BLOCK_SIZE = 2**14
+# Entries of a result above which copying the bias to all of them, as addmm does first, is slower
+# than adding it where they are.
+LARGE_OUTPUT = 2**19
 
 
 class Block(NamedTuple):
@@ -119,6 +122,8 @@ def affine_columns(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     if weight.ndim == x.ndim == 3:
         return torch.baddbmm(bias, weight, x)
     if weight.ndim == x.ndim == 2 and bias.ndim == 2:
+        if weight.shape[0] * x.shape[1] >= LARGE_OUTPUT:
+            return torch.mm(weight, x).add_(bias)
         return torch.addmm(bias, weight, x)
     return weight @ x + bias
 

@@ -10,7 +10,7 @@ from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks.dependence import Dependence, turns
 from anabranch.networks.linear import Linear, affine_columns
-from anabranch.networks.mlp import join_context, make_activation, run_columns
+from anabranch.networks.mlp import join_context, make_activation, run_hidden
 
 Draw = Callable[[Tensor, slice], Tensor]
 WeightAndBias = tuple[Tensor, Tensor]
@@ -116,7 +116,7 @@ class MADE(nn.Module):
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
         columns = join_context(x, context, self.context_features)
-        out = run_columns(self.hidden, self.activation, self.last, columns)
+        out = self.last.columns(run_hidden(self.hidden, self.activation, columns))
         return out if self.direct is None else out + self.direct.columns(x)
 
     def arranged(self, columns: Tensor) -> Tensor:

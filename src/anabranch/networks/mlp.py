@@ -88,17 +88,29 @@ class MLP(nn.Module):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, in_features, N), context likewise."""
+        return self.last.columns(self.hidden_columns(x, context))
+
+    def hidden_columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer sees, (*batch_shape, last hidden size, N)."""
         columns = join_context(x, context, self.context_features)
-        return run_columns(self.hidden, self.activation, self.last, columns)
+        return run_hidden(self.hidden, self.activation, columns)
 
 
-def run_columns(
-    hidden: nn.ModuleList, activation: nn.Module, last: Linear, columns: Tensor
-) -> Tensor:
-    """Run hidden layers with their activation, and the last layer, on columns."""
+def run_hidden(hidden: nn.ModuleList, activation: nn.Module, columns: Tensor) -> Tensor:
+    """Run hidden layers with their activation on columns."""
     for layer in hidden:
-        columns = activation(layer.columns(columns))  # pyright: ignore[reportCallIssue]
-    return last.columns(columns)
+        columns = activate(activation, layer.columns(columns))  # pyright: ignore[reportCallIssue]
+    return columns
+
+
+def activate(activation: nn.Module, fresh: Tensor) -> Tensor:
+    """Activations of what nobody else will use, in place where the gradient allows it.
+
+    Example:
+        >>> activate(make_activation("relu"), torch.tensor([-1.0, 1.0]))
+        tensor([0., 1.])
+    """
+    return torch.relu_(fresh) if isinstance(activation, nn.ReLU) else activation(fresh)
 
 
 def join_context(x: Tensor, context: Tensor | None, context_features: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
+from anabranch.training.allocation import kept_memory
 from anabranch.training.checkpoint import load_checkpoint, save_checkpoint
 from anabranch.training.interrupt import deferred_interrupt
 from anabranch.training.logs import Logs
@@ -178,6 +179,7 @@ class _Loop:
             with (
                 threads_for(size),
                 matrix_products(self.options.matmul, self.model, self.batch_size),
+                kept_memory(),
                 deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted,
             ):
                 self._epochs(started, interrupted)
