@@ -18,9 +18,11 @@ from anabranch.distributions import (
     DiagonalNormal,
     Distribution,
     Flow,
+    LatentTree,
     Logistic,
     Mixture,
     Normal,
+    TreeStructure,
 )
 from anabranch.models import made, nade, rnade
 from anabranch.networks import ConvNet
@@ -779,9 +781,24 @@ def _realnvp_transform(features: int) -> Make:
     return _compose(_coupling(AFFINE, features), _lu(features))
 
 
+def _latent_tree(*structure: Any) -> Make:
+    """A tree of discrete variables; it takes no context and no component axis."""
+    return lambda batch_shape, context, generator: LatentTree(
+        TreeStructure(*structure), generator=generator
+    )
+
+
 DISTRIBUTIONS: list[Case] = [
     *(case for d in (1, 2, 3) for case in _of_features(d)),
     *_discrete(),
+    *(
+        Case(f"latent-tree-{len(pouches)}", len(pouches), make, stackable=False)
+        for pouches in (((0,),), ((0,), (1,)))
+        for make in [_latent_tree((2, 3), (-1, 0), pouches, range(2 - len(pouches), 2))]
+    ),
+    Case(
+        "latent-tree-3", 3, _latent_tree((3, 2), (-1, 0), ((0, 2), (1,)), (0, 1)), stackable=False
+    ),
     Case("diagonal-normal-1", 1, _diagonal_normal(1), contextual=True, few=True),
     Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True, few=True),
     Case(

@@ -105,7 +105,9 @@ def test_every_transform_is_in_the_catalogue():
 
 def test_every_recipe_has_a_page():
     pages = [p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "systems").glob("*.md")]
-    shown = set(re.findall(r"autofunction:: anabranch\.models\.(\w+)", "".join(pages)))
+    shown = set(
+        re.findall(r"autofunction:: anabranch\.models\.(\w+)$", "".join(pages), re.MULTILINE)
+    )
     assert shown == set(models.list_recipes())
 
 

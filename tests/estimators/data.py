@@ -50,3 +50,16 @@ def picture(n=120, seed=0):
     labels = np.arange(n) % 2
     means = np.array([[1.0, 6.0, 2.0, 5.0], [6.0, 1.0, 5.0, 3.0]])[labels]
     return np.clip(np.round(means + random.randn(n, 4)), 0, 7), labels
+
+
+CORNERS = 2.5 * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+
+
+def folded(n=600, features=20, seed=0):
+    """Four round clusters in the plane, pushed through a random network; and the plane's."""
+    random = np.random.RandomState(seed)
+    labels = np.arange(n) % 4
+    z = CORNERS[labels] + random.randn(n, 2)
+    hidden = np.tanh(0.5 * z @ random.randn(2, 32) / np.sqrt(2) + random.randn(32))
+    X = hidden @ random.randn(32, features) / np.sqrt(32)
+    return X + 0.02 * random.randn(n, features), labels, z

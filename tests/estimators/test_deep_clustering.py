@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from typer.testing import CliRunner
 
@@ -15,19 +16,7 @@ from anabranch import DeepClustering, load, save
 from anabranch.cli.app import app
 from anabranch.estimators.deep_trainer import METHODS
 from anabranch.metrics import clustering_accuracy
-from tests.estimators.data import picture
-
-CORNERS = 2.5 * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
-
-
-def folded(n=600, features=20, seed=0):
-    """Four round clusters in the plane, pushed through a random network; and the plane's."""
-    random = np.random.RandomState(seed)
-    labels = np.arange(n) % 4
-    z = CORNERS[labels] + random.randn(n, 2)
-    hidden = np.tanh(0.5 * z @ random.randn(2, 32) / np.sqrt(2) + random.randn(32))
-    X = hidden @ random.randn(32, features) / np.sqrt(32)
-    return X + 0.02 * random.randn(n, features), labels, z
+from tests.estimators.data import folded, picture
 
 
 def small(n_components=4, **changes):
@@ -35,7 +24,9 @@ def small(n_components=4, **changes):
     return DeepClustering(n_components, **{**settings, "random_state": 0, **changes})
 
 
-METHOD = pytest.mark.parametrize("method", METHODS)
+# which start from no autoencoder, and have codes of another size: see test_deep_others.py
+OTHERS = ("mixae", "gmgan")
+METHOD = pytest.mark.parametrize("method", [name for name in METHODS if name not in OTHERS])
 
 
 @parametrize_with_checks([small(2, hidden=(8,)), small(2, hidden=(8,), method="vade")])
@@ -43,7 +34,7 @@ def test_check_estimator(estimator, check):
     check(estimator)
 
 
-@METHOD
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "ltvae"])
 def test_clusters_behind_a_random_network_are_found(method):
     X, labels, z = folded()
     model = small(
@@ -69,7 +60,7 @@ def test_what_comes_out(method):
     assert (P.argmax(axis=1) == model.predict(X)).all()
     assert (model.labels_ == model.predict(X)).all()
     assert model.start_labels_.shape == (200,)
-    assert (model.mixture_ is not None) == method.endswith("gmm")
+    assert (model.mixture_ is not None) == method.endswith("+gmm")
     assert list(model.fit_results_) == ["autoencoder", "clusters"][: 1 + (model.mixture_ is None)]
     assert not hasattr(model, "score_samples")
     np.testing.assert_allclose(model.predict_proba(X[:7]), P[:7], atol=1e-5)
@@ -91,6 +82,92 @@ def test_a_seed_decides_everything_and_files_keep_it(tmp_path, method):
     assert loaded.fit_results_["autoencoder"].steps == model.fit_results_["autoencoder"].steps
     assert (pickle.loads(pickle.dumps(model)).predict_proba(X) == expected).all()
     clone(loaded).fit(X)
+
+
+# -- one autoencoder for several methods ----------------------------------------------------------
+
+
+def states(model):
+    return {name: value.numpy() for name, value in model.model_.state_dict().items()}
+
+
+@pytest.mark.parametrize("levels", [None, 8])
+@pytest.mark.parametrize("method", ["ae+gmm", "dec", "idec", "vade", "gmvae", "ltvae-gmm"])
+def test_a_given_autoencoder_is_bit_for_bit_what_pretraining_gives(method, levels, tmp_path):
+    X = folded(200)[0] if levels is None else picture()[0]
+    first = small(levels=levels).set_params(method="ae+gmm").fit(X)
+    before = states(first)
+    trained = small(method=method, levels=levels).fit(X)
+    given = small(method=method, levels=levels, autoencoder=first).fit(X)
+    assert (given.predict_proba(X) == trained.predict_proba(X)).all()
+    assert (given.start_labels_ == trained.start_labels_).all()
+    found, expected = states(given), states(trained)
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
+    assert all((before[name] == value).all() for name, value in states(first).items())
+    assert given.fit_results_["autoencoder"] is not first.fit_results_["autoencoder"]
+    save(given, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.autoencoder is None
+    assert (loaded.predict_proba(X) == given.predict_proba(X)).all()
+
+
+def test_a_given_autoencoder_serves_other_rows_seeds_and_clusters():
+    X, _, _ = folded(300)
+    first = small(2, method="vae+gmm").fit(X[:200])
+    model = small(3, method="vae+gmm", autoencoder=first, random_state=5).fit(3 * X[100:] + 1)
+    assert (model.transform(X) == first.transform(X)).all()
+    assert model.predict_proba(X).shape == (300, 3)
+
+
+def test_a_frozen_autoencoder_outlives_clone():
+    X, _, _ = folded(200)
+    first = small(method="ae+gmm").fit(X)
+    frozen = FrozenEstimator(first)
+    model = small(method="vade", autoencoder=frozen)
+    assert model.get_params(deep=False)["autoencoder"] is frozen
+    expected = small(method="vade", autoencoder=first).fit(X).labels_
+    assert (clone(model).fit(X).labels_ == expected).all()
+    with pytest.raises(ValueError, match=r"not fitted; clone\(\) takes fits away"):
+        clone(small(method="vade", autoencoder=first)).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent": 3}, "the autoencoder given has latent=2, wanted is 3"),
+        ({"hidden": (32, 32)}, r"has hidden=\[32\], wanted is \[32, 32\]"),
+        ({"model_options": {"activation": "tanh"}}, "has activation=None, wanted is 'tanh'"),
+        ({"method": "vae+gmm"}, "'vae\\+gmm' starts from .* 'vae', but .* by method='ae\\+gmm'"),
+        ({"method": "mixae"}, "method='mixae' starts from no autoencoder, but got one"),
+        ({"levels": 8}, "the autoencoder given has levels=None, this has 8"),
+        ({"autoencoder": "ae+gmm"}, "must be a fitted DeepClustering or None, got str"),
+        ({"autoencoder": FrozenEstimator(KMeans())}, "a fitted DeepClustering or None, got Frozen"),
+    ],
+)
+def test_an_autoencoder_that_does_not_fit(changes, message):
+    X = np.random.RandomState(0).randint(0, 8, (100, 4)).astype(float)
+    first = small(method="ae+gmm", pretrain_epochs=1).fit(X)
+    with pytest.raises(ValueError, match=message):
+        small(**{"method": "vade", "autoencoder": first, **changes}).fit(X)
+
+
+def test_an_autoencoder_of_other_columns():
+    X, _, _ = folded(100, features=3)
+    first = small(method="ae+gmm", pretrain_epochs=1).fit(X)
+    with pytest.raises(ValueError, match="given has n_features_in_=3, this has 2"):
+        small(autoencoder=first).fit(X[:, :2])
+
+
+def test_options_of_the_recipe():
+    X, _, _ = folded(100)
+    options = {"information": 0.5, "hidden_prior": [7], "activation": "tanh"}
+    model = small(method="gmvae", model_options=options).fit(X)
+    assert options.items() <= model.model_.recipe["arguments"].items()
+    with pytest.raises(TypeError, match="recipe 'dec' has no keyword 'information'"):
+        small(method="dec", model_options={"information": 0.5}).fit(X)
+    with pytest.raises(ValueError, match=r"model_options must be a dict or None, got \[\]"):
+        small(model_options=[]).fit(X)
 
 
 def test_the_command_line_tells_what_a_file_holds(tmp_path):
@@ -120,9 +197,37 @@ def test_self_training_makes_clusters_certain():
     assert np.isfinite(errors[1])
 
 
+def test_gmvae_from_nothing():
+    X, labels, _ = folded(400)
+    model = small(method="gmvae", hidden=(32,), pretrain_epochs=0, max_epochs=80).fit(X)
+    assert model.start_labels_ is None
+    assert list(model.fit_results_) == ["clusters"]
+    assert clustering_accuracy(labels, model.labels_) > 0.7
+
+
+def test_four_corners_are_two_clusterings():
+    random = np.random.RandomState(0)
+    states = random.randint(2, size=(400, 2))
+    X = (5 * states + random.randn(400, 2)) @ random.randn(2, 6) + 0.1 * random.randn(400, 6)
+    model = small(
+        2, method="ltvae", hidden=(16,), pretrain_epochs=80, max_epochs=6, learning_rate=5e-3
+    ).fit(X)
+    facets = model.predict_facets(X)
+    for known in states.T:
+        assert max(clustering_accuracy(known, own) for own in facets.T) > 0.9
+    assert (facets[:, int(model.model_.facet)] == model.predict(X)).all()
+    with pytest.raises(ValueError, match="method='idec' finds one clustering only"):
+        small(pretrain_epochs=1, max_epochs=1).fit(X).predict_facets(X)
+
+
+def test_a_search_needs_two_clusters():
+    with pytest.raises(ValueError, match="n_components must be at least 2 for a search, got 1"):
+        small(1, method="ltvae").fit(folded(100)[0])
+
+
 def test_integers_are_shares_of_the_highest_level():
     X, labels = picture()
-    for method in METHODS:
+    for method in METHODS.keys() - set(OTHERS):
         model = small(2, method=method, levels=8, pretrain_epochs=40, hidden=(16,)).fit(X)
         assert clustering_accuracy(labels, model.predict(X)) > 0.95
         assert model.model_.recipe["arguments"]["likelihood"] == "bernoulli"

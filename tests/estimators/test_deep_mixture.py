@@ -1,18 +1,21 @@
 """Deep clustering with a Gaussian mixture in the latent space."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import DeepMixture, load, save
 from anabranch.estimators.checks import ConstantColumnWarning
 from anabranch.metrics import clustering_accuracy
+from anabranch.models import gmvae
+from anabranch.reports import build_report
 from anabranch.training import DivergedWarning
 
 
-def small(**changes):
+def small(**changes) -> Any:
     settings = {"latent": 2, "hidden": (16,), "max_epochs": 3, "init_epochs": 10}
     return DeepMixture(**{"n_components": 3, **settings, "random_state": 0, **changes})
 
@@ -90,6 +93,14 @@ def test_scores_are_in_the_units_of_the_data_and_rise_with_the_draws(fitted):
     assert model.score_samples(X[:9]) == pytest.approx(model.score_samples(X)[:9], abs=1e-4)
 
 
+def test_a_report_can_be_made_of_it(fitted):
+    model, X, labels = fitted
+    model.n_score_samples = 5
+    html = build_report(model, X[:60], labels[:60])
+    assert "DeepMixture" in html
+    assert model.weights_ == pytest.approx(np.full(3, 1 / 3))
+
+
 def test_a_few_labels_name_the_clusters():
     X, labels = curved()
     y = np.full(300, -1)
@@ -153,7 +164,7 @@ def test_the_same_seed_gives_the_same_bits():
     assert (first.score_samples(X) == second.score_samples(X)).all()
     assert (first.score_samples(X) != other.score_samples(X)).any()
     before = torch.get_rng_state()
-    clone(first).fit(X)
+    small(random_state=3).fit(X)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -166,14 +177,116 @@ def test_constant_columns_are_told_and_given_a_variance():
     assert model.sample(20)[0][:, 2] == pytest.approx(np.full(20, 4.0), abs=3)
 
 
+NVIL = {"objective": "nvil", "std_first": None, "fit_options": {"clip_norm": None}}
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_run_that_diverges_keeps_a_model_that_works():
+@pytest.mark.parametrize("changes", [{}, NVIL])
+def test_a_run_that_diverges_names_the_step_and_keeps_a_model_that_works(changes):
     X, _ = curved(60)
-    settings = {"clip_norm": None, "learning_rate": 1e9}
-    with pytest.warns(DivergedWarning, match="diverged at step"):
-        model = small(init_params="random", max_epochs=60, fit_options=settings).fit(X)
+    settings = {"init_params": "random", "max_epochs": 60, "learning_rate": 1e3}
+    with pytest.warns(DivergedWarning, match=r"diverged at step \d+: \d+ steps were not finite"):
+        model = small(**settings, **changes).fit(X)
     assert not model.converged_
+    assert model.n_iter_ < 60
     assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isfinite(model.score_samples(X)).all()
+    assert model.lower_bound_ >= -model.history_[0]["validation_loss"]
+
+
+INVARIANT = {
+    "init_params": "invariant",
+    "classifier": {"name": "mlp", "hidden": [32]},
+    "perturbation": {"name": "noise", "scale": 0.5},
+    "invariant_steps": 300,
+}
+
+
+REGULAR = {"consistency": 1.0, "balance": 0.2, "perturbation": {"name": "noise", "scale": 0.5}}
+
+
+@pytest.mark.parametrize("inference", [None, "variational"])
+def test_a_start_from_consistency_finds_the_clusters_and_keeps_them(inference):
+    X, labels = curved()
+    model = small(**INVARIANT, inference=inference, init_epochs=40, max_epochs=20).fit(X)
+    assert clustering_accuracy(labels[model.train_rows_], model.start_labels_) > 0.98
+    assert clustering_accuracy(labels, model.predict(X)) > 0.98
+    assert clustering_accuracy(labels, model.predict(X, method="exact")) > 0.98
+    assert model.model_.inference == (inference or "invariant")
+    draws, origins = model.sample(300)
+    assert (model.predict(draws) == origins).mean() > 0.8
+
+
+def test_labels_name_the_clusters_of_consistency():
+    X, labels = curved()
+    y = np.full(300, -1)
+    y[:3] = labels[:3]
+    assert (small(**INVARIANT).fit(X, y).predict(X) == labels).mean() > 0.98
+
+
+@pytest.mark.parametrize("objective", ["vimco", "enumerate", "nvil"])
+@pytest.mark.parametrize("inference", ["invariant", "variational"])
+def test_the_bound_has_no_say_in_an_invariant_posterior(objective, inference):
+    settings = {"objective": objective, "inference": inference, **REGULAR}
+    model: Any = gmvae(6, 3, hidden=[8], **settings, seed=0)
+    x = torch.as_tensor(curved(60)[0], dtype=torch.float32)
+    gradients = []
+    for shift in (0.0, 1.0):
+        model.decoder.last.bias.data += shift
+        model.generator = torch.Generator().manual_seed(0)
+        model.zero_grad()
+        model.train()({"x": x}).total.backward()
+        gradients.append(model.classifier.last.weight.grad.clone())
+    assert (gradients[0] != 0).any()
+    assert torch.equal(*gradients) == (inference == "invariant")
+
+
+def test_the_probabilities_of_the_model_are_those_of_its_scores(fitted):
+    model, X, _ = fitted
+    with pytest.raises(ValueError, match="method must be one of"):
+        model.predict_proba(X, method="importance")
+    model.n_score_samples = 300
+    p = model.predict_proba(X, method="exact")
+    assert p.sum(1) == pytest.approx(np.ones(300))
+    assert (p.argmax(1) == model.predict(X)).mean() > 0.97
+    again = model.predict_proba(X[5:9], method="exact")
+    assert again == pytest.approx(p[5:9], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": {"name": "conv", "image_shape": [2, 3], "channels": [4], "hidden": [8]}},
+        {"prior": {"name": "realnvp", "n_layers": 2, "hidden": [8]}},
+        {"half_precision": True},
+    ],
+)
+def test_networks_priors_and_precisions_pass_through_a_file(tmp_path, changes):
+    X, _ = curved(120)
+    model = small(**changes).fit(X)
+    assert model.converged_
+    assert np.isfinite(model.sample(20)[0]).all()
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.score_samples(X) == model.score_samples(X)).all()
+    assert (again.predict_proba(X) == model.predict_proba(X)).all()
+    assert (again.sample(5, random_state=1)[0] == model.sample(5, random_state=1)[0]).all()
+
+
+def test_images_with_constant_pixels_are_fitted():
+    X, _ = curved(120)
+    X = np.clip((X + 1.2) * 100, 0, 255).round()
+    X[:, 0], X[:, 3] = 0, 255
+    model = small(levels=256, init_epochs=40, max_epochs=10).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    draws = model.sample(200)[0]
+    assert draws[:, 3].mean() > draws[:, 0].mean() + 60
+
+
+@pytest.mark.parametrize("changes", [{}, {"levels": 256}, {"likelihood": "bernoulli"}])
+def test_rows_that_are_all_the_same_are_refused(changes):
+    with pytest.raises(ValueError, match="all 54 rows of X are the same: there is nothing to clus"):
+        small(**changes).fit(np.ones((60, 6)))
 
 
 @pytest.mark.parametrize(
@@ -194,6 +307,20 @@ def test_a_run_that_diverges_keeps_a_model_that_works():
         ({"validation_fraction": 1.0}, "validation_fraction must be in"),
         ({"likelihood": "bernoulli"}, r"values in \[0, 1\], got -"),
         ({"levels": 256}, "levels=256 needs integers"),
+        ({"inference": "exact"}, "inference must be one of"),
+        ({"init_params": "invariant", "balance": 0.0}, "init_params='invariant' needs consistency"),
+        ({"inference": "invariant", "consistency": 0.0}, "inference='invariant' needs consistency"),
+        ({"invariant_steps": 0}, "invariant_steps must be an integer of at least 1"),
+        ({"consistency": -1.0}, "consistency must be None or a number not below zero, got -1"),
+        ({"network": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
+        ({"classifier": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
+        (
+            {"consistency": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1]}},
+            r"image_shape \(7, 1\) holds 7 values, but rows have 6",
+        ),
+        ({"consistency": 1.0, "perturbation": "affine"}, "perturbation 'affine' needs image_shape"),
+        ({"network": "transformer"}, "network must be one of"),
+        ({"prior": "cauchy"}, "cauchy"),
         ({"n_components": 0}, "n_components must be an integer of at least 1"),
     ],
 )
@@ -203,8 +330,17 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         small(**changes).fit(X)
 
 
-def test_gaps_are_refused():
+def test_gaps_are_refused_with_their_place():
     X, _ = curved(60)
-    X[3, 1] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
+    X[3, 1], X[5, 1] = np.inf, np.nan
+    message = r"1 of 6 columns: 'x1' \(1 NaN, 1 infinite\), first in row 3"
+    with pytest.raises(ValueError, match=message):
         small().fit(X)
+
+
+@pytest.mark.parametrize("value", [256.0, -1.0, 3.5])
+def test_bytes_out_of_range_are_refused_with_their_place(value):
+    X = np.random.RandomState(0).randint(256, size=(60, 6)).astype(float)
+    X[7, 2] = value
+    with pytest.raises(ValueError, match=rf"0\.\.255, got {value:g} in column 'x2', row 7"):
+        small(levels=256).fit(X)

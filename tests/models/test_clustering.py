@@ -16,12 +16,14 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from anabranch.models import autoencoder, dec, vade, vae
+from anabranch.metrics import clustering_accuracy
+from anabranch.models import autoencoder, dec, hierarchical_gmvae, vade, vae
 from anabranch.models.clustering import (
     CollapsedWarning,
     coder,
     fit_self_training,
-    fit_vade,
+    fit_variational,
+    hierarchical_mixture_vae,
     log_responsibilities,
     variational_autoencoder,
     variational_deep_embedding,
@@ -29,6 +31,7 @@ from anabranch.models.clustering import (
 from anabranch.models.clustering.watch import ClusterWatch
 from anabranch.objectives import self_training, sharpened_targets, student_log_q
 from anabranch.training import FitOptions, Schedule, fit
+from tests.estimators.data import folded
 from tests.registry import perturb, seeded
 
 LIKELIHOODS = ["gaussian", "bernoulli"]
@@ -196,6 +199,169 @@ def test_responsibilities_of_vade_are_bayes_rule():
     x = rows()
     joint = torch.log_softmax(model.logits[:, 0], 0) + components.log_prob(model.encode(x))
     torch.testing.assert_close(model.responsibilities(x), torch.log_softmax(joint, 1).mT)
+
+
+# -- GMVAE -----------------------------------------------------------------------------------------
+
+
+def hierarchical(**keywords):
+    """A small model whose components move with w."""
+    return small(hierarchical_gmvae, 3, **{"hidden_prior": [4], "information": 0.0, **keywords})
+
+
+def normals(moments):
+    loc, log_scale = moments
+    return Normal(loc, log_scale.exp())
+
+
+def near(first, second):
+    """Whether two samples have means within three standard errors of their difference."""
+    error = math.sqrt(first.var() / len(first) + second.var() / len(second))
+    return abs(float(first.mean() - second.mean())) < 3 * error
+
+
+@torch.no_grad()
+def test_each_divergence_of_gmvae_is_that_of_draws():
+    model, n = hierarchical(latent=2, latent_prior=3), 40_000
+    row = rows()[:1]
+    found = model.train().terms(row.expand(n, -1))
+    torch.manual_seed(1)
+    loc, log_scale = model.encoder(row)
+    q_z, q_w = (normals((loc[0, s], log_scale[0, s])) for s in (slice(0, 2), slice(2, 5)))
+    z, w, other = q_z.sample((n,)), q_w.sample((n,)), q_z.sample((n,))
+    p_w = Normal(torch.zeros(3, dtype=torch.float64), 1.0)
+    assert near(found["w_prior"], (q_w.log_prob(w) - p_w.log_prob(w)).sum(1))
+    p_z = normals(model.components(w))
+    log_p = torch.log_softmax(p_z.log_prob(z).sum(-1), 0)
+    k = Categorical(logits=log_p.mT).sample()
+    assert near(found["k_prior"], log_p[k, range(n)] + math.log(3))
+    assert near(found["entropy"], -log_p[k, range(n)])
+    gap = q_z.log_prob(other) - p_z.log_prob(other)[k, range(n)]
+    assert near(found["conditional_prior"], gap.sum(-1))
+    assert near(found["reconstruction"], observed(model, z).log_prob(row))
+
+
+def grids(monkeypatch):
+    """Draws of both latents on a grid in place of a sample; gives their weights, and the grid."""
+    noise = torch.linspace(-8, 8, 129, dtype=torch.float64)
+    pairs = torch.cartesian_prod(noise, noise)
+    monkeypatch.setattr(hierarchical_mixture_vae, "normal_noise", lambda like, *_: pairs)
+    return torch.softmax(-0.5 * pairs.square().sum(1), 0)
+
+
+def hierarchical_evidence(model, x):
+    """Log p(x) by the trapezoidal rule over z and w."""
+    z, w = torch.linspace(-12, 12, 2401).double(), torch.linspace(-8, 8, 161).double()
+    p_z = normals(moment[..., 0, None] for moment in model.components(w[:, None]))  # (K, W, 1)
+    log_z = torch.logsumexp(p_z.log_prob(z), 0) - math.log(model.n_components)
+    log_z = torch.logsumexp(log_z + Normal(0.0, 1.0).log_prob(w)[:, None], 0)
+    joint = observed(model, z[:, None]).log_prob(x[:, None]) + log_z
+    return torch.logsumexp(joint, 1) + math.log(float((z[1] - z[0]) * (w[1] - w[0])))
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("information", [0.0, 0.5])
+@torch.no_grad()
+def test_the_bound_of_gmvae(monkeypatch, likelihood, information):
+    model = hierarchical(likelihood=likelihood, information=information)
+    weights, x = grids(monkeypatch), rows()
+    evidence = hierarchical_evidence(model, x)
+    for row, log_prob in zip(x, evidence, strict=True):
+        terms = model.terms(row.expand(len(weights), -1))
+        divergences = terms["conditional_prior"] + terms["w_prior"]
+        divergences = divergences + terms["k_prior"].clamp_min(information)
+        bound = (weights * (terms["reconstruction"] - divergences)).sum()
+        assert bound < log_prob
+        assert bound > log_prob - 30
+
+
+@torch.no_grad()
+def test_the_bound_of_gmvae_is_tight_where_the_posterior_is_known(monkeypatch):
+    """One component, moved by w, of which x says nothing beyond z; both posteriors are exact."""
+    model = hierarchical_gmvae(1, 1, latent=1, hidden=[], hidden_prior=[], seed=0).double()
+    sd, noise, gain = 2.0, 0.5, 4.0 / 4.25
+    model.prior.last.weight.zero_()
+    model.prior.last.bias.copy_(torch.tensor([[0.7], [float(coder.unbounded(logarithm(sd)))]]))
+    model.decoder.network.last.weight.fill_(1.0)
+    model.decoder.network.last.bias.zero_()
+    model.decoder.log_scale.copy_(coder.unbounded(logarithm(noise)))
+    last = model.encoder.network.last
+    last.weight.copy_(torch.tensor([[gain], [0.0], [0.0], [0.0]]))
+    scale = coder.unbounded(logarithm(math.sqrt(gain) * noise))
+    last.bias.copy_(torch.tensor([[(1 - gain) * 0.7], [0.0], [float(scale)], [0.0]]))
+    weights = grids(monkeypatch)
+    x = torch.tensor([[1.3]], dtype=torch.float64)
+    terms = model.terms(x.expand(len(weights), 1))
+    bound = terms["reconstruction"] - terms["conditional_prior"] - terms["w_prior"]
+    exact = Normal(0.7, math.hypot(sd, noise)).log_prob(x)[0, 0]
+    torch.testing.assert_close((weights * bound).sum(), exact, rtol=1e-6, atol=1e-6)
+    assert float(terms["k_prior"].abs().max()) == 0.0
+
+
+def logarithm(value):
+    return torch.tensor(math.log(value))
+
+
+@torch.no_grad()
+def test_responsibilities_of_gmvae_are_bayes_rule():
+    model, x = hierarchical(latent=2), rows()
+    w = model.encoder(x)[0][:, 2:]
+    joint = normals(model.components(w)).log_prob(model.encode(x)).sum(-1)
+    torch.testing.assert_close(model.responsibilities(x), torch.log_softmax(joint, 0))
+
+
+def test_information_is_free_up_to_its_limit_and_entropy_is_paid_for():
+    x = rows(50)
+    plain, free, sure = (
+        hierarchical(**k).eval() for k in ({}, {"information": 0.4}, {"entropy": 2})
+    )
+    terms, loss = plain.terms(x), plain({"x": x})
+    divergence = terms["k_prior"]
+    assert 0 < int((divergence < 0.4).sum()) < 50
+    expected = -terms["reconstruction"] + terms["conditional_prior"] + terms["w_prior"]
+    torch.testing.assert_close(loss.total, (expected + divergence).mean())
+    clamped = (expected + divergence.clamp_min(0.4)).mean()
+    torch.testing.assert_close(free({"x": x}).total, clamped)
+    torch.testing.assert_close(sure({"x": x}).total, loss.total + 2 * terms["entropy"].mean())
+
+
+@pytest.mark.parametrize("seed", [100, 101])
+def test_clusters_fade_without_information_and_are_found_with_it(seed):
+    x, labels, _ = folded(400)
+    x = torch.as_tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32)
+    used, found = [], []
+    for information in (0.0, None):
+        model = hierarchical_gmvae(
+            20, 4, latent=2, hidden=[32], hidden_prior=[16], information=information, seed=seed
+        )
+        options = FitOptions(max_epochs=40, batch_size=50, learning_rate=3e-3, patience=None)
+        fit(model, {"x": x}, {"x": x}, options=options, generator=seeded(0))
+        certain = log_responsibilities(model.eval(), x).exp().amax(0) > 0.5
+        clusters = log_responsibilities(model, x).argmax(0)
+        used.append(len(clusters[certain].unique()))
+        found.append(clustering_accuracy(labels, clusters.numpy()))
+    assert used[0] < used[1] == 4
+    assert found[0] < 0.8
+    assert found[1] > 0.9
+
+
+@torch.no_grad()
+def test_gmvae_starts_at_an_autoencoder_and_its_mixture():
+    coded, x = small(autoencoder, latent=2), rows()
+    model = hierarchical_gmvae(
+        3, 2, latent=2, latent_prior=3, hidden=[4], activation="tanh", seed=1
+    )
+    model = model.double()
+    means = torch.randn(2, 2, dtype=torch.float64, generator=seeded(3))
+    variances = torch.tensor([[0.5, 2.0], [1.0, 0.1]], dtype=torch.float64)
+    model.start_from(coded, 0.04, torch.tensor([0.3, 0.7]), means, variances)
+    assert torch.equal(model.encode(x), coded.encode(x))
+    assert torch.equal(model.decode(means), coded.decode(means))
+    mixture = Independent(Normal(means, variances.sqrt()), 1)
+    joint = mixture.log_prob(coded.encode(x)[:, None])
+    torch.testing.assert_close(model.responsibilities(x), torch.log_softmax(joint, 1).mT)
+    expected = 0.25 * variances.log().mean(0).mul(0.5).exp()
+    torch.testing.assert_close(model.encoder(x)[1][:, :2].exp(), expected.expand(5, 2))
 
 
 # -- self-training ---------------------------------------------------------------------------------
@@ -367,7 +533,7 @@ def test_a_run_that_collapses_is_stopped_and_undone(system):
         model.loc.data = torch.stack([codes[k::2].mean(0, keepdim=True) for k in (0, 1)])
     sabotage = Sabotage(model, x)
     keywords = {"options": OPTIONS, "schedules": [sabotage], "generator": seeded(0)}
-    run = partial(fit_vade, model, x, x)
+    run = partial(fit_variational, model, x, x)
     if system == "dec":
         run = partial(fit_self_training, model, x, refresh=4, tol=0.0)
     with pytest.warns(CollapsedWarning, match="after epoch 2 all rows were in one cluster"):
@@ -396,6 +562,9 @@ def test_one_component_is_no_collapse():
         (lambda: dec(3, 2, alpha=0.0), "got 2, 0.0 and 0.0"),
         (lambda: dec(3, 2, reconstruction=-1.0), "got 2, 1.0 and -1.0"),
         (lambda: vade(3, 0), "n_components must be positive, got 0"),
+        (lambda: hierarchical_gmvae(3, 0), "must be positive, .* got 0, 10, 0.0 and 0.0"),
+        (lambda: hierarchical_gmvae(3, 2, information=-1.0), "not negative; got 2, 10, -1.0"),
+        (lambda: hierarchical_gmvae(3, 2, entropy=math.nan), "not negative; .* and nan"),
     ],
 )
 def test_what_cannot_be_built(make, message):

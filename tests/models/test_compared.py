@@ -13,7 +13,19 @@ from tests.registry import perturb, seeded
 
 PAGE = Path(__file__).parents[2] / "docs" / "compared.md"
 # no flows, but models that are made of them
-MODELS = {"flow_mixture", "flow_density", "autoencoder", "dec", "gmvae", "vade", "vae"}
+MODELS = {
+    "flow_mixture",
+    "flow_density",
+    "autoencoder",
+    "dec",
+    "gmgan",
+    "gmvae",
+    "hierarchical_gmvae",
+    "ltvae",
+    "mixae",
+    "vade",
+    "vae",
+}
 VARIANTS = {
     "by coupling": {"structure": "coupling"},
     "autoregressive": {"structure": "autoregressive"},

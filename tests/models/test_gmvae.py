@@ -6,13 +6,23 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from anabranch.experiments import nvisa_gradients as truth
+from anabranch.metrics import clustering_accuracy
 from anabranch.models import GaussianMixtureVAE, gmvae, start_from_codes
 from anabranch.models.variational import mixture_vae
-from anabranch.networks import MLP, LabelledMLP
-from anabranch.training import DivergedWarning, FitOptions, fit
+from anabranch.networks import MLP, ConvClassifier, LabelledMLP
+from anabranch.training import (
+    DivergedWarning,
+    FitOptions,
+    RateHalving,
+    ScheduledBuffer,
+    fit,
+    std_annealing,
+)
 
+CONV = {"name": "conv", "image_shape": [4, 4], "channels": [3, 4], "hidden": [8]}
 SAMPLED = ("VIMCO, z reparameterised", "VIMCO, z as given", "NVIL")
 
 
@@ -281,9 +291,10 @@ def test_a_start_puts_the_prior_where_the_codes_are():
     assert error < 0.5 * x.square().sum(1).mean()  # scaling the codes has kept the reconstruction
 
 
-def test_scaled_codes_are_decoded_as_before():
-    model = small(hidden=[8]).double()
-    x = rows().double()
+@pytest.mark.parametrize("network", ["mlp", CONV])
+def test_scaled_codes_are_decoded_as_before(network):
+    model = small(features=16, network=network).double()
+    x = rows(features=16).double()
     before = model.decode(model.codes(x))
     from anabranch.models.variational.mixture_start import _scale_codes
 
@@ -293,6 +304,120 @@ def test_scaled_codes_are_decoded_as_before():
     expected = (codes - torch.tensor(centre)) @ torch.tensor(factor)
     torch.testing.assert_close(model.codes(x), expected)
     torch.testing.assert_close(model.decode(model.codes(x)), before)
+
+
+# -- images ----------------------------------------------------------------------------------------
+
+
+def squares(n=150):
+    """Images of 4 x 4 with a bright square in one of three corners, and which."""
+    random = np.random.RandomState(0)
+    labels = np.arange(n) % 3
+    images = 0.2 * random.rand(n, 4, 4)
+    for k, place in enumerate(([0, 0], [0, 2], [2, 0])):
+        images[labels == k, place[0] : place[0] + 2, place[1] : place[1] + 2] += 0.7
+    return torch.as_tensor(images.reshape(n, 16), dtype=torch.float32), labels
+
+
+def test_convolutions_start_from_codes_and_train():
+    x, labels = squares()
+    model = small(features=16, network=CONV, samples=4)
+    options = FitOptions(max_epochs=20, batch_size=32, learning_rate=1e-2)
+    R = start_from_codes(model, x, options=options, random_state=np.random.RandomState(0))
+    assert clustering_accuracy(labels, R.argmax(1)) > 0.98
+    before = model.eval()({"x": x}).terms["bound"]
+    model.generator = seeded()
+    fit(model, {"x": x}, options=FitOptions(max_epochs=5, batch_size=32, learning_rate=2e-3))
+    assert model.eval()({"x": x}).terms["bound"] > before + 1.0
+    assert clustering_accuracy(labels, model.log_q(x).argmax(0).numpy()) > 0.98
+    draws, _ = model.sample(200, generator=seeded())
+    assert draws.shape == (200, 16)
+    assert (draws.mean(0) - x.mean(0)).abs().max() < 0.3
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("posterior", ["structured", "mean_field"])
+def test_convolutions_learn_in_every_layer(likelihood, posterior):
+    model = small(
+        features=16, network=CONV, objective="enumerate", likelihood=likelihood, posterior=posterior
+    )
+    assert isinstance(model.classifier, ConvClassifier)
+    model.train()({"x": rows(features=16)}).total.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert (parameter.grad != 0).any(), name
+
+
+# -- half precision --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["mlp", CONV])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_half_precision_ends_with_the_networks(network, likelihood):
+    model = small(
+        features=16, network=network, likelihood=likelihood, half_precision=True, floor=0.1
+    ).eval()
+    x, z = rows(50, 16), torch.randn(2, 7, 50, generator=seeded())
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        parameters = model.decoder.columns(z.flatten(1))
+        if (network, likelihood) == ("mlp", "gaussian"):  # where the bias is added in float32
+            last = model.decoder.last
+            parameters = last.weight @ model.decoder.hidden_columns(z.flatten(1))
+            assert parameters.dtype == torch.bfloat16
+            parameters = parameters + last.bias.detach()
+    parameters, columns = parameters.double().unflatten(1, (7, 50)), x.mT.double()[:, None]
+    if likelihood == "gaussian":
+        loc, raw = parameters.chunk(2)
+        std = torch.nn.functional.softplus(raw) + 0.1
+        expected = torch.distributions.Normal(loc, std).log_prob(columns).sum(0)
+    else:
+        terms = columns * parameters - torch.nn.functional.softplus(parameters)
+        expected = terms.sum(0)
+    # the sum of 16 terms in bfloat16 would be off by a hundredth
+    found = model._log_likelihood(x.mT, z)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    log_q = model.log_q(x)
+    assert log_q.dtype == torch.float32
+    assert torch.logsumexp(log_q, 0).abs().max() < 1e-6
+    y = model.draw_labels(log_q, seeded())
+    noise = torch.randn(2, model.samples, 50, generator=seeded())
+    for weights in model.log_weights(x.mT, log_q, y, noise):
+        assert weights.dtype == torch.float32
+    assert model.importance_log_prob(x, 3).dtype == torch.float32
+
+
+def ten_epochs(likelihood, *, half):
+    """A model of digits, and its bound."""
+    images = load_digits().data
+    x = (images + np.random.RandomState(0).rand(*images.shape)) / 17
+    x = torch.as_tensor(x, dtype=torch.float32)
+    how = {"latent": 5, "hidden": [64], "samples": 5, "likelihood": likelihood}
+    model = small(features=64, n_components=10, half_precision=half, **how)
+    model.generator = seeded()
+    steps = 10 * (len(x) // 64)
+    annealing = std_annealing(steps, first=0.3, last=1e-2, share=0.6)
+    options = FitOptions(max_epochs=10, batch_size=64, learning_rate=3e-3, patience=None)
+    schedules = [RateHalving(steps // 5), ScheduledBuffer("std_bound", model.floor, annealing)]
+    fit(model, {"x": x}, options=options, generator=seeded(), schedules=schedules)
+    bounds = {}
+    for model.half_precision in (half, not half):
+        bounds[model.half_precision] = model.eval()({"x": x}).terms["bound"].item()
+    return bounds
+
+
+@pytest.mark.parametrize(
+    # runs by a Gaussian likelihood, whose standard deviations come close to the bound, part: those
+    # with other draws are 1 % apart and more
+    ("likelihood", "apart"),
+    [("bernoulli", 0.005), ("gaussian", 0.03)],
+)
+def test_ten_epochs_in_half_precision_come_as_far(likelihood, apart):
+    plain, half = ten_epochs(likelihood, half=False), ten_epochs(likelihood, half=True)
+    assert half[True] == pytest.approx(plain[False], rel=apart)
+    for bounds in (plain, half):  # the same weights, by networks of either precision
+        assert bounds[True] != bounds[False]
+        assert bounds[True] == pytest.approx(bounds[False], rel=0.005)
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -309,6 +434,12 @@ def test_scaled_codes_are_decoded_as_before():
         ({"hidden": []}, "hidden must have at least one size"),
         ({"n_components": 0}, "n_components must be at least 1"),
         ({"floor": 0.0}, "floor must be positive"),
+        ({"n_components": -1}, "n_components must be at least 1, got -1"),
+        ({"latent": 0}, "latent must be at least 1, got 0"),
+        ({"network": "rnn"}, r"network must be one of \['conv', 'mlp'\], got 'rnn'"),
+        ({"network": CONV}, r"image_shape \[4, 4\] has 16 pixels, but a row has 4 features"),
+        ({"network": {**CONV, "image_shape": [2]}}, r"image_shape must be \(H, W\) or \(C, H, W"),
+        ({"prior": "normal"}, "unknown recipe 'normal'; there are .*, realnvp"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):
@@ -316,6 +447,20 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         warnings.simplefilter("ignore")
         with pytest.raises(ValueError, match=message):
             small(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": "conv"}, "network 'conv' needs image_shape"),
+        ({"network": {**CONV, "pooling": 2}}, "network 'conv' has no keyword 'pooling'; it has im"),
+        ({"prior": {"name": "realnvp", "layers": 2}}, "recipe 'realnvp' has no keyword 'layers'"),
+        ({"prior": {"name": "gaussian", "std": 2}}, "prior 'gaussian' has no keywords, got std"),
+    ],
+)
+def test_keywords_that_nothing_takes_are_refused(changes, message):
+    with pytest.raises(TypeError, match=message):
+        small(**changes)
 
 
 def test_a_start_needs_a_row_for_each_component():

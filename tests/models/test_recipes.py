@@ -47,6 +47,10 @@ SMALL = {
     "vae": {"features": 3, "latent": 2, "hidden": [8]},
     "dec": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "vade": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "hierarchical_gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "gmgan": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "ltvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "mixae": {"features": 3, "n_components": 2, "latent": 1, "hidden": [8]},
     "gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "flow_mixture": {"features": 3, "n_components": 2, "flow": {"name": "maf", "n_layers": 1}},
 }
@@ -82,8 +86,37 @@ VARIANTS = [
     ("tabak_turner", {"batch_shape": [4]}),
     ("autoencoder", {"corruption": 0.2, "activation": "tanh", "seed": 2}),
     ("dec", {"reconstruction": 1.0, "alpha": 2.0, "hidden": []}),
+    ("gmgan", {"dynamic": True, "likelihood": "bernoulli", "means": [[0.0, 1.0], [1.0, 0.0]]}),
+    (
+        "ltvae",
+        {
+            "structure": {
+                "states": [2, 3],
+                "parents": [-1, 0],
+                "pouches": [[1], [0]],
+                "owners": [0, 1],
+            }
+        },
+    ),
+    ("mixae", {"likelihood": "bernoulli", "assignment": [], "certainty": 0.0}),
     ("gmvae", {"posterior": "mean_field", "objective": "nvil", "baseline": []}),
     ("gmvae", {"consistency": 1.0, "balance": 0.1, "classifier": "mlp"}),
+    ("gmvae", {"prior": {"name": "maf", "n_layers": 1}, "objective": "enumerate"}),
+    (
+        "gmvae",
+        {
+            "features": 8,
+            "network": {
+                "name": "conv",
+                "image_shape": [2, 4],
+                "channels": [3, 4],
+                "strides": [1, 2],
+                "residual": True,
+                "hidden": [8],
+            },
+            "prior": "realnvp",
+        },
+    ),
     ("flow_mixture", {"flow": ["planar", "radial"], "n_components": 2}),
     ("flow_mixture", {"flow": {"name": "bnaf", "hidden": [4]}}),
     ("flow_mixture", {"flow": {"name": "tabak_turner", "n_steps": 2}}),

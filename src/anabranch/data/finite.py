@@ -9,7 +9,7 @@ _SHOWN = 10
 
 
 def check_finite(X: NDArray[np.floating], columns: Sequence[str], name: str = "X") -> None:
-    """Raise ValueError that names the columns with NaN or infinity, and how many each holds.
+    """Raise ValueError that names the columns with NaN or infinity, how many each holds, a row.
 
     Args:
         X: Shape (n, D).
@@ -23,7 +23,7 @@ def check_finite(X: NDArray[np.floating], columns: Sequence[str], name: str = "X
         >>> check_finite(np.array([[1.0, np.nan], [np.inf, np.nan]]), ["a", "b"])
         Traceback (most recent call last):
         ...
-        ValueError: X holds NaN or infinity in 2 of 2 columns: 'a' (1 infinite), 'b' (2 NaN)
+        ValueError: X holds NaN or infinity in 2 of 2 columns: 'a' (1 infinite), ..., first in row 0
     """
     if X.ndim != 2 or X.shape[1] != len(columns):
         raise ValueError(
@@ -37,8 +37,12 @@ def check_finite(X: NDArray[np.floating], columns: Sequence[str], name: str = "X
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ValueError(
             f"{name} holds NaN or infinity in {len(found)} of {len(columns)} columns: "
-            f"{', '.join(found[:_SHOWN])}{more}"
+            f"{', '.join(found[:_SHOWN])}{more}, first in row {_first_row(X)}"
         )
+
+
+def _first_row(X: NDArray[np.floating]) -> int:
+    return int(np.flatnonzero(~np.isfinite(X).all(axis=1))[0])
 
 
 def _described(name: str, column: NDArray[np.floating]) -> str:

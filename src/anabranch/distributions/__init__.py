@@ -9,9 +9,11 @@ from anabranch.distributions.heads import (
     Head,
     LaplaceMixtureHead,
 )
+from anabranch.distributions.latent_tree import LatentTree, TreePosterior
 from anabranch.distributions.mixture import Mixture
 from anabranch.distributions.orderless import OrderlessModel
 from anabranch.distributions.standard import DiagonalNormal, Logistic, Normal
+from anabranch.distributions.tree_structure import TreeStructure
 
 __all__ = [
     "AutoregressiveModel",
@@ -22,8 +24,11 @@ __all__ = [
     "GaussianMixtureHead",
     "Head",
     "LaplaceMixtureHead",
+    "LatentTree",
     "Logistic",
     "Mixture",
     "Normal",
     "OrderlessModel",
+    "TreePosterior",
+    "TreeStructure",
 ]

@@ -1,5 +1,6 @@
 """DeepClustering: clusters in the code of an autoencoder."""
 
+import copy
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
-from anabranch.estimators.deep_trainer import METHODS, Task, encode, train
+from anabranch.estimators.deep_task import PART, Task, encode
+from anabranch.estimators.deep_trainer import METHODS, train
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
 from anabranch.models.clustering import log_responsibilities
@@ -29,13 +31,14 @@ from anabranch.training import FitResult
 Array = NDArray[np.float64]
 POSITIVE_INTEGERS = ("n_components", "latent", "n_init", "refresh", "batch_size")
 POSITIVE = ("alpha", "reconstruction", "learning_rate", "clustering_rate")
+WITHOUT_START = ("mixae", "gmgan")
 NOT_NEGATIVE = ("tol", "pretrain_epochs", "max_epochs", "weight_decay")
 
 
 class DeepClustering(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
 ):
-    r"""Clusters of the codes that an autoencoder makes of rows, by one of five published methods.
+    r"""Clusters of the codes that an autoencoder makes of rows, by one of the published methods.
 
     - "ae+gmm": an autoencoder, then a Gaussian mixture on its codes.
     - "vae+gmm": a variational autoencoder, then a Gaussian mixture on the means of its codes.
@@ -43,6 +46,16 @@ class DeepClustering(
       more certain of the same clusters.
     - "idec": likewise, while the decoder still has to find the rows again.
     - "vade": the Gaussian mixture becomes the prior of a variational autoencoder.
+    - "gmvae": likewise, and its components are functions of a further latent. With
+      ``pretrain_epochs=0`` it starts from random networks, as published.
+    - "ltvae-gmm": a Gaussian mixture with full covariances becomes the prior, fitted by stepwise
+      EM while the networks are trained.
+    - "ltvae": a tree of discrete variables becomes the prior, each a clustering of at most
+      ``n_components``; see ``predict_facets``.
+    - "mixae": a mixture of autoencoders, one for each cluster, from random networks; its codes are
+      those of all beside each other. Published are hidden layers far smaller than the defaults.
+    - "gmgan": a generator that draws clusters from a Gaussian each, against a critic; a classifier
+      learns from draws, and its last hidden layer is the code.
 
     They find clusters, and no density in the units of the data: there are no scores and no samples.
 
@@ -62,11 +75,18 @@ class DeepClustering(
         reconstruction: weight of the error per feature in "idec".
         refresh: steps between two renewals of the targets in "dec" and "idec".
         tol: "dec" and "idec" end when a smaller share of rows changes from one renewal to the next.
+        model_options: further keywords of the recipe of the method, such as
+            {"information": 1.0} of `anabranch.models.hierarchical_gmvae` for "gmvae".
+        autoencoder: a fitted DeepClustering of the same sizes, by "ae+gmm" (by "vae+gmm" for a
+            method that starts from a variational autoencoder), whose autoencoder and preparation
+            of columns are taken over instead of training one; None to train one. `sklearn.clone`
+            takes fits away: where there is a search or a pipeline, wrap it in
+            `sklearn.frozen.FrozenEstimator`.
         pretrain_epochs: upper limit for the autoencoder.
         max_epochs: upper limit for the training of codes and clusters together.
         learning_rate: of the autoencoder, by AdamW.
-        clustering_rate: of codes and clusters together; None for 1e-4 in "dec", 1e-3 in "idec",
-            2e-3 in "vade".
+        clustering_rate: of codes and clusters together; None for 1e-4 in "dec", 2e-3 in "vade",
+            3e-3 in "mixae", 1e-3 in the others.
         weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         patience: evaluations without improvement before the autoencoder or "vade" stops.
@@ -81,7 +101,8 @@ class DeepClustering(
         n_components_: K.
         labels_: (n,) clusters of the training rows; not in model files.
         start_labels_: (n,) their clusters before codes and clusters were trained together: by
-            k-means for "dec" and "idec", else by the mixture; not in model files.
+            k-means for "dec" and "idec", else by the mixture; None for a method that starts from
+            none; not in model files.
         model_: the module of the recipe, in evaluation mode.
         mixture_: the `GaussianMixture` on its codes, None for the other methods.
         fit_results_: what the fits did, see `anabranch.training.FitResult`: "autoencoder", and
@@ -94,7 +115,10 @@ class DeepClustering(
 
     Source: Xie, Girshick, Farhadi (2016), arXiv:1511.06335 ("dec"); Guo, Gao, Liu, Yin (2017),
     "Improved deep embedded clustering with local structure preservation" ("idec"); Jiang, Zheng,
-    Tan, Tang, Zhou (2017), arXiv:1611.05148 ("vade").
+    Tan, Tang, Zhou (2017), arXiv:1611.05148 ("vade"); Dilokthanakul et al. (2016),
+    arXiv:1611.02648 ("gmvae"); Li, Chen, Poon, Zhang (2019), arXiv:1803.05206 ("ltvae");
+    Zhang, Sun, Eriksson, Balzano (2017), arXiv:1712.07788 ("mixae"); Ben-Yosef,
+    Weinshall (2018), arXiv:1808.10356 ("gmgan").
 
     Example:
         >>> from sklearn.datasets import make_blobs
@@ -122,6 +146,8 @@ class DeepClustering(
         reconstruction: float = 10.0,
         refresh: int = 140,
         tol: float = 1e-3,
+        model_options: dict[str, Any] | None = None,
+        autoencoder: Any = None,
         pretrain_epochs: int = 100,
         max_epochs: int = 100,
         learning_rate: float = 1e-3,
@@ -148,6 +174,8 @@ class DeepClustering(
         self.reconstruction = reconstruction
         self.refresh = refresh
         self.tol = tol
+        self.model_options = model_options
+        self.autoencoder = autoencoder
         self.pretrain_epochs = pretrain_epochs
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -179,6 +207,7 @@ class DeepClustering(
         """
         self._check_settings()
         X = self._validated(X, reset=True)
+        self._check_autoencoder()
         if len(X) < self.n_components:
             raise ValueError(
                 f"X has {len(X)} rows, fewer than the {self.n_components} components: n_samples "
@@ -217,12 +246,30 @@ class DeepClustering(
         """Codes of rows, (n, latent): their means, where codes are random."""
         return encode(self.model_, self._checked(X))
 
+    def predict_facets(self, X: Any) -> NDArray[np.int64]:
+        """The clusters of rows in each of the clusterings that "ltvae" has found, (n, m).
+
+        The one that ``predict`` speaks of is among them: ``model_.facet`` is its number.
+
+        Raises:
+            ValueError: for another method.
+        """
+        x = self._checked(X)
+        if not hasattr(self.model_, "facets"):
+            raise ValueError(f"method={self.method!r} finds one clustering only: see predict")
+        with torch.no_grad():
+            found = [self.model_.facets(part) for part in x.split(PART)]
+        labels = [torch.stack([log_p.argmax(0) for log_p in part], 1) for part in found]
+        return torch.cat(labels).cpu().numpy()
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _proba(self, x: Tensor) -> Array:
         if self.mixture_ is not None:
             return self.mixture_.predict_proba(encode(self.model_, x))
-        return log_responsibilities(self.model_, x).exp().mT.double().cpu().numpy()
+        found = log_responsibilities(self.model_, x).exp().mT.double().cpu().numpy()
+        # a clustering of "ltvae" may have fewer clusters than were asked for
+        return np.pad(found, [(0, 0), (0, max(0, self.n_components_ - found.shape[1]))])
 
     def _keep(
         self, model: Any, mixture: GaussianMixture | None, results: dict[str, FitResult]
@@ -236,6 +283,10 @@ class DeepClustering(
         self.n_iter_ = int(last.history[-1]["epoch"])
 
     def _prepare(self, X: Array) -> None:
+        if self.autoencoder is not None:
+            # its networks know columns as it saw them
+            self.preparation_ = copy.deepcopy(self.autoencoder.preparation_)
+            return
         if self.levels is not None:
             self.preparation_ = Preparation.empty(X.shape[1], levels=self.levels, alpha=1e-6)
             return
@@ -246,7 +297,7 @@ class DeepClustering(
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.latent)
+        return int(getattr(self.model_, "code_size", self.latent))
 
     def _checked(self, X: Any) -> Tensor:
         check_is_fitted(self)
@@ -304,6 +355,29 @@ class DeepClustering(
                 "likelihood='bernoulli' needs shares in [0, 1]: give levels for integers, or take "
                 "likelihood='gaussian'"
             )
+
+        if not isinstance(self.model_options, dict | None):
+            raise ValueError(f"model_options must be a dict or None, got {self.model_options!r}")
+
+    def _check_autoencoder(self) -> None:
+        other = self.autoencoder
+        if other is None:
+            return
+        if self.method in WITHOUT_START:
+            raise ValueError(f"method={self.method!r} starts from no autoencoder, but got one")
+        if not isinstance(getattr(other, "estimator", other), DeepClustering):
+            raise ValueError(
+                f"autoencoder must be a fitted DeepClustering or None, got {type(other).__name__}"
+            )
+        if not hasattr(other, "model_"):
+            raise ValueError(
+                "the DeepClustering given as autoencoder is not fitted; clone() takes fits away, "
+                "unless it is wrapped in sklearn.frozen.FrozenEstimator"
+            )
+        for name in ("n_features_in_", "levels"):
+            own, its = getattr(self, name), getattr(other, name)
+            if own != its:
+                raise ValueError(f"the autoencoder given has {name}={its!r}, this has {own!r}")
 
     def _check_numbers(self) -> None:
         for name in POSITIVE_INTEGERS:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -11,16 +12,24 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from anabranch.estimators.deep_settings import check_deep_settings, deep_options, schedules
+from anabranch.estimators.deep_settings import (
+    check_deep_settings,
+    deep_options,
+    inference,
+    regularisation,
+    schedules,
+)
+from anabranch.estimators.invariance import Lessons, teach
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
-from anabranch.models import GaussianMixtureVAE, gmvae, start_from_codes
+from anabranch.models import GaussianMixtureVAE, gmvae, label_log_prob, start_from_codes
 from anabranch.training import FitResult, fit
 from anabranch.transforms import Compose, UniformDequantization
 
 Array = NDArray[np.float64]
+METHODS = (None, "exact", "network")
 
 
 class DeepMixture(PreparedEstimator):
@@ -36,26 +45,38 @@ class DeepMixture(PreparedEstimator):
         n_components: K; None for as many as classes in y.
         latent: L, size of the latent space.
         hidden: sizes of the hidden layers.
+        network: "mlp", or {"name": "conv", "image_shape": [28, 28], ...} for images; see
+            `anabranch.models.gmvae`.
+        prior: "gaussian", or a flow for each cluster, such as {"name": "realnvp", "n_layers": 4}.
         likelihood: "gaussian", or "bernoulli" for values in [0, 1].
         posterior: "structured" for q(z|y,x), "mean_field" for q(z|x).
-        classifier: network of q(y|x); None for an MLP with ``hidden``, or see
+        classifier: network of q(y|x); None for one like the encoder, or see
             `anabranch.models.mixtures.posterior.make_posterior`.
         objective: "vimco", "enumerate", "iwae", "nvil" or "gumbel"; see `GaussianMixtureVAE`.
         samples: M, draws per row in training; None for 15 in "vimco" and "iwae", 1 in the others.
         reparameterized: whether gradients flow through z in "vimco" and "nvil".
         activation: of the networks.
+        inference: "variational", or "invariant" for a q(y|x) that learns from consistency, balance
+            and labels alone, and a bound that takes it as given; None for "invariant" after an
+            invariant start, else "variational".
         init_params: "autoencoder" to start from an autoencoder and a Gaussian mixture of its codes,
-            or "random".
+            "invariant" for an autoencoder and a q(y|x) that learns by itself to answer alike for
+            rows and their perturbations, or "random".
+        invariant_steps: of that q(y|x), by itself, ``n_init`` times.
         init_epochs: of the autoencoder, and of q(y|x) that is taught the mixture.
-        n_init: starts, each trained; the best on validation rows is kept.
+        n_init: starts, each trained; the best on validation rows is kept. In an invariant start
+            only q(y|x) is learned so often, and the one kept whose answers for rows share most
+            information with those for their perturbed copies.
         std_first: first bound of standard deviations; "auto" for :math:`\min(1, \sqrt{D/784})`,
             None for no annealing.
         std_last: the last one.
         std_share: share of the epochs until the last one.
         rate_halvings: how often the learning rate is halved, at equal distances.
-        consistency: weight of the consistency of q(y|x) under a perturbation.
+        consistency: weight of the consistency of q(y|x) under a perturbation, in nats; None for 1
+            where something is "invariant", else 0.
         perturbation: "noise", "affine", "adversarial" or {"name": ..., keyword: value}.
-        balance: weight of H(q(y|x)) - 4 H(mean q); goes with consistency.
+        balance: weight of H(q(y|x)) - 4 H(mean q); goes with consistency; None for a fifth of
+            that weight where something is "invariant", else 0.
         label_weight: weight of the cross-entropy on labelled rows.
         n_score_samples: S, draws per row in ``score_samples``.
         reg_covar: variance given to constant columns, in units of the standardised columns.
@@ -63,6 +84,7 @@ class DeepMixture(PreparedEstimator):
         learning_rate: of Adam.
         weight_decay: of AdamW.
         batch_size: rows per step.
+        half_precision: train with the networks in bfloat16, which modern processors do faster.
         max_epochs: all of which are run, for the annealing to come to its end.
         validation_fraction: share of rows held out to choose the best state and start.
         fit_options: further settings of `anabranch.training.FitOptions`.
@@ -73,12 +95,13 @@ class DeepMixture(PreparedEstimator):
 
     Attributes:
         n_components_: K.
+        weights_: (K,) of the components, all the same.
         lower_bound_: best validation score, the mean of the trained bound, in nats.
         converged_: whether the run came to its end without diverging.
         n_iter_: epochs run.
         history_: one dict per evaluation, see `anabranch.training.fit`.
-        start_labels_: (n,) what autoencoder and Gaussian mixture alone say of the rows that were
-            trained on; None for a random start.
+        start_labels_: (n,) what the start alone says of the rows that were trained on, the Gaussian
+            mixture of the codes or q(y|x); None for a random start.
         train_rows_: (n,) the numbers of these rows.
         model_: the `GaussianMixtureVAE`, in evaluation mode.
         preparation_: the fixed transform before it.
@@ -103,6 +126,8 @@ class DeepMixture(PreparedEstimator):
         *,
         latent: int = 10,
         hidden: Sequence[int] = (500, 500),
+        network: Any = "mlp",
+        prior: Any = "gaussian",
         likelihood: str = "gaussian",
         posterior: str = "structured",
         classifier: Any = None,
@@ -110,16 +135,18 @@ class DeepMixture(PreparedEstimator):
         samples: int | None = None,
         reparameterized: bool = False,
         activation: str = "relu",
+        inference: str | None = None,
         init_params: str = "autoencoder",
+        invariant_steps: int = 2000,
         init_epochs: int = 20,
         n_init: int = 1,
         std_first: float | str | None = "auto",
         std_last: float = 1e-2,
         std_share: float = 0.8,
         rate_halvings: int = 4,
-        consistency: float = 0.0,
+        consistency: float | None = None,
         perturbation: Any = None,
-        balance: float = 0.0,
+        balance: float | None = None,
         label_weight: float = 1.0,
         n_score_samples: int = 100,
         reg_covar: float = 1e-6,
@@ -127,6 +154,7 @@ class DeepMixture(PreparedEstimator):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         batch_size: int = 128,
+        half_precision: bool = False,
         max_epochs: int = 100,
         validation_fraction: float = 0.1,
         fit_options: dict[str, Any] | None = None,
@@ -137,6 +165,8 @@ class DeepMixture(PreparedEstimator):
         self.n_components = n_components
         self.latent = latent
         self.hidden = hidden
+        self.network = network
+        self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
         self.classifier = classifier
@@ -144,7 +174,9 @@ class DeepMixture(PreparedEstimator):
         self.samples = samples
         self.reparameterized = reparameterized
         self.activation = activation
+        self.inference = inference
         self.init_params = init_params
+        self.invariant_steps = invariant_steps
         self.init_epochs = init_epochs
         self.n_init = n_init
         self.std_first = std_first
@@ -161,6 +193,7 @@ class DeepMixture(PreparedEstimator):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.half_precision = half_precision
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.fit_options = fit_options
@@ -193,7 +226,8 @@ class DeepMixture(PreparedEstimator):
         self._prepare(X[rows], seed)
         train = self._rows(X[rows], None if targets is None else targets[rows], state)
         validation = self._rows(X[held_out] if len(held_out) else X[rows], None, state)
-        runs = [self._run(train, validation, n_components, seed + i) for i in range(self.n_init)]
+        n_runs = 1 if self.init_params == "invariant" else self.n_init
+        runs = [self._run(train, validation, n_components, seed + i) for i in range(n_runs)]
         self._keep(*min(runs, key=lambda run: run[1].best_score))
         self.train_rows_ = rows
         return self
@@ -205,16 +239,7 @@ class DeepMixture(PreparedEstimator):
         options = deep_options(self, len(train.z))
         model: Any = gmvae(**self._recipe(train.z.shape[1], n_components), seed=seed)
         model = model.to(self.device)
-        labels = None
-        if self.init_params == "autoencoder":
-            responsibilities = start_from_codes(
-                model,
-                train.z.to(self.device),
-                targets=None if train.targets is None else train.targets.double().numpy(),
-                options=deep_options(self, len(train.z), max_epochs=self.init_epochs),
-                random_state=np.random.RandomState(seed),
-            )
-            labels = responsibilities.argmax(1)
+        labels = self._start(model, train, seed)
         model.generator = torch.Generator(self.device).manual_seed(seed)
         data = {"x": train.z.to(self.device, copy=True)}
         if train.targets is not None:
@@ -230,6 +255,35 @@ class DeepMixture(PreparedEstimator):
         )
         return model, result, labels
 
+    def _start(self, model: Any, train: Rows, seed: int) -> NDArray[np.int64] | None:
+        """Set a model to its start; what that says of the rows."""
+        if self.init_params == "random":
+            return None
+        x = train.z.to(self.device)
+        targets = None if train.targets is None else train.targets.double().numpy()
+        given = None
+        if self.init_params == "invariant":
+            given = teach(model.classifier, x, self._lessons(model), seed, targets)
+        R = start_from_codes(
+            model,
+            x,
+            targets=targets,
+            responsibilities=given,
+            options=deep_options(self, len(x), max_epochs=self.init_epochs),
+            random_state=np.random.RandomState(seed),
+        )
+        return R.argmax(1)
+
+    def _lessons(self, model: Any) -> Lessons:
+        return Lessons(
+            model.perturbation,
+            model.n_components,
+            model.balance_weight / model.consistency_weight,
+            self.invariant_steps,
+            self.n_init,
+            None if self.verbose else False,
+        )
+
     def _fresh_noise(
         self, train: Rows, data: dict[str, Tensor], seed: int
     ) -> Callable[[int], None] | None:
@@ -242,9 +296,11 @@ class DeepMixture(PreparedEstimator):
     def _keep(
         self, model: GaussianMixtureVAE, result: FitResult, labels: NDArray[np.int64] | None
     ) -> None:
-        model.generator = None  # of the draws in training, which is over
+        # both of training, which is over
+        model.generator, model.half_precision = None, False
         self.model_: Any = model.eval()
         self.n_components_ = model.n_components
+        self.weights_ = np.full(model.n_components, 1 / model.n_components)
         self.start_labels_ = labels
         self.fit_result_ = result
         self.history_ = result.history
@@ -253,18 +309,22 @@ class DeepMixture(PreparedEstimator):
         self.n_iter_ = int(result.history[-1]["epoch"])
 
     def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
-        same = ("latent", "likelihood", "posterior", "classifier", "objective", "samples")
-        same += ("reparameterized", "activation", "perturbation", "consistency", "balance")
-        same += ("label_weight",)
+        same = ("latent", "network", "prior", "likelihood", "posterior", "classifier")
+        same += ("objective", "samples")
+        same += ("reparameterized", "activation", "perturbation", "label_weight", "half_precision")
         return {
             "features": n_features,
             "n_components": int(n_components),
             "hidden": [int(size) for size in self.hidden],
             "floor": float(self.std_last),
+            "inference": inference(self),
+            **regularisation(self),
             **{name: getattr(self, name) for name in same},
         }
 
     def _prepare(self, X: Array, seed: int) -> None:
+        if not np.ptp(X, axis=0).any():
+            raise ValueError(f"all {len(X)} rows of X are the same: there is nothing to cluster")
         if self.likelihood == "bernoulli" or self.levels is not None:
             self.constant_ = np.zeros(X.shape[1], bool)
             self.preparation_ = self._blank_preparation(X.shape[1])
@@ -303,16 +363,26 @@ class DeepMixture(PreparedEstimator):
 
     @torch.no_grad()
     def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
-        """Probabilities of the components for each row, q(y|x), (n, K).
+        """Probabilities of the components for each row, (n, K).
 
         Args:
             X: (n, D).
-            method: "network" or None, which are the same here.
+            method: "network" or None for q(y|x); "exact" for p(y|x) by Bayes' rule, with p(x|y)
+                estimated from ``n_score_samples`` draws of z: K times the cost of a score.
         """
-        if method not in (None, "network"):
-            raise ValueError(f"method must be 'network', got {method!r}")
-        parts = [self.model_.log_q(rows.z).double() for rows in self._batches(X)]
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+        if method == "exact":
+            scores = partial(label_log_prob, self._precise(), n_samples=self.n_score_samples)
+            parts = [torch.cat(self._scored(scores, rows), 1) for rows in self._batches(X)]
+        else:
+            parts = [self.model_.log_q(rows.z).double() for rows in self._batches(X)]
         return torch.softmax(torch.cat(parts, 1), dim=0).mT.cpu().numpy()
+
+    def _scored(self, score: Callable[[Tensor], Tensor], rows: Rows) -> list[Tensor]:
+        """Scores of rows in float64, as many at a time as memory allows."""
+        size = max(1, 2**22 // (self.n_score_samples * rows.z.shape[1]))
+        return [score(part) for part in rows.z.double().split(size)]
 
     @torch.no_grad()
     def transform(self, X: Any) -> Array:
@@ -327,20 +397,18 @@ class DeepMixture(PreparedEstimator):
         The importance-weighted bound of ``n_score_samples`` draws of (y, z); its mean is at most
         the log-density. The same noise serves all rows and calls.
         """
-        parts, precise = [], self._precise()
-        for rows in self._batches(X):
-            size = max(1, 2**22 // (self.n_score_samples * rows.z.shape[1]))
-            estimates = [
-                precise.importance_log_prob(part, self.n_score_samples)
-                for part in rows.z.double().split(size)
-            ]
-            parts.append(torch.cat(estimates).cpu() + rows.term)
+        score = partial(self._precise().importance_log_prob, n_samples=self.n_score_samples)
+        parts = [
+            torch.cat(self._scored(score, rows)).cpu() + rows.term for rows in self._batches(X)
+        ]
         return torch.cat(parts).numpy()
 
     def _precise(self) -> GaussianMixtureVAE:
         """The model in float64, in which what a row gets does not depend on the rows beside it."""
         check_is_fitted(self)
-        return copy.deepcopy(self.model_).double()
+        precise = copy.deepcopy(self.model_).double()
+        precise.half_precision = False
+        return precise
 
     def _draw(
         self, n: int, component: int | None, generator: torch.Generator
@@ -349,8 +417,8 @@ class DeepMixture(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         """Numbers of the density: prior and decoder."""
-        prior = self.model_.prior_mean.numel() + self.model_.prior_scale.numel()
-        return prior + sum(p.numel() for p in self.model_.decoder.parameters())
+        parts = (self.model_.prior, self.model_.decoder)
+        return sum(p.numel() for part in parts for p in part.parameters())
 
     @property
     def _n_features_out(self) -> int:

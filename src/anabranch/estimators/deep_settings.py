@@ -7,7 +7,8 @@ import numpy as np
 
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.variational.gmvae import POSTERIORS
-from anabranch.models.variational.mixture_vae import LIKELIHOODS, OBJECTIVES
+from anabranch.models.variational.likelihoods import LIKELIHOODS
+from anabranch.models.variational.mixture_vae import INFERENCES, OBJECTIVES
 from anabranch.training import (
     FitOptions,
     RateHalving,
@@ -20,11 +21,14 @@ from anabranch.training import (
 if TYPE_CHECKING:
     from anabranch.estimators.deep_mixture import DeepMixture
 
+# Of an invariant q, in units of the weight of consistency.
+BALANCE = 0.2
 CHOICES = {
     "likelihood": LIKELIHOODS,
     "objective": OBJECTIVES,
     "posterior": POSTERIORS,
-    "init_params": ("autoencoder", "random"),
+    "inference": (None, *INFERENCES),
+    "init_params": ("autoencoder", "invariant", "random"),
 }
 
 
@@ -37,7 +41,7 @@ def check_deep_settings(settings: "DeepMixture", n_rows: int, n_components: int)
     for name, allowed in CHOICES.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(settings, name)!r}")
-    for name in ("latent", "n_init", "n_score_samples"):
+    for name in ("latent", "n_init", "n_score_samples", "invariant_steps"):
         _check_whole(name, getattr(settings, name), 1)
     for name in ("init_epochs", "rate_halvings"):
         _check_whole(name, getattr(settings, name), 0)
@@ -70,15 +74,40 @@ def _check_numbers(settings: "DeepMixture") -> None:
             raise ValueError(f"{name} must be positive, got {getattr(settings, name)}")
     for name in ("consistency", "balance"):
         value = getattr(settings, name)
-        if not (isinstance(value, float | int | np.number) and 0 <= value < np.inf):
-            raise ValueError(f"{name} must be a number not below zero, got {value!r}")
-    if settings.balance and not settings.consistency:
-        raise ValueError("balance goes with consistency: alone it would make q certain of anything")
+        known = isinstance(value, float | int | np.number) and 0 <= value < np.inf
+        if value is not None and not known:
+            raise ValueError(f"{name} must be None or a number not below zero, got {value!r}")
+    _check_weights(settings)
     first = settings.std_first
     if isinstance(first, str) and first != "auto":
         raise ValueError(f"std_first must be 'auto', None or a number, got {first!r}")
     if isinstance(first, float | int) and first < settings.std_last:
         raise ValueError(f"std_first must be at least std_last={settings.std_last}, got {first}")
+
+
+def _check_weights(settings: "DeepMixture") -> None:
+    weights = regularisation(settings)
+    if weights["balance"] and not weights["consistency"]:
+        raise ValueError("balance goes with consistency: alone it would make q certain of anything")
+    for name in ("inference", "init_params"):
+        if getattr(settings, name) == "invariant" and not all(weights.values()):
+            raise ValueError(f"{name}='invariant' needs consistency and balance, which train q")
+
+
+def inference(settings: "DeepMixture") -> str:
+    """How q(y|x) is trained, by default as it was begun."""
+    if settings.inference is not None:
+        return settings.inference
+    return "invariant" if settings.init_params == "invariant" else "variational"
+
+
+def regularisation(settings: "DeepMixture") -> dict[str, float]:
+    """The weights of consistency and balance, by default those that an invariant q needs."""
+    invariant = "invariant" in (settings.inference, settings.init_params)
+    consistency, balance = settings.consistency, settings.balance
+    weight = float(invariant if consistency is None else consistency)
+    usual = BALANCE * weight if invariant else 0.0
+    return {"consistency": weight, "balance": usual if balance is None else float(balance)}
 
 
 def deep_options(settings: "DeepMixture", n_rows: int, **changes: Any) -> FitOptions:

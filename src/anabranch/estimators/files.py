@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from torch import nn
 
 from anabranch.archive import ArchiveError, read_archive, write_archive
@@ -300,6 +301,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return None  # its state is spent; the fitted model does not need it
+    if isinstance(value, BaseEstimator):
+        return None  # what was taken from it is in the model
     if isinstance(value, Path):
         return str(value)
     return value

@@ -1,15 +1,15 @@
 """A posterior network that is trained before any component exists."""
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
 
-from anabranch.estimators.epochs import log_q_in_parts
 from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
 from anabranch.models.mixtures.invariant import InvariantPosterior, fit_invariant, reorder_outputs
@@ -21,60 +21,110 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 256
-# Rows that judge between runs.
+# Rows that judge between runs, and rows that are answered at a time.
 SCORED_ROWS = 10_000
+PART = 4096
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """How a posterior network is taught.
+
+    Attributes:
+        perturbation: what its answers should not depend on.
+        n_components: K.
+        weight: of the balance, in units of that of consistency.
+        steps: of one run.
+        n_runs: of which the one is kept whose answers for rows share most information with those
+            for their perturbed copies.
+        progress: as in `anabranch.training.FitOptions`.
+    """
+
+    perturbation: Perturbation
+    n_components: int
+    weight: float
+    steps: int
+    n_runs: int
+    progress: bool | None = False
 
 
 def teach_invariance(
     model: MixtureModel, rows: Rows, settings: "FlowMixture", seed: int
 ) -> NDArray[np.float64]:
-    """Train q to answer alike for rows and their perturbations, and give its answers, (N, K).
+    """Train q of a mixture by itself, and give its answers, (N, K); see `teach`."""
+    perturbation = model.perturbation
+    if not isinstance(perturbation, Perturbation):
+        raise ValueError("invariant inference needs a perturbation")
+    lessons = Lessons(
+        perturbation,
+        model.mixture.n_components,
+        model.balance_weight / model.consistency_weight,
+        settings.invariant_steps,
+        settings.n_init,
+        None if settings.verbose else False,
+    )
+    targets = None if rows.targets is None else rows.targets.double().numpy()
+    return teach(model.posterior, rows.seen.to(settings.device), lessons, seed, targets)
 
-    Of ``n_init`` runs the one is kept whose answers for rows share most information with those for
-    their perturbed copies, which sees no labels.
+
+def teach(
+    network: nn.Module,
+    x: Tensor,
+    lessons: Lessons,
+    seed: int,
+    targets: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Train a network to answer alike for rows and their perturbations; no label is seen.
+
+    Args:
+        network: from (N, D) to (N, K) logits; left in evaluation mode.
+        x: (N, D).
+        lessons: how.
+        seed: of the first run; those that follow count on.
+        targets: known labels (N, K), rows of zeros where unknown: in the end, clusters take the
+            numbers of the classes that they hold.
+
+    Returns:
+        The answers, (N, K).
     """
-    seen = rows.seen.to(settings.device)
-    start = copy.deepcopy(model.posterior.state_dict())
+    start = copy.deepcopy(network.state_dict())
     runs = []
-    for run in range(settings.n_init):
-        model.posterior.load_state_dict(start)
-        information = _teach(model, seen, settings, seed + run)
-        runs.append((information, copy.deepcopy(model.posterior.state_dict())))
-    model.posterior.load_state_dict(max(runs, key=lambda run: run[0])[1])
-    R = _answers(model, seen)
-    if rows.targets is None:
+    for run in range(lessons.n_runs):
+        network.load_state_dict(start)
+        information = _teach(network, x, lessons, seed + run)
+        runs.append((information, copy.deepcopy(network.state_dict())))
+    network.load_state_dict(max(runs, key=lambda run: run[0])[1])
+    R = _answers(network, x)
+    if targets is None:
         return R
-    # clusters that were found without labels take the numbers of the classes they hold
-    _, order = linear_sum_assignment(-(rows.targets.double().numpy().T @ R))
-    reorder_outputs(model.posterior, order.tolist())
+    _, order = linear_sum_assignment(-(targets.T @ R))
+    reorder_outputs(network, order.tolist())
     return R[:, order]
 
 
 @torch.no_grad()
-def _answers(model: MixtureModel, seen: Tensor) -> NDArray[np.float64]:
-    return log_q_in_parts(model.eval(), seen).exp().mT.cpu().double().numpy()
+def _answers(network: nn.Module, x: Tensor) -> NDArray[np.float64]:
+    parts = [torch.log_softmax(network.eval()(part).mT, dim=0) for part in x.split(PART)]
+    return torch.cat(parts, dim=1).exp().mT.cpu().double().numpy()
 
 
-def _teach(model: MixtureModel, seen: Tensor, settings: "FlowMixture", seed: int) -> float:
+def _teach(network: nn.Module, x: Tensor, lessons: Lessons, seed: int) -> float:
     """One run; the information in nats."""
-    if not isinstance(model.perturbation, Perturbation):
-        raise ValueError("invariant inference needs a perturbation")
-    batch_size = min(BATCH_SIZE, len(seen))
+    batch_size = min(BATCH_SIZE, len(x))
     options = FitOptions(
-        max_epochs=max(1, settings.invariant_steps * batch_size // len(seen)),
+        max_epochs=max(1, lessons.steps * batch_size // len(x)),
         batch_size=batch_size,
         learning_rate=LEARNING_RATE,
         patience=None,
-        progress=None if settings.verbose else False,
+        progress=lessons.progress,
     )
     how: dict[str, Any] = {
-        "weight": model.balance_weight / model.consistency_weight,
-        "half_precision": computes_bfloat16(settings.device),
+        "weight": lessons.weight,
+        "half_precision": computes_bfloat16(x.device),
         "generator": torch.Generator().manual_seed(seed),
     }
-    fit_invariant(model.posterior, seen, model.perturbation, options=options, **how)
-    n_components = model.mixture.n_components
-    judge = InvariantPosterior(model.posterior, model.perturbation, heads=(n_components,), **how)
+    fit_invariant(network, x, lessons.perturbation, options=options, **how)
+    judge = InvariantPosterior(network, lessons.perturbation, heads=(lessons.n_components,), **how)
     with torch.no_grad():
-        terms = judge.eval()({"x": seen[:SCORED_ROWS]}).terms
+        terms = judge.eval()({"x": x[:SCORED_ROWS]}).terms
     return float(terms["shared_information"])

@@ -1,135 +1,249 @@
 """Deep clustering of MNIST and Fashion-MNIST by all methods, on the same networks and images."""
 
+import sys
 import time
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 
-from anabranch.data import read_tables
-from anabranch.estimators import DeepClustering
-from anabranch.experiments.baselines import kmeans, text_table
+from anabranch.estimators import DeepClustering, DeepMixture
+from anabranch.experiments.baselines import text_table
+from anabranch.experiments.image_data import Labels, images
+from anabranch.experiments.nvisa_images import BUDGETS as NVISA_BUDGETS
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Part = tuple[Array, Labels]
 
-KINDS = ("images-idx3", "labels-idx1")
 DATA = {"MNIST": "mnist", "Fashion-MNIST": "fashion-mnist"}
-METHODS = ("ae+gmm", "vae+gmm", "dec", "idec", "vade")
-# Table I of Li et al. (2020); IDEC is not in it, nor is k-means.
-PUBLISHED = {
-    "MNIST": {"ae+gmm": 0.8427, "vae+gmm": 0.7687, "dec": 0.8430, "vade": 0.9446},
-    "Fashion-MNIST": {"ae+gmm": 0.5383, "vae+gmm": 0.5343, "dec": 0.5758, "vade": 0.5612},
+# The methods of DeepClustering in the order of the table, and whose autoencoder they take over.
+STARTS = {
+    "ae+gmm": None,
+    "vae+gmm": None,
+    "dec": "ae+gmm",
+    "idec": "ae+gmm",
+    "vade": "ae+gmm",
+    "gmvae": "ae+gmm",
+    "mixae": None,
+    "gmgan": None,
+    "ltvae-gmm": "ae+gmm",
+    "ltvae": "ae+gmm",
 }
-NETWORK: dict[str, Any] = {"latent": 10, "hidden": (500, 500, 2000), "levels": 256}
-# What two cores do in an hour, and the published size.
+# Those of DeepMixture.
+NVISA = ("nvisa", "nvisa, consistent")
+METHODS = ("k-means", *STARTS, *NVISA)
+# Table I of Li et al. (2021), which has neither k-means nor IDEC nor MIXAE.
+PUBLISHED = {
+    "MNIST": {
+        "ae+gmm": 0.8427,
+        "vae+gmm": 0.7687,
+        "dec": 0.8430,
+        "vade": 0.9446,
+        "gmvae": 0.8854,
+        "gmgan": 0.9924,
+        "ltvae-gmm": 0.8631,
+        "ltvae": 0.8632,
+        "nvisa": 0.9655,
+    },
+    "Fashion-MNIST": {
+        "ae+gmm": 0.5383,
+        "vae+gmm": 0.5343,
+        "dec": 0.5758,
+        "vade": 0.5612,
+        "gmvae": 0.5015,
+        "gmgan": 0.5816,
+        "ltvae-gmm": 0.5569,
+        "ltvae": 0.6132,
+        "nvisa": 0.6263,
+    },
+}
+# What one thread does in about an hour, and the published size.
 BUDGETS: dict[str, dict[str, Any]] = {
     "cpu": {
         "rows": 10_000,
-        "pretrain_epochs": 50,
-        "max_epochs": 20,
-        "n_init": 5,
+        "network": {"latent": 10, "hidden": (500, 500), "levels": 256},
+        "DeepClustering": {"pretrain_epochs": 50, "max_epochs": 20, "n_init": 3},
+        "methods": {
+            # K autoencoders, which together are as large as one of the others
+            "mixae": {"hidden": (100,), "max_epochs": 50},
+            "nvisa": {
+                **NVISA_BUDGETS["cpu"]["pure"],
+                "init_epochs": 20,
+                "max_epochs": 10,
+                "samples": 5,
+            },
+            "nvisa, consistent": {
+                **NVISA_BUDGETS["cpu"]["consistent"],
+                "invariant_steps": 2000,
+                "n_init": 1,
+            },
+        },
     },
     "full": {
         "rows": 60_000,
-        "pretrain_epochs": 300,
-        "max_epochs": 200,
-        "patience": None,
+        "network": {"latent": 10, "hidden": (500, 500, 2000), "levels": 256},
+        "DeepClustering": {"pretrain_epochs": 300, "max_epochs": 200, "patience": None},
+        "methods": {
+            "nvisa": NVISA_BUDGETS["full"]["pure"],
+            "nvisa, consistent": NVISA_BUDGETS["full"]["consistent"],
+        },
     },
 }
-HEADER = ["data", "method", "ACC", "std", "ACC before", "s", "published"]
+HEADER = ["data", "method", "ACC", "std", "worst", "ACC before", "s", "failed", "published"]
 
 
 class Score(NamedTuple):
-    """One fit: test accuracy, that of the training rows before and after the joint training."""
+    """One fit: test accuracy, that of the training rows before and after the joint training.
 
-    test: float
-    before: float
-    after: float
-    seconds: float
+    NaN where there is none; ``error`` is the message of a fit that failed.
+    """
+
+    test: float = np.nan
+    before: float = np.nan
+    after: float = np.nan
+    seconds: float = np.nan
+    error: str = ""
 
 
 @experiment(
     "clustering-table",
     seeds=3,
-    summary="MNIST and Fashion-MNIST by AE + GMM, VAE + GMM, DEC, IDEC and VaDE, beside k-means",
+    summary="MNIST and Fashion-MNIST by all methods of deep clustering, beside k-means",
     needs_data=True,
 )
 def clustering_table(run: Run) -> Outcome:
     """Test accuracy of all methods on the same images, with the published one beside it."""
-    settings = {**NETWORK, **BUDGETS[run.budget]}
+    settings = BUDGETS[run.budget]
     if run.budget == "full" and torch.cuda.is_available():
-        settings["device"] = "cuda"
-    rows: list[list[Any]] = []
-    figures: list[Figure] = []
+        settings = {**settings, "network": {**settings["network"], "device": "cuda"}}
+    started = time.perf_counter()
+    scores: dict[tuple[str, str], list[Score]] = {}
     for name, folder in DATA.items():
         train, test = images(run, folder, "train"), images(run, folder, "t10k")
-        for method in ("k-means", *METHODS):
-            scores = [score(method, train, test, settings, seed) for seed in run.seeds]
-            rows.append(_row(name, method, scores))
-            figures += _figures(name, method, scores)
-    table = text_table(HEADER, rows)
-    return Outcome(figures, {**settings, "published": PUBLISHED}, table)
+        for seed in run.seeds:
+            for method, one in scores_of(train, test, settings, seed).items():
+                scores.setdefault((name, method), []).append(one)
+    ordered = {(name, m): scores[name, m] for name in DATA for m in METHODS}
+    figures = [figure for key, some in ordered.items() for figure in _figures(*key, some)]
+    errors = {
+        f"{name}, {method}, seed {seed}": one.error
+        for (name, method), some in ordered.items()
+        for seed, one in zip(run.seeds, some, strict=True)
+        if one.error
+    }
+    figures += [
+        Figure("fits that failed", len(errors), 0, "lower"),
+        Figure("minutes in all", (time.perf_counter() - started) / 60),
+    ]
+    table = text_table(HEADER, [_row(*key, some) for key, some in ordered.items()])
+    return Outcome(figures, {**settings, "published": PUBLISHED, "errors": errors}, table)
+
+
+def scores_of(train: Part, test: Part, settings: dict[str, Any], seed: int) -> dict[str, Score]:
+    """Fit all methods to the same rows, which the seed chooses, and compare with the labels.
+
+    A line for each goes to stderr when it is there.
+    """
+    some = np.random.RandomState(seed).permutation(len(train[0]))[: settings["rows"]]
+    rows = train[0][some], train[1][some]
+    scores: dict[str, Score] = {}
+    coders: dict[str, Any] = {}
+    for method in METHODS:
+        try:
+            one, model = score(method, rows, test, settings, seed, coders)
+        except Exception as error:
+            one, model = Score(error=f"{type(error).__name__}: {error}"), None
+        start = STARTS.get(method)
+        if start is not None:
+            one = one._replace(seconds=one.seconds + scores[start].seconds)
+        elif method in ("ae+gmm", "vae+gmm"):
+            coders[method] = model
+        scores[method] = one
+        print(f"{method}, seed {seed}: {_told(one)}", file=sys.stderr, flush=True)
+    return scores
 
 
 def score(
     method: str,
-    train: tuple[Array, Labels],
-    test: tuple[Array, Labels],
+    train: Part,
+    test: Part,
     settings: dict[str, Any],
     seed: int,
-) -> Score:
-    """Fit one method to some rows, which the seed chooses, and compare with the labels."""
-    some = np.random.RandomState(seed).permutation(len(train[0]))[: settings["rows"]]
-    X, y = train[0][some], train[1][some]
-    n_classes = len(np.unique(test[1]))
+    coders: dict[str, Any],
+) -> tuple[Score, Any]:
+    """Fit one method, and compare with the labels; the fitted model beside."""
     started = time.perf_counter()
-    if method == "k-means":
-        model: Any = kmeans(X, n_classes, seed)
-        before = model.labels_
-    else:
-        given = {key: value for key, value in settings.items() if key != "rows"}
-        model = DeepClustering(n_classes, method=method, **given, random_state=seed).fit(X)
-        before = model.start_labels_
+    model = _model(method, len(np.unique(test[1])), settings, seed, coders).fit(train[0])
     seconds = time.perf_counter() - started
-    return Score(
+    before, labels = np.nan, train[1]
+    if getattr(model, "start_labels_", None) is not None:
+        labels = labels[getattr(model, "train_rows_", slice(None))]
+        before = clustering_accuracy(labels, model.start_labels_)
+    found = Score(
         clustering_accuracy(test[1], model.predict(test[0])),
-        clustering_accuracy(y, before),
-        clustering_accuracy(y, model.labels_),
+        before,
+        clustering_accuracy(train[1], model.predict(train[0])),
         seconds,
     )
+    return found, model
 
 
-def images(run: Run, folder: str, part: str) -> tuple[Array, Labels]:
-    """Pixels and labels; labels serve for scoring only."""
-    files = [run.path(folder, f"{part}-{kind}-ubyte.gz") for kind in KINDS]
-    table = read_tables(files)
-    if table.labels is None:
-        raise ValueError(f"{files[1]} holds no labels")
-    return table.X.astype(np.float64), table.labels
+def _model(
+    method: str, n_classes: int, settings: dict[str, Any], seed: int, coders: dict[str, Any]
+) -> Any:
+    if method == "k-means":
+        return KMeans(n_classes, n_init=10, random_state=seed)  # pyright: ignore
+    own = settings["methods"].get(method, {})
+    if method in NVISA:
+        given = {**settings["network"], **own}
+        return DeepMixture(n_classes, **given, random_state=seed)
+    start = STARTS[method]
+    coder = None if start is None else coders[start]
+    if start is not None and coder is None:
+        raise RuntimeError(f"there is nothing to start from, as {start} failed")
+    given = {**settings["network"], **settings["DeepClustering"], **own}
+    return DeepClustering(n_classes, method=method, autoencoder=coder, **given, random_state=seed)
+
+
+def _told(one: Score) -> str:
+    return one.error or f"test ACC {one.test:.3f}, {one.seconds:.0f} s"
 
 
 def _row(name: str, method: str, scores: list[Score]) -> list[Any]:
-    accuracies = [one.test for one in scores]
-    means = np.mean(scores, axis=0)
+    test, before, _, seconds = _columns(scores)
+    spread, worst = (float(of(test)) for of in (np.std, np.min)) if len(test) else (np.nan, np.nan)
+    failed = sum(bool(one.error) for one in scores)
+    means = [_mean(column) for column in (test, before, seconds)]
     published = PUBLISHED.get(name, {}).get(method, "")
-    spread = float(np.std(accuracies))
-    return [name, method, float(means[0]), spread, float(means[1]), float(means[3]), published]
+    return [name, method, means[0], spread, worst, *means[1:], failed, published]
 
 
 def _figures(name: str, method: str, scores: list[Score]) -> list[Figure]:
-    test, before, after, seconds = np.mean(scores, axis=0).tolist()
+    test, before, after, seconds = _columns(scores)
+    spread = float(np.std(test)) if len(test) else np.nan
     figures = [
-        Figure(f"{name}: test ACC of {method}", test),
-        Figure(f"{name}: seconds of {method}", seconds),
+        Figure(f"{name}: test ACC of {method}", _mean(test)),
+        Figure(f"{name}: standard deviation of {method}", spread),
+        Figure(f"{name}: seconds of {method}", _mean(seconds)),
     ]
     if method in ("dec", "idec"):
-        gain = Figure(f"{name}: ACC of {method} above its k-means", after - before, 0.0, "higher")
-        figures.append(gain)
+        gain = _mean(after - before)
+        figures.append(Figure(f"{name}: ACC of {method} above its k-means", gain, 0.0, "higher"))
     if method in PUBLISHED.get(name, {}):
         figures.append(Figure(f"{name}: published ACC of {method}", PUBLISHED[name][method]))
     return figures
+
+
+def _columns(scores: list[Score]) -> list[Array]:
+    """Test accuracies, those before and after, and seconds, of the fits that did not fail."""
+    done = [one[:4] for one in scores if not one.error]
+    return list(np.array(done).reshape(-1, 4).T)
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values)) if len(values) else np.nan

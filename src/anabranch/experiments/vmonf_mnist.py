@@ -1,28 +1,23 @@
 """Digits and clothes without labels: a posterior network by invariance, then flows beside it."""
 
 import time
-from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from anabranch.data import read_tables
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import image_data
 from anabranch.experiments.baselines import best_gaussian_mixture, kmeans, text_table
+from anabranch.experiments.image_data import Array, Labels
+from anabranch.experiments.image_pictures import samples_picture
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.metrics import bits_per_dim, clustering_accuracy, contingency_table
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
 SHAPE = (28, 28)
-KINDS = ("images-idx3", "labels-idx1")
 BASELINE_ROWS = 10_000
 BASELINE_COLUMNS = 30
-PER_ROW = 10
 # Seeds whose flows are fitted with the true labels as well, which takes as long again.
 TAUGHT_SEEDS = 2
 INVARIANT: dict[str, Any] = {
@@ -113,12 +108,9 @@ def vmonf_mnist(run: Run) -> Outcome:
 
 def images(run: Run, task: Task, part: str) -> tuple[Array, Labels]:
     """Pixels and labels of the task's classes; labels serve for scoring only."""
-    files = [run.path(task.folder, f"{part}-{kind}-ubyte.gz") for kind in KINDS]
-    table = read_tables(files)
-    if table.labels is None:
-        raise ValueError(f"{files[1]} holds no labels")
-    wanted = table.labels < task.n_classes
-    return table.X[wanted].astype(np.float64), table.labels[wanted]
+    X, labels = image_data.images(run, task.folder, part)
+    wanted = labels < task.n_classes
+    return X[wanted], labels[wanted]
 
 
 def baselines(task: Task, X: Array, test: tuple[Array, Labels], seed: int) -> list[float]:
@@ -146,23 +138,6 @@ def densities(
     seconds = time.perf_counter() - started
     bits = [bits_per_dim(m.score(V), V.shape[1]) for m in (mixture, taught)]
     return [*bits, clustering_accuracy(y, mixture.predict(V, method="exact")), seconds]
-
-
-def samples_picture(mixture: FlowMixture) -> bytes:
-    """Samples as a PNG, one row for each component."""
-    from PIL import Image  # with matplotlib, which the extra `report` brings
-
-    n_components = mixture.n_components_
-    X, components = mixture.sample(40 * n_components * PER_ROW)
-    side = int(X.shape[1] ** 0.5)
-    sheet = np.zeros((n_components * side, PER_ROW * side), dtype=np.uint8)
-    for k in range(n_components):
-        for place, row in enumerate(X[components == k][:PER_ROW]):
-            tile = np.clip(row, 0, 255).astype(np.uint8).reshape(side, side)
-            sheet[k * side : (k + 1) * side, place * side : (place + 1) * side] = tile
-    buffer = BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _contingency(labels: Labels, clusters: Labels) -> str:

@@ -2,7 +2,16 @@
 
 from anabranch.models.autoregressive import bnaf, iaf, made, maf, nade, naf, rnade
 from anabranch.models.classical import tabak_turner
-from anabranch.models.clustering import autoencoder, dec, vade, vae
+from anabranch.models.clustering import (
+    autoencoder,
+    dec,
+    gmgan,
+    hierarchical_gmvae,
+    ltvae,
+    mixae,
+    vade,
+    vae,
+)
 from anabranch.models.coupling import conv_realnvp, nice, nsf, realnvp
 from anabranch.models.flow_density import flow_density
 from anabranch.models.mixtures import MixtureModel, flow_mixture, keep_components, rad
@@ -10,6 +19,7 @@ from anabranch.models.registry import build, list_recipes, recipe
 from anabranch.models.variational import (
     GaussianMixtureVAE,
     gmvae,
+    label_log_prob,
     planar,
     radial,
     start_from_codes,
@@ -25,12 +35,17 @@ __all__ = [
     "dec",
     "flow_density",
     "flow_mixture",
+    "gmgan",
     "gmvae",
+    "hierarchical_gmvae",
     "iaf",
     "keep_components",
+    "label_log_prob",
     "list_recipes",
+    "ltvae",
     "made",
     "maf",
+    "mixae",
     "nade",
     "naf",
     "nice",

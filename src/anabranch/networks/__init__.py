@@ -4,6 +4,8 @@ from anabranch.networks.amortised import Amortised
 from anabranch.networks.block import BlockLinear, BlockNetwork
 from anabranch.networks.conv import Conv2d
 from anabranch.networks.conv_classifier import ConvClassifier
+from anabranch.networks.conv_decoder import ConvDecoder
+from anabranch.networks.conv_encoder import ConvEncoder
 from anabranch.networks.convnet import ConvNet
 from anabranch.networks.labelled import LabelledMLP
 from anabranch.networks.linear import Linear
@@ -23,6 +25,8 @@ __all__ = [
     "BlockNetwork",
     "Conv2d",
     "ConvClassifier",
+    "ConvDecoder",
+    "ConvEncoder",
     "ConvNet",
     "LabelledMLP",
     "Linear",

@@ -1,5 +1,13 @@
 """What is minimised: pure functions of log-probabilities."""
 
+from anabranch.objectives.adversarial import (
+    between,
+    nonsaturating_critic,
+    nonsaturating_generator,
+    slope_penalty,
+    wasserstein_critic,
+    wasserstein_generator,
+)
 from anabranch.objectives.consistency import (
     balance,
     consistency,
@@ -23,17 +31,23 @@ __all__ = [
     "Loss",
     "ReverseKL",
     "balance",
+    "between",
     "consistency",
     "cross_entropy",
     "distillation",
     "elbo_enumerated",
     "iwae",
     "joint_log_likelihood",
+    "nonsaturating_critic",
+    "nonsaturating_generator",
     "nvil",
     "pseudo_label_likelihood",
     "self_training",
     "shared_information",
     "sharpened_targets",
+    "slope_penalty",
     "student_log_q",
     "vimco",
+    "wasserstein_critic",
+    "wasserstein_generator",
 ]

@@ -1,5 +1,6 @@
 """One fit loop, schedules, initialisation and checkpoints."""
 
+from anabranch.training.adversarial import Game, fit_adversarial
 from anabranch.training.annihilation import message_length, mml_weights
 from anabranch.training.fit import DivergedWarning, FitResult, fit
 from anabranch.training.gaussian_annihilation import (
@@ -53,6 +54,8 @@ from anabranch.training.schedules import (
     ScheduledBuffer,
 )
 from anabranch.training.snapshots import Snapshots
+from anabranch.training.stepwise_em import StepwiseEM, tree_em
+from anabranch.training.tree_search import TreeSearch, search_tree, tree_bic
 from anabranch.training.variational import (
     Annealing,
     CosineDecay,
@@ -71,6 +74,7 @@ __all__ = [
     "ExponentialDecay",
     "FitOptions",
     "FitResult",
+    "Game",
     "GaussianNoise",
     "GaussianParameters",
     "GaussianPrior",
@@ -85,11 +89,14 @@ __all__ = [
     "ScheduledBuffer",
     "Snapshots",
     "StartOptions",
+    "StepwiseEM",
+    "TreeSearch",
     "annihilate",
     "component_cost",
     "em_start",
     "first_std",
     "fit",
+    "fit_adversarial",
     "fit_variational",
     "gap_responsibilities",
     "gaussian_e_step",
@@ -109,9 +116,12 @@ __all__ = [
     "neighbor_graph",
     "normalized_cut",
     "random_responsibilities",
+    "search_tree",
     "spectral_responsibilities",
     "spread_labels",
     "std_annealing",
+    "tree_bic",
+    "tree_em",
     "warp",
     "weak_prior",
 ]

@@ -17,7 +17,8 @@ class Perturbation(nn.Module, ABC):
     """Rows (N, D) to rows (N, D) whose cluster is taken to be the same; abstract.
 
     ``perturbation(x, log_q, generator)``: ``log_q`` maps (N, D) to (K, N) log-probabilities, for
-    perturbations that look at the network; ``generator`` lives on the CPU, None for torch's own.
+    perturbations that look at the network; ``generator`` may live on any device, None for torch's
+    own on the CPU.
     """
 
     @abstractmethod
@@ -169,13 +170,13 @@ class RandomAffine(Perturbation):
 
     def maps(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Random maps from output to input coordinates, (n, 2, 3); see `warp`."""
-        u = torch.rand(6, n, generator=generator)
+        u = torch.rand(6, n, generator=generator, device=_source(generator))
         turn, shear, *shift = u[:4].mul(2).sub(1) * u.new_tensor(
             [self.rotation, self.shear, 2 * self.shift, 2 * self.shift]
         ).unsqueeze(1)
         low, high = math.log(self.scale[0]), math.log(self.scale[1])
         zoom = (low + (high - low) * u[4]).neg().exp()
-        mirror = torch.where(u[5] < 0.5, -1.0, 1.0) if self.flip else torch.ones(n)
+        mirror = torch.where(u[5] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(zoom)
         cos, sin = zoom * turn.cos(), zoom * turn.sin()
         across = torch.stack([mirror * cos, mirror * (shear * cos - sin), shift[0]], -1)
         return torch.stack([across, torch.stack([sin, shear * sin + cos, shift[1]], -1)], 1)
@@ -328,5 +329,10 @@ def _increasing(name: str, pair: Sequence[float]) -> tuple[float, float]:
 
 
 def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    # drawn on the CPU, where the generator lives, so that every device sees the same numbers
-    return torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
+    noise = torch.randn(x.shape, dtype=x.dtype, generator=generator, device=_source(generator))
+    return noise.to(x.device)
+
+
+def _source(generator: torch.Generator | None) -> torch.device:
+    """Where numbers are drawn: with a generator on the CPU, every device sees the same."""
+    return torch.device("cpu") if generator is None else generator.device

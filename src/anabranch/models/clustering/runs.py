@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anabranch.models.clustering.embedded_clustering import EmbeddedClustering
-from anabranch.models.clustering.variational_deep_embedding import VariationalDeepEmbedding
 from anabranch.models.clustering.watch import PART, ClusterWatch
 from anabranch.training import FitOptions, FitResult, Schedule, fit
 
@@ -74,8 +73,8 @@ def fit_self_training(
     return _finished(watch, result, options, last=result.stopped != "diverged")
 
 
-def fit_vade(
-    model: VariationalDeepEmbedding,
+def fit_variational(
+    model: nn.Module,
     x: Tensor,
     held_out: Tensor,
     *,
@@ -83,10 +82,12 @@ def fit_vade(
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
 ) -> FitResult:
-    """Train VaDE from its start, and leave it in the state with the best bound on held-out rows.
+    """Train a variational autoencoder with clusters, such as VaDE, from its start on.
+
+    It is left in the state with the best bound on held-out rows.
 
     Args:
-        model: after ``start_from``.
+        model: a module with a loss and ``responsibilities``.
         x: (N, D).
         held_out: (M, D).
         options: of the fit loop.
@@ -107,7 +108,7 @@ def fit_vade(
         >>> means, variances = coder.encode(x[:2]), torch.full((2, 2), 0.1)
         >>> model.start_from(coder, 1.0, torch.tensor([0.5, 0.5]), means, variances)
         >>> options = FitOptions(max_epochs=2, batch_size=32)
-        >>> fit_vade(model, x, x[:16], options=options).steps
+        >>> fit_variational(model, x, x[:16], options=options).steps
         4
     """
     watch = ClusterWatch(model, x[:PART])

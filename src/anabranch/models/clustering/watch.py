@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anabranch.models.clustering.embedded_clustering import EmbeddedClustering
-from anabranch.models.clustering.variational_deep_embedding import VariationalDeepEmbedding
 from anabranch.objectives import sharpened_targets
 from anabranch.training.schedules import Schedule
 
@@ -27,7 +25,7 @@ class ClusterWatch(Schedule):
     In the history, ``clusters`` is the number of clusters that have rows.
 
     Args:
-        model: with ``responsibilities``.
+        model: a module with ``responsibilities``.
         x: (N, D) rows to look at.
         every: epochs between two looks.
         targets: (N, K) to write sharpened targets into; None for none.
@@ -44,7 +42,7 @@ class ClusterWatch(Schedule):
 
     def __init__(
         self,
-        model: EmbeddedClustering | VariationalDeepEmbedding,
+        model: Any,
         x: Tensor,
         *,
         every: int = 1,
@@ -121,6 +119,6 @@ class ClusterWatch(Schedule):
 
 
 @torch.no_grad()
-def log_responsibilities(model: EmbeddedClustering | VariationalDeepEmbedding, x: Tensor) -> Tensor:
+def log_responsibilities(model: Any, x: Tensor) -> Tensor:
     """Log q(k|x), (K, N), a few thousand rows at a time."""
     return torch.cat([model.responsibilities(part) for part in x.split(PART)], dim=1)

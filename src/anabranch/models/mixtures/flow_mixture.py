@@ -5,9 +5,10 @@ from itertools import groupby
 from typing import Any
 
 from anabranch.distributions import Distribution, Flow, Mixture, Normal
+from anabranch.models.densities import build_density
 from anabranch.models.mixtures.mixture_model import MixtureModel
 from anabranch.models.mixtures.posterior import make_posterior
-from anabranch.models.registry import build, keywords, recipe
+from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
 from anabranch.training.perturbations import make_perturbation
 from anabranch.transforms import Compose, Transform, TriangularAffine
@@ -85,7 +86,8 @@ def flow_mixture(
         if spec is None:
             groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
             continue
-        core = _core(spec, features, batch_shape, None if seed is None else seed + 1 + len(groups))
+        own_seed = None if seed is None else seed + 1 + len(groups)
+        core = build_density(spec, features, batch_shape, own_seed, role="component")
         if isinstance(core, Flow):
             core, own = core.base, [*own, core.transform]
         groups.append(Flow(core, Compose(own)))
@@ -105,24 +107,10 @@ def flow_mixture(
 
 
 def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
-    built = _core(spec, features, (), seed)
+    built = build_density(spec, features, (), seed, role="trunk")
     if not isinstance(built, Flow):
         raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a trunk")
     return built.transform
-
-
-def _core(
-    spec: dict[str, Any], features: int, batch_shape: tuple[int, ...], seed: int | None
-) -> Distribution:
-    """The density behind a component's affine map."""
-    if seed is not None and "seed" in keywords(spec["name"]):
-        spec = {"seed": seed, **spec}
-    built = build(**spec, features=features, batch_shape=batch_shape)
-    if not isinstance(built, Distribution) or getattr(built, "discrete", False):
-        raise ValueError(
-            f"recipe {spec['name']!r} builds no density of real numbers: it cannot be a component"
-        )
-    return built
 
 
 def _specs(flow: FlowSpec | Sequence[FlowSpec], n_components: int) -> list[dict[str, Any] | None]:

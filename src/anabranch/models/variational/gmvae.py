@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+from anabranch.distributions import Distribution
+from anabranch.models.coders import make_coders
+from anabranch.models.densities import build_density
 from anabranch.models.mixtures.posterior import make_posterior
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.models.specs import Spec, split_spec
+from anabranch.models.variational.likelihoods import make_likelihood
 from anabranch.models.variational.mixture_vae import GaussianMixtureVAE
-from anabranch.networks import MLP, LabelledMLP
+from anabranch.networks import MLP
 from anabranch.training.perturbations import make_perturbation
 
 POSTERIORS = ("mean_field", "structured")
@@ -20,12 +25,15 @@ def gmvae(
     *,
     latent: int = 10,
     hidden: Sequence[int] = (500, 500),
+    network: str | dict[str, Any] = "mlp",
     likelihood: str = "gaussian",
+    prior: str | dict[str, Any] = "gaussian",
     posterior: str = "structured",
     classifier: str | dict[str, Any] | None = None,
     objective: str = "vimco",
     samples: int | None = None,
     reparameterized: bool = False,
+    inference: str = "variational",
     baseline: Sequence[int] = (100,),
     activation: str = "relu",
     floor: float = 1e-4,
@@ -50,15 +58,21 @@ def gmvae(
         features: D.
         n_components: K.
         latent: L.
-        hidden: sizes of the hidden layers of encoder and q(y|x), in reverse order of the decoder.
+        hidden: sizes of the hidden layers of encoder and q(y|x), in reverse order of the decoder;
+            of networks other than "mlp" the spec says them.
+        network: of encoder and decoder, see `anabranch.models.coders.make_coders`.
         likelihood: "gaussian", or "bernoulli" for values in [0, 1].
+        prior: "gaussian", or the recipe of a flow by name or as {"name": ..., keyword: value}: one
+            for each component, which bends its Gaussian; see `MixturePrior`.
         posterior: "structured" for q(z|y,x), "mean_field" for q(z|x).
         classifier: network of q(y|x), see `anabranch.models.mixtures.posterior.make_posterior`;
-            None for an MLP with ``hidden``.
+            None for one of the same kind and sizes as the encoder.
         objective: "enumerate", "iwae", "vimco", "nvil" or "gumbel"; see `GaussianMixtureVAE`, as
             for the arguments that follow.
         samples: M.
         reparameterized: whether gradients flow through z.
+        inference: "variational"; or "invariant", where q(y|x) learns from consistency, balance and
+            labels alone.
         baseline: hidden sizes of NVIL's baseline network; () for a linear one.
         activation: of all networks.
         floor: least standard deviation of p(x|z) and q(z|y,x).
@@ -71,7 +85,9 @@ def gmvae(
         seed: of the initial weights.
 
     Raises:
-        ValueError: for an unknown name, too few samples, or hidden without a size.
+        ValueError: for an unknown name, too few samples, hidden without a size, or an image_shape
+            that does not fit.
+        TypeError: for a keyword that the network or the flow does not have.
 
     Example:
         >>> import torch
@@ -81,20 +97,25 @@ def gmvae(
     """
     if posterior not in POSTERIORS:
         raise ValueError(f"posterior must be one of {POSTERIORS}, got {posterior!r}")
+    for name, size in {"n_components": n_components, "latent": latent}.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
     common: dict[str, Any] = {"activation": activation, "generator": seeded(seed)}
+    coders = make_coders(network, features, hidden, **common)
     n_labels = n_components if posterior == "structured" else 0
-    n_parameters = features if likelihood == "bernoulli" else 2 * features
-    spec = classifier or {"name": "mlp", "hidden": list(hidden), "activation": activation}
+    spec = classifier or coders.classifier
     return GaussianMixtureVAE(
         make_posterior(spec, features, n_components, generator=common["generator"]),
-        LabelledMLP(features, n_labels, 2 * latent, hidden, **common),
-        MLP(latent, n_parameters, list(reversed(hidden)), **common),
+        coders.encoder(n_labels, 2 * latent),
+        coders.decoder(latent, make_likelihood(likelihood).n_parameters),
         n_components=n_components,
         latent=latent,
         likelihood=likelihood,
         objective=objective,
         samples=samples,
         reparameterized=reparameterized,
+        inference=inference,
+        prior_flows=_prior_flows(prior, latent, n_components, seed),
         baseline=MLP(features, 1, baseline, **common) if objective == "nvil" else None,
         floor=floor,
         temperature=temperature,
@@ -106,4 +127,18 @@ def gmvae(
         label_weight=label_weight,
         half_precision=half_precision,
         generator=common["generator"],
+    )
+
+
+def _prior_flows(
+    prior: Spec, latent: int, n_components: int, seed: int | None
+) -> Distribution | None:
+    name, keywords = split_spec("prior", prior)
+    if name == "gaussian":
+        if keywords:
+            raise TypeError(f"prior 'gaussian' has no keywords, got {', '.join(keywords)}")
+        return None
+    own_seed = None if seed is None else seed + 1
+    return build_density(
+        {"name": name, **keywords}, latent, (n_components,), own_seed, role="prior"
     )

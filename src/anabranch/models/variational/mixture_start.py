@@ -39,9 +39,10 @@ class _Autoencoder(nn.Module):
         self.encoder, self.decoder, self.model = model.encoder, model.decoder, [model]
 
     def forward(self, batch: dict[str, Tensor]) -> Loss:
-        x = batch["x"]
-        error = self.model[0].decode(_plain_codes(self.model[0], x)) - x
-        return Loss(error.square().sum(-1).mean(), {})
+        x, model = batch["x"], self.model[0]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=model.half_precision):
+            reconstruction = model.decode(_plain_codes(model, x))
+        return Loss((reconstruction.to(x.dtype) - x).square().sum(-1).mean(), {})
 
 
 class _Classifier(nn.Module):
@@ -61,6 +62,7 @@ def start_from_codes(
     x: Tensor,
     *,
     targets: Array | None = None,
+    responsibilities: Array | None = None,
     options: FitOptions | None = None,
     random_state: np.random.RandomState | None = None,
 ) -> Array:
@@ -80,6 +82,9 @@ def start_from_codes(
         x: rows (N, D).
         targets: known labels (N, K), rows of zeros where unknown; components are numbered to fit
             them, and q(y|x) learns them instead.
+        responsibilities: clusters that are known already, (N, K), such as the answers of a q(y|x)
+            that was trained by itself; they take the place of the mixture of the codes, and q(y|x)
+            is left as it is.
         options: of the fits, of the autoencoder and of q(y|x) alike.
         random_state: source of the row order and of the mixture's starts.
 
@@ -87,10 +92,14 @@ def start_from_codes(
         The responsibilities, (N, K): what autoencoder and mixture alone say.
 
     Raises:
-        ValueError: for fewer rows than components.
+        ValueError: for fewer rows than components, or responsibilities of another shape.
     """
     if len(x) < model.n_components:
         raise ValueError(f"x has {len(x)} rows for {model.n_components} components")
+    if responsibilities is not None and responsibilities.shape != (len(x), model.n_components):
+        raise ValueError(
+            f"responsibilities must be {(len(x), model.n_components)}, got {responsibilities.shape}"
+        )
     options = options or FitOptions(max_epochs=50, batch_size=256, learning_rate=1e-3)
     random_state = np.random.RandomState() if random_state is None else random_state
     options = replace(options, patience=None, checkpoint=None, log_path=None, tensorboard=None)
@@ -98,8 +107,13 @@ def start_from_codes(
         model.encoder.label.data.zero_()
     fit(_Autoencoder(model), {"x": x}, options=options, generator=_source(random_state))
     with torch.no_grad():
-        codes = torch.cat([_plain_codes(model, part) for part in x.split(PART)])
-    R = _mixture(model, codes.double().cpu().numpy(), targets, random_state)
+        parts = [_plain_codes(model, part) for part in x.split(PART)]
+        codes = torch.cat(parts).double().cpu().numpy()
+    if responsibilities is not None:
+        _set_clusters(model, codes, responsibilities)
+        return responsibilities
+    R = _clusters(codes, model.n_components, targets, random_state)
+    _set_clusters(model, codes, R)
     data = {"x": x, "responsibilities": torch.as_tensor(R, dtype=x.dtype, device=x.device)}
     fit(_Classifier(model.classifier), data, options=options, generator=_source(random_state))
     return R
@@ -111,21 +125,26 @@ def _plain_codes(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
     return model.encoder.columns(x.mT, nothing).chunk(2)[0].squeeze(1).mT
 
 
-def _mixture(
-    model: GaussianMixtureVAE,
-    codes: Array,
-    targets: Array | None,
-    random_state: np.random.RandomState,
+def _clusters(
+    codes: Array, n_components: int, targets: Array | None, random_state: np.random.RandomState
 ) -> Array:
-    """Fit the mixture, scale the codes, and set the prior; the responsibilities."""
-    least = 1e-3 * float(codes.var(0).mean()) + 1e-12
-    R = _best_mixture(codes, model.n_components, least, random_state).responsibilities(codes)
-    if targets is not None:
-        R = _labelled(R, targets)
+    """Responsibilities of a mixture of the codes, (N, K); labels overrule them."""
+    mixture = _best_mixture(codes, n_components, _least(codes), random_state)
+    R = mixture.responsibilities(codes)
+    return R if targets is None else _labelled(R, targets)
+
+
+def _least(codes: Array) -> float:
+    """A variance that is small beside those of the codes."""
+    return 1e-3 * float(codes.var(0).mean()) + 1e-12
+
+
+def _set_clusters(model: GaussianMixtureVAE, codes: Array, R: Array) -> None:
+    """Turn and scale the codes, and set the prior to the moments of the clusters."""
     counts = R.sum(0)[:, None] + 1e-6
     means = (R.T @ codes + 1e-6 * codes.mean(0)) / counts
     residuals = codes - R @ means
-    within = residuals.T @ residuals / len(codes) + least * np.eye(codes.shape[1])
+    within = residuals.T @ residuals / len(codes) + _least(codes) * np.eye(codes.shape[1])
     variances, directions = np.linalg.eigh(within)
     factor = WITHIN * directions / np.sqrt(variances)
     centre = means.mean(0)
@@ -133,7 +152,6 @@ def _mixture(
     scaled, means = (codes - centre) @ factor, (means - centre) @ factor
     squares = (R.T @ scaled**2 + 1e-6 * WITHIN**2) / counts - means**2
     _set_prior(model, means, np.sqrt(np.maximum(squares, 0.0)))
-    return R
 
 
 def _best_mixture(

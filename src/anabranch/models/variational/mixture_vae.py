@@ -1,13 +1,16 @@
-"""A variational autoencoder whose prior is a mixture, and the objectives that train it."""
+"""A variational autoencoder whose prior is a mixture, by the objectives that train it."""
 
 import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
-from anabranch.functional import normal_log_prob, softplus_normal_log_prob
-from anabranch.networks import MLP, LabelledMLP
+from anabranch.distributions import Distribution
+from anabranch.functional import normal_log_prob
+from anabranch.models.variational.draws import gumbel_draws, normal_draws, one_hot_of_largest
+from anabranch.models.variational.latent_mixture import LatentMixture
+from anabranch.models.variational.mixture_terms import mixture_terms
+from anabranch.networks import MLP, ConvDecoder, ConvEncoder, LabelledMLP
 from anabranch.objectives import (
     Loss,
     balance,
@@ -21,13 +24,13 @@ from anabranch.objectives import (
 from anabranch.training.perturbations import Perturbation
 
 OBJECTIVES = ("enumerate", "gumbel", "iwae", "nvil", "vimco")
-LIKELIHOODS = ("bernoulli", "gaussian")
+INFERENCES = ("invariant", "variational")
 # Log-probability of labels that a labelled row does not have: no draw takes them, nothing is NaN.
 NEVER = math.log(1e-30)
 SPREAD_DECAY = 0.05
 
 
-class GaussianMixtureVAE(nn.Module):
+class GaussianMixtureVAE(LatentMixture):
     r"""A mixture of Gaussians in a latent space, and networks from there to the data and back.
 
     .. math:: p(x) = \sum_y \frac1K \int \mathcal N(z; \mu_y, \sigma_y^2)\, p(x \mid z)\, dz,
@@ -46,6 +49,9 @@ class GaussianMixtureVAE(nn.Module):
 
     Where z is not ``reparameterized``, "vimco" and "nvil" take it as given, like y.
 
+    With ``inference="invariant"`` the bound takes q(y|x) as given, which learns from consistency,
+    balance and labels alone: what clusters are is then no matter of pixels.
+
     The value of the loss is minus the bound; its gradient is that of the estimator.
 
     Source: Li, Zhao, Xu, Chen, Xu, Li, Pei (2021), "Unsupervised clustering through Gaussian
@@ -62,6 +68,9 @@ class GaussianMixtureVAE(nn.Module):
         objective: see above.
         samples: M; None for 15 in "vimco" and "iwae", 1 in the others.
         reparameterized: whether gradients flow through z in "vimco" and "nvil".
+        inference: "variational", or "invariant"; see above.
+        prior_flows: K flows over z, stacked, that bend the Gaussians of the prior (`MixturePrior`);
+            None for Gaussians.
         baseline: of "nvil", from (N, D) to (N, 1).
         floor: of the standard deviations at the start; a schedule may lower ``model.floor``.
         temperature: of the relaxed y in "gumbel".
@@ -82,18 +91,17 @@ class GaussianMixtureVAE(nn.Module):
         generator: source of the draws in training; None for torch's own.
 
     Raises:
-        ValueError: for an unknown objective or likelihood, too few samples, or no baseline where
-            one is needed.
+        ValueError: for an unknown objective, likelihood or inference, too few samples, no baseline
+            where one is needed, or an invariant inference with nothing to be invariant to.
     """
 
-    floor: Tensor
     spread: Tensor
 
     def __init__(
         self,
         classifier: nn.Module,
-        encoder: LabelledMLP,
-        decoder: MLP,
+        encoder: LabelledMLP | ConvEncoder,
+        decoder: MLP | ConvDecoder,
         *,
         n_components: int,
         latent: int,
@@ -101,6 +109,8 @@ class GaussianMixtureVAE(nn.Module):
         objective: str = "vimco",
         samples: int | None = None,
         reparameterized: bool = False,
+        inference: str = "variational",
+        prior_flows: Distribution | None = None,
         baseline: nn.Module | None = None,
         floor: float = 1e-4,
         temperature: float = 0.5,
@@ -111,20 +121,31 @@ class GaussianMixtureVAE(nn.Module):
         half_precision: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        samples = _check(n_components, likelihood, objective, samples, floor)
+        samples = _check(n_components, objective, samples, floor)
         if objective == "nvil" and baseline is None:
             raise ValueError("objective='nvil' needs a baseline network")
-        self.classifier, self.encoder, self.decoder = classifier, encoder, decoder
-        self.n_components, self.latent, self.likelihood = n_components, latent, likelihood
+        if inference not in INFERENCES:
+            raise ValueError(f"inference must be one of {INFERENCES}, got {inference!r}")
+        if inference == "invariant" and not (perturbation and consistency_weight):
+            raise ValueError("inference='invariant' needs a perturbation and a consistency weight")
+        super().__init__(
+            classifier,
+            encoder,
+            decoder,
+            n_components=n_components,
+            latent=latent,
+            likelihood=likelihood,
+            prior_flows=prior_flows,
+            floor=floor,
+            half_precision=half_precision,
+            generator=generator,
+        )
+        self.inference = inference
         self.objective, self.samples, self.reparameterized = objective, samples, reparameterized
         self.baseline, self.temperature, self.perturbation = baseline, temperature, perturbation
         self.consistency_weight, self.balance_weight = consistency_weight, balance_weight
-        self.label_weight, self.half_precision = label_weight, half_precision
+        self.label_weight = label_weight
         self.generator: torch.Generator | None = None
-        self.prior_mean = nn.Parameter(torch.randn(latent, n_components, generator=generator))
-        self.prior_scale = nn.Parameter(torch.zeros(latent, n_components))
-        self.register_buffer("floor", torch.tensor(floor))
         self.register_buffer("spread", torch.ones(()))
 
     # -- training --------------------------------------------------------------------------------
@@ -137,12 +158,14 @@ class GaussianMixtureVAE(nn.Module):
         targets = batch["targets"].mT if "targets" in batch else None
         if targets is not None:
             log_q = torch.where(targets.sum(0) > 0, targets.log().clamp_min(NEVER), log_q)
+        if self.inference == "invariant":
+            log_q = log_q.detach()
         bound, surrogate = self._bound(x.mT, log_q)
         loss = -(bound.detach() + surrogate - surrogate.detach())
         if targets is not None:
             loss = loss + self.label_weight * cross_entropy(own, targets)
         total = loss.mean() if regularisation is None else loss.mean() + regularisation
-        return Loss(total, {} if self.training else _terms(bound, own))
+        return Loss(total, {} if self.training else mixture_terms(bound, own))
 
     def _logits(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits of q(y|x), (K, N), and the regularisation of q while training."""
@@ -161,11 +184,11 @@ class GaussianMixtureVAE(nn.Module):
         source = self._source(x)
         if self.objective in ("enumerate", "iwae"):
             n_labels = 1 if self.encoder.label is None else self.n_components
-            noise = _normal((self.latent, self.samples, n_labels, x.shape[1]), x, source)
+            noise = normal_draws((self.latent, self.samples, n_labels, x.shape[1]), x, source)
             bound = self.enumerated_bound(x, log_q, noise)
             return bound, bound
         y = self.draw_labels(log_q, source)
-        noise = _normal((self.latent, self.samples, x.shape[1]), x, source)
+        noise = normal_draws((self.latent, self.samples, x.shape[1]), x, source)
         log_w, score = self.log_weights(x, log_q, y, noise)
         return self.sampled_bound(x, log_w, score)
 
@@ -183,8 +206,7 @@ class GaussianMixtureVAE(nn.Module):
         loc, scale = self._encoded(x)
         loc, scale = loc.unsqueeze(1), scale.unsqueeze(1)
         z = loc + scale * noise
-        prior = (self.prior_mean[:, None, :, None], self._prior_std()[:, None, :, None])
-        log_w = self._log_likelihood(x, z) + normal_log_prob(z, *prior)
+        log_w = self._log_likelihood(x, z) + self.prior.log_prob_of_each(z)
         log_w = log_w - normal_log_prob(z, loc, scale)  # (M, K, N)
         inner = iwae(log_w) if self.objective == "iwae" else log_w.mean(0)
         return elbo_enumerated(inner - math.log(self.n_components), log_q)
@@ -210,7 +232,7 @@ class GaussianMixtureVAE(nn.Module):
             z = z.detach()
         log_q_y = (y * log_q.unsqueeze(1)).sum(0)
         log_q_z = normal_log_prob(z, loc, scale)
-        log_w = self._log_likelihood(x, z) + self._log_prior(z, y) - log_q_z - log_q_y
+        log_w = self._log_likelihood(x, z) + self.prior.log_prob(z, y) - log_q_z - log_q_y
         return log_w - math.log(self.n_components), log_q_y if through else log_q_y + log_q_z
 
     def sampled_bound(self, x: Tensor, log_w: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,8 +251,8 @@ class GaussianMixtureVAE(nn.Module):
     def draw_labels(self, log_q: Tensor, source: torch.Generator | None) -> Tensor:
         """Draws from q(y|x), one-hot (K, M, N); with a relaxed gradient for "gumbel"."""
         shape = (self.n_components, self.samples, log_q.shape[1])
-        perturbed = log_q.unsqueeze(1) - _exponential(shape, log_q, source).log()
-        y = _one_hot(perturbed)
+        perturbed = log_q.unsqueeze(1) + gumbel_draws(shape, log_q, source)
+        y = one_hot_of_largest(perturbed)
         if self.objective != "gumbel":
             return y
         soft = torch.softmax(perturbed / self.temperature, dim=0)
@@ -242,67 +264,7 @@ class GaussianMixtureVAE(nn.Module):
         # a step that is not finite is skipped, and must leave no trace here either
         self.spread.lerp_(torch.where(size.isfinite(), size, self.spread), SPREAD_DECAY)
 
-    # -- densities -------------------------------------------------------------------------------
-
-    def _scaled(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation from a network's output."""
-        loc, raw = parameters.chunk(2)
-        return loc, softplus(raw) + self.floor
-
-    def _prior_std(self) -> Tensor:
-        return softplus(self.prior_scale) + 1.0
-
-    def _log_prior(self, z: Tensor, y: Tensor) -> Tensor:
-        """Log p(z|y) of weights y of the components."""
-        flat = y.flatten(1)
-        loc, scale = (
-            (values @ flat).unflatten(1, y.shape[1:])
-            for values in (self.prior_mean, self._prior_std())
-        )
-        return normal_log_prob(z, loc, scale)
-
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        r"""Log p(x|z) of columns x (D, N) and z (L, \*lead, N)."""
-        with self._networks():
-            parameters = self.decoder.columns(z.flatten(1))
-        parameters = parameters.to(x.dtype).unflatten(1, z.shape[1:])
-        if self.likelihood == "gaussian":
-            return softplus_normal_log_prob(x, parameters, self.floor)
-        x = x.view(len(x), *(1,) * (z.ndim - 2), -1)
-        return (x * parameters - softplus(parameters)).sum(0)
-
-    def _encoded(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of q(z|y,x)."""
-        with self._networks():
-            parameters = self.encoder.columns(x, y)
-        return self._scaled(parameters.to(x.dtype))
-
-    def _logits_of(self, x: Tensor) -> Tensor:
-        with self._networks():
-            return self.classifier(x).mT.to(x.dtype)
-
-    def _networks(self) -> torch.autocast:
-        """Matrix products of the networks in bfloat16, where that is asked for."""
-        device = self.prior_mean.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.half_precision)
-
     # -- use -------------------------------------------------------------------------------------
-
-    def log_q(self, x: Tensor) -> Tensor:
-        """Log q(y|x) of rows, (K, N)."""
-        return torch.log_softmax(self._logits_of(x), dim=0)
-
-    def codes(self, x: Tensor) -> Tensor:
-        """Latent means of rows, E_q[z|x], (N, L)."""
-        loc, _ = self._encoded(x.mT)
-        return (loc * self.log_q(x).exp()).sum(1).mT if loc.shape[1] > 1 else loc.squeeze(1).mT
-
-    def decode(self, z: Tensor) -> Tensor:
-        """The mean of p(x|z) for latent rows, (N, D)."""
-        parameters = self.decoder(z)
-        if self.likelihood == "bernoulli":
-            return torch.sigmoid(parameters)
-        return parameters.chunk(2, -1)[0]
 
     @torch.no_grad()
     def importance_log_prob(
@@ -326,72 +288,20 @@ class GaussianMixtureVAE(nn.Module):
         if generator is None:
             generator = torch.Generator(x.device).manual_seed(0)
         log_q = self.log_q(x)
-        exponential = _exponential((self.n_components, n_samples, 1), x, generator)
-        y = _one_hot(log_q.unsqueeze(1) - exponential.log())
-        noise = _normal((self.latent, n_samples, 1), x, generator)
+        gumbel = gumbel_draws((self.n_components, n_samples, 1), x, generator)
+        y = one_hot_of_largest(log_q.unsqueeze(1) + gumbel)
+        noise = normal_draws((self.latent, n_samples, 1), x, generator)
         return iwae(self.log_weights(x.mT, log_q, y, noise)[0])
-
-    @torch.no_grad()
-    def sample(
-        self, n: int, component: int | None = None, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Draw rows (n, D), and the components that they come from, (n,).
-
-        Args:
-            n: how many.
-            component: of all of them; None for a random one each.
-            generator: source of randomness.
-        """
-        like = self.prior_mean
-        labels = torch.randint(self.n_components, (n,), generator=generator, device=like.device)
-        if component is not None:
-            labels.fill_(component)
-        std = self._prior_std()[:, labels]
-        z = self.prior_mean[:, labels] + std * _normal((self.latent, n), like, generator)
-        parameters = self.decoder.columns(z)
-        if self.likelihood == "bernoulli":
-            draws = torch.bernoulli(torch.sigmoid(parameters), generator=generator)
-            return draws.mT, labels
-        loc, scale = self._scaled(parameters)
-        return (loc + scale * _normal(tuple(loc.shape), like, generator)).mT, labels
 
     def _source(self, like: Tensor) -> torch.Generator | None:
         # in evaluation the same noise every time, so that scores can be compared
         return self.generator if self.training else torch.Generator(like.device).manual_seed(0)
 
 
-def _normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
-
-
-def _exponential(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Exponential noise, never 0, which has no logarithm."""
-    noise = torch.empty(shape, dtype=like.dtype, device=like.device)
-    return noise.exponential_(generator=generator).clamp_min(torch.finfo(like.dtype).tiny)
-
-
-def _one_hot(scores: Tensor) -> Tensor:
-    """One for the largest along the first axis, and zeros."""
-    largest = scores.detach().argmax(0, keepdim=True)
-    return torch.zeros_like(scores).scatter_(0, largest, 1.0)
-
-
-@torch.no_grad()
-def _terms(bound: Tensor, log_q: Tensor) -> dict[str, Tensor]:
-    mean = torch.logsumexp(log_q, 1) - math.log(log_q.shape[1])
-    entropies = [torch.special.entr(log_p.exp()).sum(0) for log_p in (log_q, mean)]
-    names = ("bound", "entropy_q", "entropy_mean_q")
-    return dict(zip(names, [bound.mean(), entropies[0].mean(), entropies[1]], strict=True))
-
-
-def _check(
-    n_components: int, likelihood: str, objective: str, samples: int | None, floor: float
-) -> int:
+def _check(n_components: int, objective: str, samples: int | None, floor: float) -> int:
     """Refuse settings that cannot be; give the number of samples."""
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, got {n_components}")
-    if likelihood not in LIKELIHOODS:
-        raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}")
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {OBJECTIVES}, got {objective!r}")
     if not floor > 0:

@@ -1,0 +1,68 @@
+"""The pinwheel by a mixture of autoencoders, with and without the balance of its clusters."""
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anabranch.experiments.baselines import kmeans, text_table
+from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments.registry import experiment
+from anabranch.metrics import clustering_accuracy
+from anabranch.models import mixae
+from anabranch.models.clustering import CollapsedWarning, fit_mixae
+from anabranch.problems import Pinwheel
+from anabranch.training import FitOptions
+
+K, WING = 5, 400
+# A cluster is used where it has this share of the rows.
+USED = 0.02
+NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh"}
+FIT: dict[str, Any] = {"max_epochs": 200, "batch_size": 256, "learning_rate": 3e-3}
+HEADER = ["seed", "k-means ACC", "ACC", "used", "ACC without balance", "used without", "s"]
+
+
+@experiment("mixae-pinwheel", seeds=3, summary="five autoencoders on five bent wings")
+def mixae_pinwheel(run: Run) -> Outcome:
+    """Accuracy, and how many of the autoencoders are used."""
+    rows = np.array([_row(seed) for seed in run.seeds])
+    k_means, accuracy, used, without, left, seconds = rows[:, 1:].T
+    figures = [
+        Figure("best ACC", accuracy.max(), 0.9, "higher"),
+        Figure("autoencoders used in the best run", used[accuracy.argmax()], K, "higher"),
+        Figure("mean ACC", accuracy.mean()),
+        Figure("mean ACC, k-means", k_means.mean()),
+        Figure("mean autoencoders used without the balance", left.mean(), 2.0, "lower"),
+        Figure("most autoencoders used without the balance", left.max()),
+        Figure("mean ACC without the balance", without.mean()),
+        Figure("processor seconds per fit", seconds.mean()),
+    ]
+    table = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
+    return Outcome(figures, {"K": K, "n": K * WING, **NETWORK, **FIT}, table)
+
+
+def _row(seed: int) -> list[float]:
+    X, labels = Pinwheel().sample_per_component(WING, random_state=seed)
+    X = (X - X.mean(0)) / X.std(0)
+    accuracy = clustering_accuracy(labels, kmeans(X, K, seed).predict(X))
+    started = time.process_time()
+    scores = [_score(X, labels, seed, balance) for balance in (2.0, 0.0)]
+    seconds = (time.process_time() - started) / len(scores)
+    return [seed, accuracy, *scores[0], *scores[1], seconds]
+
+
+def _score(
+    X: NDArray[np.float64], labels: NDArray[np.int64], seed: int, balance: float
+) -> tuple[float, int]:
+    x = torch.tensor(X, dtype=torch.float32)
+    model = mixae(2, K, **NETWORK, balance=balance, seed=seed)
+    source = torch.Generator().manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapsedWarning)
+        fit_mixae(model, x, options=FitOptions(**FIT, progress=False), generator=source)
+    found = model.responsibilities(x).argmax(0).numpy()
+    used = (np.bincount(found, minlength=K) >= USED * len(found)).sum()
+    return clustering_accuracy(labels, found), int(used)

@@ -1,0 +1,61 @@
+"""DeepClustering by MIXAE and GM-GAN, which start from no autoencoder."""
+
+import numpy as np
+import pytest
+
+from anabranch import DeepClustering, load, save
+from anabranch.metrics import clustering_accuracy
+
+SIZES = {"mixae": 2 * 3, "gmgan": 16}
+METHOD = pytest.mark.parametrize("method", SIZES)
+
+
+def small(method, **changes):
+    settings = {"latent": 3, "hidden": (32, 16), "max_epochs": 20, "random_state": 0}
+    return DeepClustering(2, method=method, **{**settings, **changes})
+
+
+def blobs(n=300):
+    random = np.random.RandomState(0)
+    labels = random.randint(2, size=n)
+    return 4.0 * labels[:, None] + random.randn(n, 5), labels
+
+
+@METHOD
+def test_groups_are_found(method):
+    X, labels = blobs()
+    model = small(method, max_epochs=100, clustering_rate=5e-3).fit(X)
+    assert clustering_accuracy(labels, model.labels_) > 0.95
+    assert (model.predict(X[::-1]) == model.labels_[::-1]).all()
+
+
+@METHOD
+def test_what_comes_out_and_files_keep_it(method, tmp_path):
+    X, _ = blobs(100)
+    model, again = (small(method).fit(X) for _ in range(2))
+    P = model.predict_proba(X)
+    assert (again.predict_proba(X) == P).all()
+    assert model.start_labels_ is model.mixture_ is None
+    assert list(model.fit_results_) == ["clusters"]
+    assert model.n_iter_ == 20
+    assert model.transform(X).shape == (100, SIZES[method])
+    assert len(model.get_feature_names_out()) == SIZES[method]
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert (loaded.predict_proba(X) == P).all()
+    assert (loaded.transform(X) == model.transform(X)).all()
+
+
+@METHOD
+def test_integers_are_shares(method):
+    X = np.random.RandomState(0).randint(8, size=(100, 5))
+    model = small(method, levels=8).fit(X)
+    assert model.model_.recipe["arguments"]["likelihood"] == "bernoulli"
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_keywords_of_the_recipe():
+    X, _ = blobs(100)
+    model = small("gmgan", model_options={"dynamic": True}).fit(X)
+    assert model.model_.gaussians.shape is not None
+    assert model.model_.sample(4, component=1).shape == (4, 5)

@@ -1,0 +1,33 @@
+"""The experiment on latent trees in small."""
+
+import numpy as np
+import pytest
+
+from anabranch.experiments import Run, ltvae_blobs
+
+
+def test_ltvae_blobs_run(monkeypatch):
+    monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
+    for name, value in {"pretrain_epochs": 1, "max_epochs": 2, "hidden": [8], "n_init": 1}.items():
+        monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)
+    outcome = ltvae_blobs.ltvae_blobs(Run(seeds=(100,)))
+    values = {figure.name: figure.value for figure in outcome.figures}
+    assert len(outcome.table.splitlines()) == 6
+    both = [values[f"mean ACC of LTVAE, the {which} clustering"] for which in ("first", "second")]
+    assert min(both) == pytest.approx(values["worst ACC of LTVAE over seeds and clusterings"])
+    assert all(1 / 3 <= value <= 1 for value in both)
+
+
+def test_the_data_are_what_they_are_said_to_be():
+    X, labels = ltvae_blobs.two_facets(100)
+    assert X.shape == (ltvae_blobs.ROWS, ltvae_blobs.FEATURES)
+    assert (ltvae_blobs.two_facets(100)[0] == X).all()
+    counts = np.histogram2d(*labels.T, bins=3)[0] / len(labels)
+    np.testing.assert_allclose(counts, 1 / 9, atol=4 * np.sqrt(8 / 81 / len(labels)))
+
+
+def test_the_best_clustering_counts():
+    labels = np.array([0, 0, 1, 1])
+    candidates = np.array([[0, 1], [1, 1], [0, 0], [1, 0]])
+    assert ltvae_blobs.accuracy(labels, candidates) == 1
+    assert ltvae_blobs.accuracy(labels, candidates[:, :1]) == 0.5

@@ -1,0 +1,89 @@
+"""NVISA on images, in small."""
+
+import numpy as np
+import pytest
+
+from anabranch.experiments import Run, image_data, nvisa_half, nvisa_images
+
+from .test_vmonf_mnist import bars
+
+SMALL = {
+    "cpu": {
+        "rows": 300,
+        "pure": {"init_epochs": 5, "max_epochs": 2},
+        "consistent": {
+            "init_params": "invariant",
+            "invariant_steps": 150,
+            "classifier": {"name": "mlp", "hidden": [32]},
+            "perturbation": {
+                "name": "affine",
+                "image_shape": [8, 8],
+                "rotation": 0.1,
+                "shift": 0.05,
+            },
+            "init_epochs": 5,
+            "max_epochs": 2,
+        },
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nvisa_images, "K", 3)
+        patch.setattr(nvisa_images, "BUDGETS", SMALL)
+        patch.setattr(nvisa_images, "SHARED", {"levels": 256, "hidden": [32]})
+        for name, rows in (("SCORED_ROWS", 40), ("MAPPED_ROWS", 60), ("PRIOR_DRAWS", 30)):
+            patch.setattr(nvisa_images, name, rows)
+        parts = {"train": bars(1500, 0), "t10k": bars(200, 1)}
+        patch.setattr(nvisa_images, "images", lambda run, folder, part: parts[part])
+        task = nvisa_images.MNIST._replace(latent=3, target=0.9)
+        yield nvisa_images.nvisa_images(Run(seeds=(100,)), task)
+
+
+def test_it_runs_in_small(outcome):
+    figures = {figure.name: figure for figure in outcome.figures}
+    values = {name: figure.value for name, figure in figures.items()}
+    assert figures["test ACC, NVISA with consistency"].met
+    start = values["train ACC, autoencoder + Gaussian mixture, the start of NVISA"]
+    gain = values["train ACC of NVISA less that of its start"]
+    assert values["train ACC, NVISA"] == pytest.approx(start + gain)
+    assert 3 < values["with consistency: bits/dim, bound"] < 12
+    assert values["test ACC of its p(y|x) by importance sampling"] > 0.5
+
+
+def test_the_counts_of_the_matched_clusters_are_on_the_diagonal(outcome):
+    lines = outcome.table.split("\n\n")[1].splitlines()
+    counts = np.array([[int(n) for n in line.split()[1:]] for line in lines[1:]])
+    assert counts.sum() == 200
+    assert np.trace(counts) > 180
+
+
+def test_pictures_are_drawn(outcome):
+    names = {"samples.png", "samples-pure.png", "latent.png", "loss.png"}
+    assert set(outcome.pictures) == names
+    assert all(picture.startswith(b"\x89PNG") for picture in outcome.pictures.values())
+
+
+def test_the_images_have_to_be_there():
+    with pytest.raises(FileNotFoundError, match="give the folder of the data sets by --data"):
+        image_data.images(Run(seeds=(0,)), "mnist", "train")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_half_precision_is_compared_on_the_same_rows(monkeypatch, broken):
+    rows = bars(250, 0)
+    monkeypatch.setattr(nvisa_half, "images", lambda run, folder, part: rows)
+    monkeypatch.setattr(nvisa_half, "K", 3)
+    monkeypatch.setattr(nvisa_half, "ROWS", {"cpu": 200})
+    monkeypatch.setattr(nvisa_half, "SCORED_ROWS", 50)
+    small = {"levels": 256, "hidden": [32], "init_epochs": 2, "max_epochs": 2, "std_first": 0.1}
+    monkeypatch.setattr(nvisa_half, "SETTINGS", small)
+    if broken:  # half precision that learns other things
+        fit = nvisa_half._fit
+        other = lambda X, seed, half: fit(X, seed + half, half=half)  # noqa: E731
+        monkeypatch.setattr(nvisa_half, "_fit", other)
+    figures = nvisa_half.nvisa_half(Run(seeds=(100,))).figures
+    assert (figures[0].value < 0.02) is not broken
+    assert abs(figures[2].value) < 20 or broken
