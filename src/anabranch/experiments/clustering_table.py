@@ -71,6 +71,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "methods": {
             # K autoencoders, which together are as large as one of the others
             "mixae": {"hidden": (100,), "max_epochs": 50},
+            "gmgan": {"max_epochs": 15},
             "nvisa": {
                 **NVISA_BUDGETS["cpu"]["pure"],
                 "init_epochs": 20,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from anabranch.training.allocation import kept_memory
 from anabranch.training.fit import DivergedWarning, FitResult
 from anabranch.training.logs import Logs
 from anabranch.training.options import FitOptions
@@ -154,6 +155,7 @@ class _Run:
             with (
                 threads_for(size),
                 matrix_products(self.options.matmul, self.critic, self.batch_size),
+                kept_memory(),
             ):
                 for epoch in range(1, self.options.max_epochs + 1):
                     self._epoch(epoch, logs)
