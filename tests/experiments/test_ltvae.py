@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from anabranch.experiments import Run, ltvae_blobs
+from anabranch.models.clustering import latent_tree_run
 
 
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
+    monkeypatch.setattr(latent_tree_run, "CONTRASTS", ("logcosh",))
     for name, value in {"pretrain_epochs": 1, "max_epochs": 2, "hidden": [8], "n_init": 1}.items():
         monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)
     outcome = ltvae_blobs.ltvae_blobs(Run(seeds=(100,)))

@@ -9,7 +9,7 @@ from anabranch.distributions import LatentTree, TreeStructure
 from anabranch.estimators import load, save
 from anabranch.models import autoencoder, ltvae
 from anabranch.models.clustering import choose_facet, fit_ltvae, start_ltvae
-from anabranch.models.clustering.latent_tree_run import independent_axes
+from anabranch.models.clustering.latent_tree_run import independent_axes, white_axes
 from anabranch.training import FitOptions, fit
 from tests.registry import perturb, seeded
 
@@ -142,9 +142,19 @@ def test_training_raises_the_bound():
 
 def test_axes_that_do_not_vary_are_not_blown_up():
     codes = np.random.RandomState(0).randn(200, 3) * [1.0, 1.0, 0.0]
-    _, matrix = independent_axes(codes, np.random.RandomState(0))
-    assert torch.isfinite(matrix).all()
-    assert float(torch.linalg.matrix_norm(matrix, 2)) < 100
+    centre, matrix = white_axes(codes)
+    assert np.isfinite(matrix).all()
+    assert np.linalg.norm(matrix, 2) < 100
+    rotation = independent_axes((codes - centre) @ matrix, np.random.RandomState(0))
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-10)
+
+
+def test_white_codes_have_a_unit_covariance():
+    codes = np.random.RandomState(0).randn(200, 3) @ np.diag([1.0, 2.0, 3.0]) + 5.0
+    centre, matrix = white_axes(codes)
+    white = (codes - centre) @ matrix
+    np.testing.assert_allclose(white.mean(0), 0, atol=1e-10)
+    np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(3), atol=1e-10)
 
 
 def test_a_structure_over_another_code_is_refused():

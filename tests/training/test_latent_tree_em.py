@@ -106,11 +106,11 @@ def test_batches_come_to_the_end_of_em():
     tree = perturb(LatentTree(TWO, generator=seeded(0)).double(), std=0.0)
     tree.load_state_dict(truth.state_dict())
     perturb(tree, std=0.3)
-    before = float(tree.log_prob(z).mean())
+    before = float(tree.log_prob(z).mean().detach())
     stepwise = StepwiseEM(tree, z, eta=0.05)
     for start in range(0, 4000, 100):
         stepwise.step(z[start : start + 100])
-    reached = float(tree.log_prob(z).mean())
+    reached = float(tree.log_prob(z).mean().detach())
     best = tree_em(truth, z, tol=1e-8)[-1]
     assert before < best - 0.05
     assert reached > best - 0.01

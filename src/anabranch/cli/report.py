@@ -97,7 +97,7 @@ def _animation(
 
 
 def _what(model: Any) -> str:
-    return "Mixture of flows" if hasattr(model, "n_components_") else "Density"
+    return "Mixture" if hasattr(model, "n_components_") else "Density"
 
 
 def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

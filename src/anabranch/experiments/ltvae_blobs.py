@@ -21,8 +21,8 @@ K, OWN, FEATURES, ROWS = 3, 3, 64, 2000
 APART, GAIN, NOISE = 4.0, 0.3, 0.05
 SETTINGS: dict[str, Any] = {
     "latent": 2 * OWN,
-    "hidden": [64, 64],
-    "pretrain_epochs": 30,
+    "hidden": [256],
+    "pretrain_epochs": 60,
     "max_epochs": 20,
     "n_init": 5,
     "learning_rate": 2e-3,

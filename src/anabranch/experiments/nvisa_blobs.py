@@ -22,13 +22,11 @@ STDS = np.array([3.0, 0.3, 0.3, 0.3, 0.3])
 # Least distance of two means, in standard deviations of a component, so that K clusters are there.
 APART = 6.0
 SPREAD, GAIN, NOISE = 2.5, 0.3, 0.05
-# Of three starts the best by the bound: an autoencoder can fold two components onto one another.
 SETTINGS: dict[str, Any] = {
     "latent": LATENT,
     "hidden": [100, 100],
     "init_epochs": 20,
     "max_epochs": 30,
-    "n_init": 3,
 }
 HEADER = [
     "seed",

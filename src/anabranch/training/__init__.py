@@ -18,6 +18,7 @@ from anabranch.training.gaussian_em import (
     gaussian_m_step,
     held_out_log_prob,
 )
+from anabranch.training.gaussian_merging import merge_components
 from anabranch.training.gaussian_prior import GaussianPrior, weak_prior
 from anabranch.training.graph import (
     gap_responsibilities,
@@ -55,6 +56,7 @@ from anabranch.training.schedules import (
 )
 from anabranch.training.snapshots import Snapshots
 from anabranch.training.stepwise_em import StepwiseEM, tree_em
+from anabranch.training.tree_axes import TurnedSearch, search_turned, turn_axes
 from anabranch.training.tree_search import TreeSearch, search_tree, tree_bic
 from anabranch.training.variational import (
     Annealing,
@@ -91,6 +93,7 @@ __all__ = [
     "StartOptions",
     "StepwiseEM",
     "TreeSearch",
+    "TurnedSearch",
     "annihilate",
     "component_cost",
     "em_start",
@@ -110,6 +113,7 @@ __all__ = [
     "is_small",
     "kmeans_responsibilities",
     "make_perturbation",
+    "merge_components",
     "message_length",
     "mml_weights",
     "n_parameters",
@@ -117,11 +121,13 @@ __all__ = [
     "normalized_cut",
     "random_responsibilities",
     "search_tree",
+    "search_turned",
     "spectral_responsibilities",
     "spread_labels",
     "std_annealing",
     "tree_bic",
     "tree_em",
+    "turn_axes",
     "warp",
     "weak_prior",
 ]

@@ -54,7 +54,7 @@ def tree_bic(tree: LatentTree, z: Tensor, n: int | None = None) -> float:
         >>> tree = LatentTree(TreeStructure.single(1, 1)).double()
         >>> _ = tree.loc[0].data.zero_()
         >>> round(tree_bic(tree, torch.zeros(4, 1).double()), 4)  # 4 log N(0) - log 4
-        -5.0620
+        -5.062
     """
     n = len(z) if n is None else n
     fitted = float(tree.log_prob(z).mean()) * n
@@ -222,6 +222,17 @@ def _fitted(
     return tree, tree_bic(tree, z, n)
 
 
+def check_searchable(z: Tensor, max_states: int) -> None:
+    """Refuse rows (N, D) and limits that no structure can be searched with."""
+    if len(z) < 2 or max_states < 2:
+        raise ValueError(
+            f"z must have at least 2 rows, and max_states be at least 2, got {len(z)} rows and "
+            f"max_states={max_states}"
+        )
+    if bool((z.std(0) == 0).any()):
+        raise ValueError("z holds a feature that does not vary: a variance of zero has no density")
+
+
 def search_tree(
     z: Tensor,
     *,
@@ -258,13 +269,7 @@ def search_tree(
         >>> search_tree(z, max_states=3, random_state=random_state).tree.structure.states
         (2,)
     """
-    if len(z) < 2 or max_states < 2:
-        raise ValueError(
-            f"z must have at least 2 rows, and max_states be at least 2, got {len(z)} rows and "
-            f"max_states={max_states}"
-        )
-    if bool((z.std(0) == 0).any()):
-        raise ValueError("z holds a feature that does not vary: a variance of zero has no density")
+    check_searchable(z, max_states)
     random_state = np.random.RandomState() if random_state is None else random_state
     how = {"reg_covar": reg_covar, "random_state": random_state}
     starts = [single_start(z, 2, **how), separate_start(z, max_states=max_states, **how)]

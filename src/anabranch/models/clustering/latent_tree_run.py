@@ -12,18 +12,22 @@ from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from anabranch.distributions.latent_tree import LatentTree
 from anabranch.models.clustering.autoencoder_model import Autoencoder
 from anabranch.models.clustering.latent_tree_vae import LatentTreeVAE
 from anabranch.models.clustering.watch import PART
 from anabranch.training import FitOptions, FitResult, Schedule, fit
 from anabranch.training.stepwise_em import StepwiseEM, tree_em
-from anabranch.training.tree_search import climb, search_tree, single_start
+from anabranch.training.tree_axes import search_turned
+from anabranch.training.tree_search import climb, single_start
 
 Array = NDArray[np.float64]
 # Added to the variances of codes, which are scaled to a variance of about one.
 REG_COVAR = 1e-3
 # Rows that a structure is searched on.
 SEARCHED_ROWS = 2000
+# Of the independent component analyses that a search starts from.
+CONTRASTS = ("logcosh", "exp", "logcosh", "exp")
 
 
 class FollowingTree(Schedule):
@@ -56,8 +60,21 @@ class FollowingTree(Schedule):
         """Nothing to restore."""
 
 
-def independent_axes(codes: Array, random_state: np.random.RandomState) -> tuple[Tensor, Tensor]:
-    """A centre (J,) and a matrix (J, J) that make codes white, and least dependent on each other.
+def white_axes(codes: Array) -> tuple[Array, Array]:
+    """A centre (J,) and a matrix (J, J) that make codes (N, J) white.
+
+    Directions that hardly vary are not blown up.
+    """
+    covariance = np.atleast_2d(np.cov(codes.T, bias=True))
+    variances, directions = np.linalg.eigh(covariance)
+    least = REG_COVAR * variances.mean() + 1e-12
+    return codes.mean(0), directions / np.sqrt(np.maximum(variances, least))
+
+
+def independent_axes(
+    white: Array, random_state: np.random.RandomState, contrast: str = "logcosh"
+) -> Array:
+    """A rotation (J, J) that makes the features of white rows least dependent on each other.
 
     An autoencoder may turn its codes as it likes, while a tree speaks of single ones: the axes are
     turned to those of independent component analysis. What depends on one hidden variable then
@@ -67,29 +84,27 @@ def independent_axes(codes: Array, random_state: np.random.RandomState) -> tuple
     for groups of components: Cardoso (1998), "Multidimensional independent component analysis".
 
     Args:
-        codes: (N, J).
+        white: (N, J).
         random_state: source of its start.
+        contrast: "logcosh", "exp" or "cube".
 
     Example:
         >>> sources = np.random.RandomState(0).uniform(-1, 1, (2000, 2))
         >>> mixed = sources @ np.array([[1.0, 0.5], [0.2, 1.0]])
-        >>> centre, matrix = independent_axes(mixed, np.random.RandomState(0))
-        >>> found = (mixed - centre.numpy()) @ matrix.numpy()
+        >>> centre, matrix = white_axes(mixed)
+        >>> white = (mixed - centre) @ matrix
+        >>> found = white @ independent_axes(white, np.random.RandomState(0))
         >>> np.abs(np.corrcoef(sources.T, found.T)[:2, 2:]).max(1).round(2)
         array([1., 1.])
     """
-    centre = codes.mean(0)
-    covariance = np.atleast_2d(np.cov(codes.T, bias=True))
-    variances, directions = np.linalg.eigh(covariance)
-    # directions that hardly vary are not blown up
-    least = REG_COVAR * variances.mean() + 1e-12
-    white = directions / np.sqrt(np.maximum(variances, least))
+    settings: dict[str, Any] = {"whiten": False, "max_iter": 500, "tol": 1e-3, "fun": contrast}
     with warnings.catch_warnings():
         # the axes it has come to are as good as any others, where none are independent
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = FastICA(whiten=False, max_iter=500, tol=1e-3, random_state=random_state)
-        found.fit((codes - centre) @ white)
-    return torch.as_tensor(centre), torch.as_tensor(white @ found.components_.T)
+        found = FastICA(**settings, random_state=random_state).fit(white)
+    # as near as it gets to a rotation, where the rows are not quite white
+    left, _, right = np.linalg.svd(found.components_)
+    return (left @ right).T
 
 
 def start_ltvae(
@@ -105,9 +120,9 @@ def start_ltvae(
 ) -> None:
     """Take over an autoencoder and a latent tree of its codes.
 
-    The codes are turned by `independent_axes`, without a change of any reconstruction. The tree is
-    one variable with a full covariance for each state, or what `anabranch.training.search_tree`
-    finds.
+    The codes are made white and turned, without a change of any reconstruction: for one variable,
+    with a full covariance for each state, by `independent_axes`; for a search, to the best tree and
+    axes that `anabranch.training.search_turned` finds from several of these.
 
     Args:
         model: with the sizes of the autoencoder; changed in place, its structure included.
@@ -127,26 +142,33 @@ def start_ltvae(
     random_state = np.random.RandomState() if random_state is None else random_state
     with torch.no_grad():
         codes = torch.cat([coder.encode(part) for part in x.split(PART)]).double().cpu()
-    centre, matrix = independent_axes(codes.numpy(), random_state)
-    turned = ((codes - centre) @ matrix)[torch.as_tensor(random_state.permutation(len(codes)))]
+    centre, matrix = map(torch.as_tensor, white_axes(codes.numpy()))
+    white = ((codes - centre) @ matrix)[torch.as_tensor(random_state.permutation(len(codes)))]
     if search:
-        tree = search_tree(
-            turned[:SEARCHED_ROWS],
-            max_states=n_components,
-            reg_covar=REG_COVAR,
-            random_state=random_state,
-        ).tree
-        tree_em(tree, turned, reg_covar=REG_COVAR)
+        tree, rotation = _searched(white, n_components, random_state)
     else:
+        rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
         tree = single_start(
-            turned,
+            white @ rotation,
             n_components,
             full=True,
             n_init=n_init,
             reg_covar=REG_COVAR,
             random_state=random_state,
         )
-    model.start_from(coder, error, tree, centre, matrix)
+    model.start_from(coder, error, tree, centre, matrix @ rotation)
+
+
+def _searched(
+    white: Tensor, max_states: int, random_state: np.random.RandomState
+) -> tuple[LatentTree, Tensor]:
+    """A tree, and the rotation (J, J) of white codes that it is over."""
+    rows = white.numpy()
+    starts = [torch.as_tensor(independent_axes(rows, random_state, c)) for c in CONTRASTS]
+    limits = {"max_states": max_states, "reg_covar": REG_COVAR}
+    found = search_turned(white[:SEARCHED_ROWS], starts, **limits, random_state=random_state)
+    tree_em(found.search.tree, white @ found.matrix, reg_covar=REG_COVAR)
+    return found.search.tree, found.matrix
 
 
 def fit_ltvae(

@@ -20,6 +20,7 @@ from anabranch.training import (
     fit,
     gaussian_em,
     kmeans_responsibilities,
+    merge_components,
 )
 from anabranch.training.initialization import StartOptions
 
@@ -27,8 +28,9 @@ Array = NDArray[np.float64]
 # Standard deviation of the codes of a cluster after scaling; the prior cannot have less than 1.
 WITHIN = 1.2
 PART = 8192
-# Mixtures of the codes from random centres, beside the one from k-means.
-STARTS = 29
+# Mixtures of the codes begin with so many pieces for each component, and are merged; on so many
+# rows.
+PIECES, MERGED_ROWS = (3, 6), 10_000
 
 
 class _Autoencoder(nn.Module):
@@ -158,16 +160,27 @@ def _best_mixture(
     codes: Array, n_components: int, least: float, random_state: np.random.RandomState
 ) -> GaussianParameters:
     """The likeliest of a few mixtures: long clusters mislead k-means, and random centres others."""
-    options = StartOptions(n_components)
-    starts = [kmeans_responsibilities(codes, np.arange(len(codes)), options, random_state)]
-    for _ in range(STARTS):
-        centres = kmeans_plusplus(
-            codes, n_components, random_state=int(random_state.randint(2**31 - 1))
-        )[0]
-        starts.append(np.eye(n_components)[cdist(codes, centres).argmin(1)])
     how = CovarianceModel(reg_covar=least)
-    found = [gaussian_em(codes, start, how, max_iter=200, tol=1e-4) for start in starts]
+    options = StartOptions(n_components)
+    means = kmeans_responsibilities(codes, np.arange(len(codes)), options, random_state)
+    found = [gaussian_em(codes, means, how, max_iter=200, tol=1e-4)]
+    some = codes[random_state.permutation(len(codes))[:MERGED_ROWS]]
+    for seen in (some, _whitened(some, least)):
+        for pieces in PIECES:
+            n_pieces = min(pieces * n_components, len(some))
+            seed = int(random_state.randint(2**31 - 1))
+            centres = kmeans_plusplus(seen, n_pieces, random_state=seed)[0]
+            start = np.eye(n_pieces)[cdist(seen, centres).argmin(1)]
+            merged = merge_components(some, start, n_components, how).responsibilities(codes)
+            found.append(gaussian_em(codes, merged, how, max_iter=200, tol=1e-4))
     return max(found, key=lambda mixture: mixture.log_prob(codes).mean())
+
+
+def _whitened(codes: Array, least: float) -> Array:
+    """Codes turned and scaled to a covariance of one."""
+    covariance = np.atleast_2d(np.cov(codes.T)) + least * np.eye(codes.shape[1])
+    variances, directions = np.linalg.eigh(covariance)
+    return (codes - codes.mean(0)) @ directions / np.sqrt(variances)
 
 
 def _labelled(R: Array, targets: Array) -> Array:
