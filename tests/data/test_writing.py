@@ -207,10 +207,12 @@ def test_check_finite_names_columns_and_counts():
     check_finite(np.full((5, 1), 1e308), ["huge"])
     check_finite(np.full((5, 1), 1e38, dtype="f4"), ["huge"])
     X[1, 2], X[2, 2], X[3, 2], X[0, 0] = np.nan, np.inf, np.inf, -np.inf
-    expected = r"in 2 of 3 columns: 'a' \(1 infinite\), 'c' \(1 NaN, 2 infinite\)$"
+    expected = r"in 2 of 3 columns: 'a' \(1 infinite\), 'c' \(1 NaN, 2 infinite\), first in row 0$"
     with pytest.raises(ValueError, match=expected):
         check_finite(X, ["a", "b", "c"])
-    with pytest.raises(ValueError, match=r"in 30 of 30 columns: 'x0' .* 'x9' .* and 20 more$"):
+    with pytest.raises(
+        ValueError, match=r"in 30 of 30 columns: 'x0' .* 'x9' .* and 20 more, first in row 0$"
+    ):
         check_finite(np.full((2, 30), np.nan), [f"x{i}" for i in range(30)])
     with pytest.raises(ValueError, match=r"X has shape \(5, 3\), expected \(n, 2\)"):
         check_finite(np.ones((5, 3)), ["a", "b"])
