@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anabranch.distributions.latent_tree import LatentTree
 from anabranch.distributions.tree_structure import TreeStructure
 from anabranch.models.clustering.autoencoder_model import Autoencoder
-from anabranch.models.clustering.coder import Decoder, GaussianEncoder, normal_noise
-from anabranch.objectives import Loss
+from anabranch.models.clustering.coder import normal_noise
+from anabranch.models.clustering.variational_autoencoder import VariationalAutoencoder
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-class LatentTreeVAE(nn.Module):
+class LatentTreeVAE(VariationalAutoencoder):
     r"""LTVAE: several clusterings at once, as the variables of a tree over the codes.
 
     .. math:: \log p(x) \ge E_{q(z|x)} [\log p(x \mid z) + \log p(z)] + H(q(z \mid x))
@@ -62,22 +62,11 @@ class LatentTreeVAE(nn.Module):
         activation: str = "relu",
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.generator, self.drawn = generator, torch.empty(0)
+        common: dict[str, Any] = {"activation": activation, "generator": generator}
+        super().__init__(features, structure.features, hidden, likelihood=likelihood, **common)
+        self.drawn = torch.empty(0)
         self.register_buffer("facet", torch.tensor(0))
-        common = {"activation": activation, "generator": generator}
-        latent = structure.features
-        self.encoder = GaussianEncoder(features, latent, hidden, **common)
-        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **common)
         self.prior = LatentTree(structure, generator=generator).requires_grad_(False)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Means (N, J) of the codes of rows (N, D)."""
-        return self.encoder(x)[0]
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Means of rows (N, D) with those codes (N, J)."""
-        return self.decoder(z)
 
     def facets(self, x: Tensor) -> list[Tensor]:
         """Log p(y_i|z) at the mean code of each row, (K_i, N) for each variable of the tree."""
@@ -91,12 +80,6 @@ class LatentTreeVAE(nn.Module):
         """A code (N, J) of each row from q(z|x)."""
         loc, log_scale = self.encoder(x)
         return loc + log_scale.exp() * normal_noise(loc, True, generator)
-
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        """Minus the bound, mean over rows, in nats."""
-        reconstruction, divergence = self.terms(batch["x"])
-        terms = {"reconstruction": -reconstruction.mean(), "divergence": divergence.mean()}
-        return Loss(terms["reconstruction"] + terms["divergence"], terms)
 
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Log p(x|z) and -H(q) - log p(z) at one draw, (N,) each; their gap is the bound."""

@@ -1,6 +1,7 @@
 """The variational autoencoder."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ class VariationalAutoencoder(nn.Module):
 
     .. math:: E_{q(z|x)} \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
 
-    The expectation is that of one reparameterised draw; the divergence is exact.
+    The expectation is that of one reparameterised draw; the divergence is exact. Models with
+    another prior derive from it and have ``terms`` of their own.
 
     Args:
         features: D.
@@ -47,18 +49,9 @@ class VariationalAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.generator = generator
-        self.encoder = GaussianEncoder(
-            features, latent, hidden, activation=activation, generator=generator
-        )
-        self.decoder = Decoder(
-            features,
-            latent,
-            hidden[::-1],
-            likelihood,
-            scaled=True,
-            activation=activation,
-            generator=generator,
-        )
+        common: dict[str, Any] = {"activation": activation, "generator": generator}
+        self.encoder = GaussianEncoder(features, latent, hidden, **common)
+        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **common)
 
     def encode(self, x: Tensor) -> Tensor:
         """Means (N, J) of the codes of rows (N, D)."""

@@ -2,25 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.functional import bounded
 from anabranch.models.clustering.autoencoder_model import Autoencoder
-from anabranch.models.clustering.coder import (
-    BOUND,
-    Decoder,
-    GaussianEncoder,
-    normal_noise,
-    unbounded,
-)
-from anabranch.objectives import Loss, elbo_enumerated
+from anabranch.models.clustering.coder import BOUND, normal_noise, unbounded
+from anabranch.models.clustering.variational_autoencoder import VariationalAutoencoder
+from anabranch.objectives import elbo_enumerated
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-class VariationalDeepEmbedding(nn.Module):
+class VariationalDeepEmbedding(VariationalAutoencoder):
     r"""VaDE: clusters as the components of the prior of a variational autoencoder.
 
     .. math:: \log p(x) \ge E_{q(z|x)} \Big[ \log p(x \mid z)
@@ -60,24 +56,13 @@ class VariationalDeepEmbedding(nn.Module):
         activation: str = "relu",
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
         if n_components < 1:
             raise ValueError(f"n_components must be positive, got {n_components}")
-        self.generator = generator
-        common = {"activation": activation, "generator": generator}
-        self.encoder = GaussianEncoder(features, latent, hidden, **common)
-        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **common)
+        common: dict[str, Any] = {"activation": activation, "generator": generator}
+        super().__init__(features, latent, hidden, likelihood=likelihood, **common)
         self.logits = nn.Parameter(torch.zeros(n_components, 1))
         self.loc = nn.Parameter(torch.randn(n_components, 1, latent, generator=generator))
         self.log_scale = nn.Parameter(torch.zeros(n_components, 1, latent))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Means (N, J) of the codes of rows (N, D)."""
-        return self.encoder(x)[0]
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Means of rows (N, D) with those codes (N, J)."""
-        return self.decoder(z)
 
     def joint_log_prob(self, loc: Tensor, variance: Tensor | float = 0.0) -> Tensor:
         r""":math:`E \log \pi_k \mathcal N(z; m_k, s_k^2)` for z with those moments, (K, N)."""
@@ -89,12 +74,6 @@ class VariationalDeepEmbedding(nn.Module):
     def responsibilities(self, x: Tensor) -> Tensor:
         """Log p(k|z) at the mean code of each row, (K, N)."""
         return torch.log_softmax(self.joint_log_prob(self.encode(x)), 0)
-
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        """Minus the bound, mean over rows, in nats."""
-        reconstruction, divergence = self.terms(batch["x"])
-        terms = {"reconstruction": -reconstruction.mean(), "divergence": divergence.mean()}
-        return Loss(terms["reconstruction"] + terms["divergence"], terms)
 
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Log p(x|z) at one draw, and KL(q(z, k|x) || p(z, k)), (N,); their gap is the bound."""
