@@ -67,26 +67,3 @@ def standardized(*parts: Array) -> list[Array]:
     varies = np.ptp(first, axis=0) > 1e-9 * np.abs(first).max(axis=0)
     loc, scale = first[:, varies].mean(0), first[:, varies].std(0)
     return [(part[:, varies] - loc) / scale for part in parts]
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A plain table; numbers get three digits, the first column is left-aligned.
-
-    Example:
-        >>> print(text_table(["name", "ACC"], [["k-means", 0.93]]))
-        name       ACC
-        k-means  0.930
-    """
-    cells = [list(header)] + [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(row[j]) for row in cells) for j in range(len(header))]
-    lines = []
-    for row in cells:
-        first, rest = row[0].ljust(widths[0]), row[1:]
-        lines.append(
-            "  ".join([first, *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))])
-        )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import build
 from anabranch.objectives import Likelihood
 from anabranch.training import FitOptions, ReduceOnPlateau, fit

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from anabranch.experiments import planar_vi
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import bnaf, planar
 from anabranch.objectives import Likelihood
 from anabranch.problems import Pinwheel

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from anabranch.data import read_tables
 from anabranch.estimators import FlowMixture
-from anabranch.experiments.baselines import kmeans, text_table
+from anabranch.experiments.baselines import kmeans
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 Array = NDArray[np.float64]

@@ -8,10 +8,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from anabranch.estimators import FlowGMM, FlowMixture
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.problems import Moons, Pinwheel, Problem, TwoCircles
 
 PER_CLASS, HELD_OUT = 512, 10_000

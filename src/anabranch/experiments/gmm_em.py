@@ -13,9 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from anabranch.estimators import GaussianMixture, choose_n_components
-from anabranch.experiments.baselines import COVARIANCE_TYPES, text_table
+from anabranch.experiments.baselines import COVARIANCE_TYPES
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.problems import GaussianMixtureProblem
 
 Array = NDArray[np.float64]

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.counting import free_parameters
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.flow_gmm import few_labels
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import GaussianMixtureProblem, Pinwheel, TwoCircles
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.data import read_table, read_tables
-from anabranch.experiments.baselines import kmeans, text_table
+from anabranch.experiments.baselines import kmeans
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
-from anabranch.metrics import clustering_accuracy, contingency_table
+from anabranch.experiments.tables import contingency_text, text_table
+from anabranch.metrics import clustering_accuracy
 
 CLASSES = "0,1,2,3,4"
 TRAIN = ("mnist", "train-images-idx3-ubyte.gz"), ("mnist", "train-labels-idx1-ubyte.gz")
@@ -78,7 +79,7 @@ def _from_the_shell(
     _anabranch("report", model, *test, "--classes", CLASSES, "--output", report)
     seconds = time.perf_counter() - started
     accuracies = [clustering_accuracy(kept, labels) for labels in predicted]
-    return [*accuracies, seconds], _contingency(kept, predicted[0])
+    return [*accuracies, seconds], contingency_text(kept, predicted[0])
 
 
 def _predictions(model: Path, test: list[Path], output: Path, method: str) -> NDArray[np.int64]:
@@ -102,13 +103,3 @@ def _kmeans_accuracy(train: list[Path], test: list[Path], seed: int) -> float:
     return clustering_accuracy(
         held_out.labels[few], model.predict(held_out.X[few].astype(np.float64))
     )
-
-
-def _contingency(labels: NDArray[np.int64], components: NDArray[np.int64]) -> str:
-    table = contingency_table(labels, components)
-    header = ["digit", *(f"c{c}" for c in table.components)]
-    rows = [
-        [str(label), *map(int, counts)]
-        for label, counts in zip(table.classes, table.counts, strict=True)
-    ]
-    return text_table(header, rows)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anabranch.estimators import DeepClustering
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]

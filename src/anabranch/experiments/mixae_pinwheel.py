@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anabranch.experiments.baselines import kmeans, text_table
+from anabranch.experiments.baselines import kmeans
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
 from anabranch.models.clustering import CollapsedWarning, fit_mixae

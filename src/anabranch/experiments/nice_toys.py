@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import multivariate_normal, rankdata
 
 from anabranch.distributions import Flow
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.experiments.toy_flows import Digits, digits, exact_nll, learn, learn_digits
 from anabranch.models import nice
 from anabranch.problems import Banana, GaussianMixtureProblem

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.image_data import images
 from anabranch.experiments.nvisa_variants import (
     BATCH,
@@ -25,6 +24,7 @@ from anabranch.experiments.nvisa_variants import (
 )
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.training import Halving
 
 Array = NDArray[np.float64]

@@ -10,9 +10,9 @@ from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 from torch.distributions import Normal
 
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import GaussianMixtureVAE, gmvae
 
 K, FEATURES, NODES = 3, 2, 64

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from anabranch.estimators import DeepMixture
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.image_data import Array, images
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 
 K, TOLERANCE, SCORED_ROWS = 10, 0.005, 500
 SETTINGS: dict[str, Any] = {

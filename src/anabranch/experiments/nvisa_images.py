@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from anabranch.estimators import DeepMixture
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.image_data import Array, Labels, images
 from anabranch.experiments.image_pictures import latent_map, loss_curves, samples_picture
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
-from anabranch.metrics import bits_per_dim, clustering_accuracy, contingency_table
+from anabranch.experiments.tables import contingency_text, text_table
+from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 SHAPE = (28, 28)
 K = 10
@@ -119,7 +119,7 @@ def nvisa_images(run: Run, task: Task) -> Outcome:
         consistent, further = _consistent(task, budget, train[0], test, seed)
         rows.append([seed, *row[:3], *further[:3], row[3], further[3]])
         if seed == run.seeds[0]:
-            table = _contingency(test[1], consistent.predict(test[0]))
+            table = contingency_text(test[1], consistent.predict(test[0]))
             pictures = _pictures(pure, consistent, test[0], seed)
     settings = {"K": K, "latent": task.latent, "shared": SHARED, **budget}
     text = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
@@ -177,14 +177,6 @@ def _pictures(pure: Any, consistent: Any, V: Array, seed: int) -> dict[str, byte
         "latent.png": latent_map(codes, clusters, z, labels.numpy(), seed=seed),
         "loss.png": loss_curves([pure.history_, consistent.history_], names),
     }
-
-
-def _contingency(labels: Labels, clusters: Labels) -> str:
-    """Counts of test rows with consistency; the cluster matched to a class is on the diagonal."""
-    table = contingency_table(labels, clusters)
-    header = ["class", *(f"c{c}" for c in table.components)]
-    counts = zip(table.classes, table.counts, strict=True)
-    return text_table(header, [[str(label), *map(int, row)] for label, row in counts])
 
 
 def _figures(task: Task, rows: Array) -> list[Figure]:

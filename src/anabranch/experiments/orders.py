@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from anabranch.distributions import Flow, Normal
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.experiments.toy_flows import digits, exact_nll, learn, learn_digits
 from anabranch.models import iaf, maf
 from anabranch.problems import Banana

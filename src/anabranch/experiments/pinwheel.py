@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
-from anabranch.experiments.baselines import best_gaussian_mixture, kmeans, text_table
+from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel
 

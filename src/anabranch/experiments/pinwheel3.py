@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.distributions import Distribution, Flow
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.metrics import ImportanceDiagnostics
 from anabranch.models import planar, radial
 from anabranch.networks import select_component

@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from anabranch.distributions import Flow
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import rad, realnvp
 from anabranch.objectives import Likelihood
 from anabranch.problems import GaussianMixtureProblem, Moons, Problem, TwoCircles

@@ -12,9 +12,10 @@ from sklearn.model_selection import KFold
 
 from anabranch.data import load_sklearn
 from anabranch.distributions import Distribution, Flow
-from anabranch.experiments.baselines import best_gaussian_mixture, standardized, text_table
+from anabranch.experiments.baselines import best_gaussian_mixture, standardized
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import rnade
 from anabranch.objectives import Likelihood
 from anabranch.problems import Banana

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from anabranch.experiments.baselines import text_table
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 from anabranch.models import tabak_turner
 from anabranch.problems import Banana, Pinwheel, Problem
 from anabranch.training import AscentResult, greedy_ascent

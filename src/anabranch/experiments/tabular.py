@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from anabranch.data import load_sklearn
 from anabranch.estimators import FlowMixture
-from anabranch.experiments.baselines import best_gaussian_mixture, standardized, text_table
+from anabranch.experiments.baselines import best_gaussian_mixture, standardized
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
+from anabranch.experiments.tables import text_table
 
 Array = NDArray[np.float64]
 

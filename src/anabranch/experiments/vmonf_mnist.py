@@ -8,12 +8,13 @@ from sklearn.decomposition import PCA
 
 from anabranch.estimators import FlowMixture
 from anabranch.experiments import image_data
-from anabranch.experiments.baselines import best_gaussian_mixture, kmeans, text_table
+from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
 from anabranch.experiments.image_data import Array, Labels
 from anabranch.experiments.image_pictures import samples_picture
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
-from anabranch.metrics import bits_per_dim, clustering_accuracy, contingency_table
+from anabranch.experiments.tables import contingency_text, text_table
+from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 SHAPE = (28, 28)
 BASELINE_ROWS = 10_000
@@ -88,7 +89,7 @@ def vmonf_mnist(run: Run) -> Outcome:
                 bits.append(densities(mixture, train, test, seed))
                 if seed == run.seeds[0]:
                     table, pictures = (
-                        _contingency(test[1], q),
+                        contingency_text(test[1], q),
                         {"samples.png": samples_picture(mixture)},
                     )
     found, taught, agreement, seconds = np.mean(bits, axis=0).tolist()
@@ -138,16 +139,6 @@ def densities(
     seconds = time.perf_counter() - started
     bits = [bits_per_dim(m.score(V), V.shape[1]) for m in (mixture, taught)]
     return [*bits, clustering_accuracy(y, mixture.predict(V, method="exact")), seconds]
-
-
-def _contingency(labels: Labels, clusters: Labels) -> str:
-    table = contingency_table(labels, clusters)
-    header = ["class", *(f"c{c}" for c in table.components)]
-    rows = [
-        [str(label), *map(int, counts)]
-        for label, counts in zip(table.classes, table.counts, strict=True)
-    ]
-    return text_table(header, rows)
 
 
 def _figures(rows: list[list[Any]]) -> list[Figure]:
