@@ -1,7 +1,12 @@
 """What every test gets."""
 
+import signal
+
 import pytest
 import torch
+
+# a shell starts what runs in the background deaf to Ctrl-C, which some tests send
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

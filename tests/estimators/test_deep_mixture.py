@@ -273,6 +273,14 @@ def test_networks_priors_and_precisions_pass_through_a_file(tmp_path, changes):
     assert (again.sample(5, random_state=1)[0] == model.sample(5, random_state=1)[0]).all()
 
 
+@pytest.mark.parametrize("half", [True, False])
+def test_half_precision_starts_and_ends_in_float32(half):
+    model = small(half_precision=half, max_epochs=40).fit(curved(120)[0])
+    used = [bool(entry.get("half_precision", 0.0)) for entry in model.history_]
+    assert used == [False, *[half] * (len(used) - 2), False]
+    assert len(used) > 4
+
+
 def test_images_with_constant_pixels_are_fitted():
     X, _ = curved(120)
     X = np.clip((X + 1.2) * 100, 0, 255).round()

@@ -13,7 +13,6 @@ SMALL = {
         "pure": {"init_epochs": 5, "max_epochs": 2},
         "consistent": {
             "init_params": "invariant",
-            "invariant_steps": 150,
             "classifier": {"name": "mlp", "hidden": [32]},
             "perturbation": {
                 "name": "affine",
@@ -38,7 +37,7 @@ def outcome():
             patch.setattr(nvisa_images, name, rows)
         parts = {"train": bars(1500, 0), "t10k": bars(200, 1)}
         patch.setattr(nvisa_images, "images", lambda run, folder, part: parts[part])
-        task = nvisa_images.MNIST._replace(latent=3, target=0.9)
+        task = nvisa_images.MNIST._replace(latent=3, target=0.9, invariant_steps=150)
         yield nvisa_images.nvisa_images(Run(seeds=(100,)), task)
 
 

@@ -1,11 +1,12 @@
 """Schedules on their own."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from anabranch.training import ExponentialDecay, ReduceOnPlateau, ScheduledBuffer
+from anabranch.training import ExponentialDecay, LateFloat32, ReduceOnPlateau, ScheduledBuffer
 
 
 @pytest.mark.parametrize(("start", "rate", "floor"), [(1.0, 1e-3, 1e-2), (5.0, 0.5, 5.0)])
@@ -74,3 +75,17 @@ def test_no_score_is_no_improvement():
     schedule.on_evaluation(math.nan, sgd)
     assert sgd.param_groups[0]["lr"] == 0.5
     assert schedule.best == 1.0
+
+
+def test_the_last_steps_are_in_float32_also_after_a_resume():
+    model, other = SimpleNamespace(half_precision=True), SimpleNamespace(half_precision=True)
+    schedule, restored = LateFloat32(model, 3), LateFloat32(other, 3)
+    seen = []
+    for step in range(5):
+        schedule.on_step(step)
+        seen.append((model.half_precision, schedule.value))
+        restored.load_state_dict(schedule.state_dict())
+        assert other.half_precision == model.half_precision
+    assert seen == [(True, 1.0)] * 3 + [(False, 0.0)] * 2
+    with pytest.raises(ValueError, match="first must not be negative, got -1"):
+        LateFloat32(model, -1)

@@ -84,7 +84,8 @@ class DeepMixture(PreparedEstimator):
         learning_rate: of Adam.
         weight_decay: of AdamW.
         batch_size: rows per step.
-        half_precision: train with the networks in bfloat16, which modern processors do faster.
+        half_precision: train with the networks in bfloat16, which modern processors do faster; the
+            start and the last tenth of the steps are in float32, for what rounding held back.
         max_epochs: all of which are run, for the annealing to come to its end.
         validation_fraction: share of rows held out to choose the best state and start.
         fit_options: further settings of `anabranch.training.FitOptions`.
@@ -311,7 +312,7 @@ class DeepMixture(PreparedEstimator):
     def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
         same = ("latent", "network", "prior", "likelihood", "posterior", "classifier")
         same += ("objective", "samples")
-        same += ("reparameterized", "activation", "perturbation", "label_weight", "half_precision")
+        same += ("reparameterized", "activation", "perturbation", "label_weight")
         return {
             "features": n_features,
             "n_components": int(n_components),

@@ -1,5 +1,6 @@
 """Settings of a `DeepMixture`: checked, and made into those of the fit loop."""
 
+import math
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from anabranch.models.variational.likelihoods import LIKELIHOODS
 from anabranch.models.variational.mixture_vae import INFERENCES, OBJECTIVES
 from anabranch.training import (
     FitOptions,
+    LateFloat32,
     RateHalving,
     Schedule,
     ScheduledBuffer,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 # Of an invariant q, in units of the weight of consistency.
 BALANCE = 0.2
+# Of the steps of a run in bfloat16, the last, which are taken in float32.
+FLOAT32_SHARE = 0.1
 CHOICES = {
     "likelihood": LIKELIHOODS,
     "objective": OBJECTIVES,
@@ -129,10 +133,12 @@ def schedules(
     options: FitOptions,
     shape: tuple[int, int],
 ) -> list[Schedule]:
-    """Annealing of the standard deviations, and halving of the learning rate, for (n, D) rows."""
+    """What changes during a run on (n, D) rows: standard deviations, learning rate, precision."""
     n_rows, n_features = shape
     steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
     found: list[Schedule] = []
+    if settings.half_precision:
+        found.append(LateFloat32(model, steps - math.ceil(FLOAT32_SHARE * steps)))
     if settings.rate_halvings:
         found.append(RateHalving(max(1, steps // (settings.rate_halvings + 1))))
     if settings.std_first is not None:

@@ -49,6 +49,7 @@ from anabranch.training.perturbations import (
 )
 from anabranch.training.schedules import (
     ExponentialDecay,
+    LateFloat32,
     RampUp,
     ReduceOnPlateau,
     Schedule,
@@ -82,6 +83,7 @@ __all__ = [
     "GaussianPrior",
     "GaussianStart",
     "Halving",
+    "LateFloat32",
     "Perturbation",
     "RampUp",
     "RandomAffine",
