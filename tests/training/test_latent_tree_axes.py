@@ -86,6 +86,20 @@ def test_both_facets_are_found_on_axes_that_mix_them():
     assert min(best) > 0.9
 
 
+def test_both_facets_are_found_from_axes_that_say_nothing():
+    z, states = two_facets(104, n=400)
+    away = torch.linalg.qr(torch.randn(4, 4, generator=seeded(104), dtype=torch.float64))[0]
+    found = search_turned(
+        z @ away,
+        [torch.eye(4).double()],
+        max_states=3,
+        reg_covar=1e-3,
+        random_state=np.random.RandomState(0),
+    )
+    labels = [p.argmax(0) for p in found.search.tree.posterior(z @ away @ found.matrix).nodes]
+    assert min(max(clustering_accuracy(y, own) for own in labels) for y in states.T) > 0.9
+
+
 def test_what_cannot_be_searched():
     z = torch.randn(9, 2, generator=seeded(0), dtype=torch.float64)
     with pytest.raises(ValueError, match="starts must hold at least one rotation, got none"):

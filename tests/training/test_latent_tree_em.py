@@ -1,17 +1,34 @@
 """EM for latent trees: it climbs, it finds what is known, and batches come to the same end."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mutual_info_score
 from sklearn.mixture import GaussianMixture
 
 from anabranch.distributions import LatentTree, TreeStructure
 from anabranch.metrics import clustering_accuracy
-from anabranch.training.stepwise_em import StepwiseEM, maximise, tree_em, tree_statistics
-from anabranch.training.tree_moves import TreePlan, build_tree, tree_moves
+from anabranch.training.stepwise_em import (
+    StepwiseEM,
+    maximise,
+    moments,
+    tree_em,
+    tree_statistics,
+)
+from anabranch.training.tree_moves import (
+    TreePlan,
+    add_node,
+    build_tree,
+    drop_node,
+    pouch,
+    tree_moves,
+    unpouch,
+)
 from anabranch.training.tree_search import (
+    chow_liu,
     climb,
     search_tree,
     separate_start,
@@ -128,6 +145,27 @@ def test_running_averages_are_averages():
         StepwiseEM(tree, z, eta=1.5)
 
 
+def test_features_of_two_pouches_have_their_own_variances():
+    z = torch.randn(50, 3, generator=seeded(0), dtype=torch.float64)
+    z[:, 1] += 2 * z[:, 0]
+    z[:, 2] -= z[:, 1]
+    tree = LatentTree(TreeStructure((1,), (-1,), ((0, 2), (1,)), (0, 0))).double()
+    maximise(tree, tree_statistics(tree, z))
+    together = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]).double()
+    found = (tree.scale_tril(0) @ tree.scale_tril(0).mT)[0]
+    torch.testing.assert_close(found, torch.cov(z.mT, correction=0) * together)
+
+
+def test_a_state_without_rows_is_left_at_the_origin():
+    z = 5 + torch.randn(20, 2, generator=seeded(0), dtype=torch.float64)
+    tree = LatentTree(TreeStructure.single(2, 2)).double()
+    node = torch.tensor([[1.0], [0.0]]).double().expand(2, 20)
+    maximise(tree, moments(tree, z, [node], [node.mean(1)]))
+    torch.testing.assert_close(tree.loc[0], torch.stack([z.mean(0), torch.zeros(2).double()]))
+    torch.testing.assert_close(tree.scale_tril(0)[1], torch.eye(2).double())
+    assert float(tree.log_tables()[0][1].detach()) < -25
+
+
 def test_a_singular_covariance_is_named():
     z = torch.zeros(10, 4, dtype=torch.float64)
     tree = LatentTree(TWO).double()
@@ -167,6 +205,53 @@ def test_moves_by_hand():
     assert sorted(s.states for s in found["relocate"]) == [(2, 3), (2, 3), (3,)]
     assert [s.pouches for s in found["pouch"]] == [((0, 1), (2, 3))]
     assert [set(s.pouches) for s in found["unpouch"]] == [{(0,), (1,), (2,), (3,)}] * 2
+
+
+def test_a_variable_that_goes_leaves_all_to_one_neighbour():
+    star = TreeStructure((2, 2, 2, 2), (-1, 0, 0, 0), ((0,), (1,), (2,), (3,)), (0, 1, 2, 3))
+    plan = TreePlan.of(LatentTree(star), torch.zeros(5, 4))
+    found = {(tuple(sorted(c.edges)), tuple(c.owners)) for c in drop_node(plan)}
+    # without the centre, variables 1 to 3 are 0 to 2: each in turn has its pouch and the others
+    assert {(((0, 1), (0, 2)), (0, 0, 1, 2)), (((0, 1), (1, 2)), (1, 0, 1, 2))} <= found
+    assert (((0, 2), (1, 2)), (2, 0, 1, 2)) in found
+    # a leaf leaves its pouch to the centre, the edges stay
+    assert {
+        (((0, 1), (0, 2)), owners) for owners in ((0, 0, 1, 2), (0, 1, 0, 2), (0, 1, 2, 0))
+    } <= found
+    assert len(found) == 5
+
+
+def test_pouches_stay_with_their_variable():
+    two = TreeStructure((2, 2), (-1, 0), ((0, 1), (2, 3), (4,)), (0, 1, 1))
+    plan = TreePlan.of(LatentTree(two), torch.zeros(5, 5))
+    found = [(set(c.pouches), c.owners) for c in pouch(plan)]
+    assert found == [({(0, 1), (2, 3, 4)}, [0, 1])]
+    apart = [dict(zip(c.pouches, c.owners, strict=True)) for c in unpouch(plan)]
+    assert {(0,): 0, (1,): 0, (2, 3): 1, (4,): 1} in apart
+    assert {(0, 1): 0, (2,): 1, (3,): 1, (4,): 1} in apart
+    assert len(apart) == 4
+
+
+def test_tables_of_a_plan_are_counts_of_pairs():
+    a, b = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 1, 1, 2, 1])
+    nodes = [torch.eye(k, dtype=torch.float64)[y].mT for k, y in ((2, a), (3, b))]
+    z = torch.stack([a + 0.1 * b, b - 0.1 * a], 1).double()
+    plan = TreePlan(nodes, frozenset({(0, 1)}), [(0,), (1,)], [0, 1])
+    tree = build_tree(plan, z, reg_covar=1e-3)
+    first, second = (table.exp() for table in tree.log_tables())
+    torch.testing.assert_close(first, torch.tensor([2 / 5, 3 / 5]).double())
+    known = torch.tensor([[1 / 2, 1 / 2, 0], [0, 2 / 3, 1 / 3]], dtype=torch.float64)
+    torch.testing.assert_close(second, known, atol=1e-9, rtol=0)
+    torch.testing.assert_close(tree.loc[1][:, 0], torch.tensor([0.0, 0.9 + 0.1 / 3, 1.9]).double())
+
+
+def test_a_new_variable_splits_features_in_units_of_their_own():
+    y = torch.arange(200) % 2
+    wide = 100 * torch.rand(200, generator=seeded(0))
+    z = torch.stack([y + 0.05 * torch.randn(200, generator=seeded(1)), wide, wide.flip(0)], 1)
+    plan = TreePlan.of(LatentTree(TreeStructure.single(3, 2, full=False)), z)
+    halves = next(c.nodes[1] for c in add_node(plan, z) if c.owners == [1, 1, 0])
+    assert clustering_accuracy(y, halves.argmax(0)) == 1
 
 
 def test_branches_are_moved():
@@ -214,6 +299,60 @@ def test_two_facets_are_found(start):
     scores = [score for _, score in found.path]
     assert scores == sorted(scores)
     assert found.bic == scores[-1] == pytest.approx(tree_bic(found.tree, z))
+
+
+def test_the_better_of_both_starts_is_kept():
+    z, _ = two_facets(101, n=300)
+    random_state = np.random.RandomState(0)
+    firsts = (
+        single_start(z, 2, random_state=random_state),
+        separate_start(z, max_states=3, random_state=random_state),
+    )
+    ends = [climb(first, z, max_states=3).bic for first in firsts]
+    assert abs(ends[0] - ends[1]) > 1
+    found = search_tree(z, max_states=3, random_state=np.random.RandomState(0))
+    assert found.bic == pytest.approx(max(ends))
+
+
+def test_the_likeliest_of_several_starts_is_kept():
+    z = two_facets(100, n=200)[0]
+    one, random_state = {"max_iter": 3}, np.random.RandomState(0)
+    ends = [
+        float(single_start(z, 4, **one, random_state=random_state).log_prob(z).mean().detach())
+        for _ in range(5)
+    ]
+    assert max(ends) > min(ends) + 0.01
+    best = single_start(z, 4, n_init=5, **one, random_state=np.random.RandomState(0))
+    assert float(best.log_prob(z).mean().detach()) == pytest.approx(max(ends))
+
+
+def test_each_feature_alone_has_the_states_that_its_clusters_ask_for():
+    random = np.random.RandomState(0)
+    states = np.stack([random.randint(k, size=400) for k in (2, 3, 4)], 1)
+    z = torch.as_tensor(6.0 * states + random.randn(400, 3))
+    tree = separate_start(z, max_states=5, random_state=np.random.RandomState(0))
+    owned = {tree.structure.owned(i): k for i, k in enumerate(tree.structure.states)}
+    assert owned == {(0,): 2, (1,): 3, (2,): 4}
+
+
+def test_the_tree_of_chow_and_liu_tells_most_of_all():
+    random = np.random.RandomState(0)
+    y = [random.randint(3, size=500)]
+    for source in (0, 0, 1, 3):  # each a noisy copy of one before
+        y.append(np.where(random.rand(500) < 0.7, y[source], random.randint(3, size=500)))
+    nodes = [np.eye(3)[own] for own in y]
+    told = {pair: mutual_info_score(y[pair[0]], y[pair[1]]) for pair in combinations(range(5), 2)}
+    trees = [edges for edges in combinations(told, 4) if is_connected(edges, 5)]
+    assert len(trees) == 5**3  # Cayley
+    best = max(trees, key=lambda edges: sum(told[pair] for pair in edges))
+    assert chow_liu(nodes) == frozenset(best)
+
+
+def is_connected(edges, n):
+    reached = {0}
+    for _ in range(n):
+        reached |= {v for pair in edges if reached & set(pair) for v in pair}
+    return len(reached) == n
 
 
 def test_noise_is_one_state_or_two():

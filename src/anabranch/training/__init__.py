@@ -1,5 +1,7 @@
 """One fit loop, schedules, initialisation and checkpoints."""
 
+from anabranch.training.additive_em import AdditiveMixture, additive_em
+from anabranch.training.additive_start import additive_starts
 from anabranch.training.adversarial import Game, fit_adversarial
 from anabranch.training.annihilation import message_length, mml_weights
 from anabranch.training.fit import DivergedWarning, FitResult, fit
@@ -67,6 +69,7 @@ from anabranch.training.variational import (
 )
 
 __all__ = [
+    "AdditiveMixture",
     "Adversarial",
     "Annealing",
     "Annihilation",
@@ -96,6 +99,8 @@ __all__ = [
     "StepwiseEM",
     "TreeSearch",
     "TurnedSearch",
+    "additive_em",
+    "additive_starts",
     "annihilate",
     "component_cost",
     "em_start",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from anabranch.distributions.latent_tree import LatentTree
+from anabranch.training.additive_start import additive_starts
 from anabranch.training.stepwise_em import tree_em
 from anabranch.training.tree_search import (
     TreeSearch,
@@ -152,8 +153,9 @@ def search_turned(
 
     From each of some rotations, and there from one variable of two states: hill climbing, then by
     turns the axes that make the tree likeliest and further moves; on the first rotation also from a
-    variable for each feature. All scores are of the same rows, so that the best may be taken; the
-    angles of a rotation are not counted, for all have as many.
+    variable for each feature; and from the variables and axes of `additive_starts`, which need no
+    rotation. All scores are of the same rows, so that the best may be taken; the angles of a
+    rotation are not counted, for all have as many.
 
     Args:
         z: rows (N, D), float64, white, in random order.
@@ -184,6 +186,7 @@ def search_turned(
     how = {"reg_covar": reg_covar, "random_state": random_state}
     begun = [(single_start(z @ matrix, 2, **how), matrix) for matrix in starts]
     begun.append((separate_start(z @ starts[0], max_states=max_states, **how), starts[0]))
+    begun += additive_starts(z, max_states=max_states, **how)
     found = [
         turned_climb(climb(tree, z @ matrix, **limits), z, matrix, **limits)
         for tree, matrix in begun

@@ -120,7 +120,7 @@ def separate_start(
     random_state = np.random.RandomState() if random_state is None else random_state
     columns = z.numpy(force=True).T
     nodes = [_alone(column[:, None], max_states, reg_covar, random_state) for column in columns]
-    edges = _chow_liu(nodes)
+    edges = chow_liu(nodes)
     pouches = [(j,) for j in range(len(nodes))]
     found = [torch.as_tensor(node.T).to(z) for node in nodes]
     tree = build_tree(
@@ -145,7 +145,8 @@ def _alone(
     return min(found, key=lambda mixture: mixture.bic(some)).predict_proba(column)
 
 
-def _chow_liu(nodes: list[np.ndarray]) -> frozenset[tuple[int, int]]:
+def chow_liu(nodes: list[np.ndarray]) -> frozenset[tuple[int, int]]:
+    """The tree whose edges tell most of each other: the variables have p(y_i|z), (N, K_i) each."""
     n = len(nodes)
     weights = np.zeros((n, n))
     for i in range(n):

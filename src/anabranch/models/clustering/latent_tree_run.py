@@ -1,7 +1,7 @@
 """How a latent tree variational autoencoder is started and trained."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from anabranch.models.clustering.autoencoder_model import Autoencoder
 from anabranch.models.clustering.latent_tree_vae import LatentTreeVAE
 from anabranch.models.clustering.watch import PART
 from anabranch.training import FitOptions, FitResult, Schedule, fit
-from anabranch.training.stepwise_em import StepwiseEM, tree_em
+from anabranch.training.stepwise_em import StepwiseEM, TreeStatistics, tree_em
 from anabranch.training.tree_axes import search_turned
 from anabranch.training.tree_search import climb, single_start
 
@@ -27,7 +27,7 @@ REG_COVAR = 1e-3
 # Rows that a structure is searched on.
 SEARCHED_ROWS = 2000
 # Of the independent component analyses that a search starts from.
-CONTRASTS = ("logcosh", "exp", "logcosh", "exp")
+CONTRASTS = ("logcosh", "exp")
 
 
 class FollowingTree(Schedule):
@@ -53,11 +53,16 @@ class FollowingTree(Schedule):
             self.value += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: averages begin again with the codes of all rows."""
-        return {}
+        """The averages, and the codes that are still to be taken in."""
+        averages = dict(vars(self.em.statistics))
+        return {"value": self.value, "drawn": self.model.drawn, "averages": averages}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
+        """Restore them."""
+        device = next(self.model.parameters()).device
+        self.value, self.model.drawn = state["value"], state["drawn"].to(device)
+        averages = {name: [t.to(device) for t in ts] for name, ts in state["averages"].items()}
+        self.em.statistics = TreeStatistics(**averages)
 
 
 def white_axes(codes: Array) -> tuple[Array, Array]:
@@ -122,7 +127,8 @@ def start_ltvae(
 
     The codes are made white and turned, without a change of any reconstruction: for one variable,
     with a full covariance for each state, by `independent_axes`; for a search, to the best tree and
-    axes that `anabranch.training.search_turned` finds from several of these.
+    axes that `anabranch.training.search_turned` finds from several of these, and from facets whose
+    means add up.
 
     Args:
         model: with the sizes of the autoencoder; changed in place, its structure included.
@@ -183,6 +189,7 @@ def fit_ltvae(
     eta: float = 0.05,
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
+    loop: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Train networks and tree by turns: gradients, stepwise EM, and a search of the structure.
 
@@ -204,6 +211,8 @@ def fit_ltvae(
         eta: weight of a batch in the averages of stepwise EM.
         schedules: further schedules, the same for each round.
         generator: source of the row order and of the codes that the tree is fitted to.
+        loop: what each round runs in place of `anabranch.training.fit`, such as one with
+            checkpoints.
 
     Returns:
         What the fits did; the history tells the epochs of all rounds, and scores are those of the
@@ -230,7 +239,7 @@ def fit_ltvae(
     total = FitResult()
     for number in range(rounds):
         em = _fitted_tree(model, x, generator, eta, max_states if search else None)
-        part = fit(
+        part = loop(
             model,
             {"x": x},
             {"x": held_out},
