@@ -21,7 +21,8 @@ from anabranch.training import FitOptions
 K, WING = 5, 400
 # A cluster is used where it has this share of the rows.
 USED = 0.02
-NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh"}
+NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh", "certainty": 1.0}
+BALANCE = 1.0
 FIT: dict[str, Any] = {"max_epochs": 200, "batch_size": 256, "learning_rate": 3e-3}
 HEADER = ["seed", "k-means ACC", "ACC", "used", "ACC without balance", "used without", "s"]
 
@@ -42,7 +43,8 @@ def mixae_pinwheel(run: Run) -> Outcome:
         Figure("processor seconds per fit", seconds.mean()),
     ]
     table = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
-    return Outcome(figures, {"K": K, "n": K * WING, **NETWORK, **FIT}, table)
+    settings = {"K": K, "n": K * WING, **NETWORK, "balance": BALANCE, **FIT}
+    return Outcome(figures, settings, table)
 
 
 def _row(seed: int) -> list[float]:
@@ -50,7 +52,7 @@ def _row(seed: int) -> list[float]:
     X = (X - X.mean(0)) / X.std(0)
     accuracy = clustering_accuracy(labels, kmeans(X, K, seed).predict(X))
     started = time.process_time()
-    scores = [_score(X, labels, seed, balance) for balance in (2.0, 0.0)]
+    scores = [_score(X, labels, seed, balance) for balance in (BALANCE, 0.0)]
     seconds = (time.process_time() - started) / len(scores)
     return [seed, accuracy, *scores[0], *scores[1], seconds]
 

@@ -15,19 +15,24 @@ def mixae(
     latent: int = 10,
     hidden: Sequence[int] = (128, 64),
     assignment: Sequence[int] = (32,),
-    certainty: float = 2.0,
-    balance: float = 10.0,
+    certainty: float = 0.1,
+    balance: float = 0.5,
     likelihood: str = "gaussian",
     activation: str = "relu",
     seed: int | None = None,
 ) -> MixtureOfAutoencoders:
     r"""Each cluster is what one of K autoencoders tells best, a manifold of its own.
 
-    .. math:: \mathcal L = E \sum_k p_k(x) \lVert x - g_k(f_k(x)) \rVert^2
-        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x))
+    .. math:: \mathcal L = \tfrac1u E \sum_k p_k(x) \lVert x - g_k(f_k(x)) \rVert^2
+        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x)), \qquad
+        u = E\, \lVert x - \bar x \rVert^2
+
+    With cross-entropies, u is that of the mean row less that of the row itself. Errors are sums
+    over columns; in units of what there is to tell of a row, the same weights serve tables of any
+    width. The published loss has no such unit.
 
     All K are evaluated in one call. To be trained by `anabranch.models.clustering.fit_mixae`, which
-    lets α fall.
+    takes u from the rows and lets α fall.
 
     Source: Zhang, Sun, Eriksson, Balzano (2017), "Deep unsupervised clustering using mixture of
     autoencoders", arXiv:1712.07788.
@@ -39,7 +44,8 @@ def mixae(
         hidden: hidden sizes of each encoder; its decoder has them in reverse.
         assignment: hidden sizes from the K J codes to the probabilities.
         certainty: α at the start.
-        balance: γ; at 0 most autoencoders fall out of use.
+        balance: γ; at 0 most autoencoders fall out of use, and where it is not above α all but one
+            may.
         likelihood: "gaussian" for squared errors, "bernoulli" for the cross-entropies of shares
             in [0, 1].
         activation: of the hidden layers.

@@ -10,14 +10,22 @@ from anabranch.models.clustering.coder import LIKELIHOODS
 from anabranch.networks import MLP
 from anabranch.objectives import Loss, balance
 
+# Of shares, from 0 and 1, where logits are taken; and of what numbers may differ by rounding.
+EPS = 1e-6
+
 
 class MixtureOfAutoencoders(nn.Module):
     r"""K autoencoders, and probabilities p(k|x) from all their codes.
 
-    .. math:: \mathcal L = E \sum_k p_k(x) \lVert x - g_k(f_k(x)) \rVert^2
-        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x))
+    .. math:: \mathcal L = \tfrac1u E \sum_k p_k(x)\, e_k(x)
+        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x)), \qquad
+        e_k(x) = \lVert x - g_k(f_k(x)) \rVert^2
 
-    with means over the batch, which has to be large enough to hold all clusters.
+    with means over the batch, which has to be large enough to hold all clusters. The unit u is what
+    there is to tell of a row, :math:`E\, e(x; \bar x) - E\, e(x; x)`: the error of the mean row
+    above that of the row itself, see `measure`. Weights then mean the same for two columns and for
+    hundreds of pixels. Of squared errors u is the sum of the variances; of cross-entropies the
+    second term is not zero where shares are neither 0 nor 1.
 
     Args:
         features: D.
@@ -26,7 +34,8 @@ class MixtureOfAutoencoders(nn.Module):
         hidden: hidden sizes of each encoder; its decoder has them in reverse.
         assignment: hidden sizes from the codes of all to the probabilities.
         certainty: α, of the mean entropy of p(x): assignments become certain.
-        balance: γ, of the entropy of the mean of p(x): all autoencoders are used.
+        balance: γ, of the entropy of the mean of p(x): all autoencoders are used. Where it is
+            not above α, assignments that do not yet depend on the row are drawn into one.
         likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
         activation: of the hidden layers.
         generator: source of the initial weights.
@@ -34,6 +43,7 @@ class MixtureOfAutoencoders(nn.Module):
     Attributes:
         code_size: K J.
         certainty: α, a buffer that a schedule may write.
+        unit: u, a buffer; 1 until `measure`.
 
     Batches are dicts with ``x`` (N, D).
 
@@ -47,6 +57,7 @@ class MixtureOfAutoencoders(nn.Module):
     """
 
     certainty: Tensor
+    unit: Tensor
 
     def __init__(
         self,
@@ -56,8 +67,8 @@ class MixtureOfAutoencoders(nn.Module):
         hidden: Sequence[int],
         *,
         assignment: Sequence[int] = (),
-        certainty: float = 2.0,
-        balance: float = 10.0,
+        certainty: float = 0.1,
+        balance: float = 0.5,
         likelihood: str = "gaussian",
         activation: str = "relu",
         generator: torch.Generator | None = None,
@@ -67,6 +78,7 @@ class MixtureOfAutoencoders(nn.Module):
         self.n_components, self.balance, self.likelihood = n_components, balance, likelihood
         self.code_size = n_components * latent
         self.register_buffer("certainty", torch.tensor(float(certainty)))
+        self.register_buffer("unit", torch.ones(()))
         shared = {"activation": activation, "generator": generator}
         stacked = {**shared, "batch_shape": (n_components,)}
         self.encoder = MLP(features, latent, hidden, **stacked)
@@ -88,22 +100,41 @@ class MixtureOfAutoencoders(nn.Module):
 
     def errors(self, codes: Tensor, x: Tensor) -> Tensor:
         """Squared error, or cross-entropy in nats, of each with its codes (K, N, J), (K, N)."""
-        output = self.decoder(codes)
+        return self._errors(self.decoder(codes), x)
+
+    def _errors(self, output: Tensor, x: Tensor) -> Tensor:
         if self.likelihood == "gaussian":
             return (x - output).square().sum(-1)
         x = x.expand_as(output)
         return binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
 
+    @torch.no_grad()
+    def measure(self, x: Tensor) -> None:
+        """Take the unit of errors from rows (N, D); where all are the same it stays as it is."""
+        mean = x.mean(0).expand_as(x)
+        if self.likelihood == "gaussian":
+            unit = self._errors(mean, x).mean()
+            rounding = EPS**2 * x.square().sum(-1).mean()
+        else:
+            of_mean, of_itself = (self._errors(p.logit(EPS), x).mean() for p in (mean, x))
+            unit, rounding = of_mean - of_itself, EPS * x.shape[1]
+        if unit > rounding:
+            self.unit.copy_(unit)
+
     def forward(self, batch: dict[str, Tensor]) -> Loss:
-        """The error of a row under its assignments, and both entropies in nats."""
-        x = batch["x"]
-        codes = self.encoder(x)
-        log_p = torch.log_softmax(self.assignment(codes.movedim(0, -2).flatten(-2)), -1).mT
-        error = (log_p.exp() * self.errors(codes, x)).sum(0).mean()
+        """The error of a row under its assignments, in units, and both entropies in nats."""
+        errors, log_p = self.told(batch["x"])
+        error = (log_p.exp() * errors).sum(0).mean()
         entropy = balance(log_p, 0.0)
         spread = entropy - balance(log_p, 1.0)
         total = error + self.certainty * entropy - self.balance * spread
         return Loss(total, {"reconstruction": error, "entropy": entropy, "spread": spread})
+
+    def told(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Errors of all autoencoders in units of u, and log p(k|x), (K, N) each."""
+        codes = self.encoder(x)
+        logits = self.assignment(codes.movedim(0, -2).flatten(-2))
+        return self.errors(codes, x) / self.unit, torch.log_softmax(logits, -1).mT
 
 
 def _check(n_components: int, certainty: float, balance: float, likelihood: str) -> None:
