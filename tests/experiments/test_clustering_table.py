@@ -16,7 +16,7 @@ SMALL = {
     "network": {"latent": 3, "hidden": (32,), "levels": 256},
     "DeepClustering": {"pretrain_epochs": 20, "max_epochs": 5, "n_init": 2},
     "methods": {
-        "mixae": {"max_epochs": 60},
+        "mixae": {"model_options": {"latent": 1}},
         "gmgan": {"max_epochs": 40},
         "nvisa": {"init_epochs": 20, "max_epochs": 3, "samples": 3},
         "nvisa, consistent": {
@@ -44,8 +44,8 @@ def test_it_runs_in_small(capsys):
     values = {figure.name: figure for figure in outcome.figures}
     assert outcome.settings["errors"] == {}
     for method in METHODS:
-        # a GAN and a mixture of autoencoders take more steps than this
-        least = 0.5 if method in ("mixae", "gmgan") else 0.9
+        # a GAN takes more steps than this
+        least = 0.5 if method == "gmgan" else 0.9
         assert values[f"MNIST: test ACC of {method}"].value >= least
         assert values[f"MNIST: seconds of {method}"].value > 0
     assert values["MNIST: ACC of dec above its k-means"].met

@@ -29,7 +29,7 @@ STARTS = {
     "idec": "ae+gmm",
     "vade": "ae+gmm",
     "gmvae": "ae+gmm",
-    "mixae": None,
+    "mixae": "ae+gmm",
     "gmgan": None,
     "ltvae-gmm": "ae+gmm",
     "ltvae": "ae+gmm",
@@ -70,7 +70,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "DeepClustering": {"pretrain_epochs": 50, "max_epochs": 20, "n_init": 3},
         "methods": {
             # K autoencoders, which together are as large as one of the others
-            "mixae": {"hidden": (100,), "max_epochs": 50},
+            "mixae": {"model_options": {"hidden": (100,), "latent": 4}},
             "gmgan": {"max_epochs": 15},
             "nvisa": {
                 **NVISA_BUDGETS["cpu"]["pure"],
@@ -89,6 +89,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "network": {"latent": 10, "hidden": (500, 500, 2000), "levels": 256},
         "DeepClustering": {"pretrain_epochs": 300, "max_epochs": 200, "patience": None},
         "methods": {
+            "mixae": {"model_options": {"hidden": (100,), "latent": 4}},
             "nvisa": NVISA_BUDGETS["full"]["pure"],
             "nvisa, consistent": NVISA_BUDGETS["full"]["consistent"],
         },
@@ -144,15 +145,21 @@ def clustering_table(run: Run) -> Outcome:
     return Outcome(figures, {**settings, "published": PUBLISHED, "errors": errors}, table)
 
 
-def scores_of(train: Part, test: Part, settings: dict[str, Any], seed: int) -> dict[str, Score]:
+def scores_of(
+    train: Part,
+    test: Part,
+    settings: dict[str, Any],
+    seed: int,
+    coders: dict[str, Any] | None = None,
+) -> dict[str, Score]:
     """Fit all methods to the same rows, which the seed chooses, and compare with the labels.
 
-    A line for each goes to stderr when it is there.
+    A line for each goes to stderr when it is there, and the fitted autoencoders into ``coders``.
     """
+    coders = {} if coders is None else coders
     some = np.random.RandomState(seed).permutation(len(train[0]))[: settings["rows"]]
     rows = train[0][some], train[1][some]
     scores: dict[str, Score] = {}
-    coders: dict[str, Any] = {}
     for method in METHODS:
         try:
             one, model = score(method, rows, test, settings, seed, coders)

@@ -15,6 +15,7 @@ MODULES: list[str] = [
     "binary",
     "bnaf_toys",
     "circles",
+    "clustering_digits",
     "clustering_table",
     "convolutional",
     "density_tables",
