@@ -24,7 +24,7 @@ def small(n_components=4, **changes):
     return DeepClustering(n_components, **{**settings, "random_state": 0, **changes})
 
 
-# which start from no autoencoder, and have codes of another size: see test_deep_others.py
+# whose codes have another size: see test_deep_others.py
 OTHERS = ("mixae", "gmgan")
 METHOD = pytest.mark.parametrize("method", [name for name in METHODS if name not in OTHERS])
 
@@ -139,7 +139,7 @@ def test_a_frozen_autoencoder_outlives_clone():
         ({"hidden": (32, 32)}, r"has hidden=\[32\], wanted is \[32, 32\]"),
         ({"model_options": {"activation": "tanh"}}, "has activation=None, wanted is 'tanh'"),
         ({"method": "vae+gmm"}, "'vae\\+gmm' starts from .* 'vae', but .* by method='ae\\+gmm'"),
-        ({"method": "mixae"}, "method='mixae' starts from no autoencoder, but got one"),
+        ({"method": "gmgan"}, "method='gmgan' starts from no autoencoder, but got one"),
         ({"levels": 8}, "the autoencoder given has levels=None, this has 8"),
         ({"autoencoder": "ae+gmm"}, "must be a fitted DeepClustering or None, got str"),
         ({"autoencoder": FrozenEstimator(KMeans())}, "a fitted DeepClustering or None, got Frozen"),
@@ -305,3 +305,73 @@ def test_data_that_cannot_be_used():
         small().fit(np.ones((50, 3)))
     with pytest.raises(ValueError, match=r"column 'x0' holds 1e\+200, too far from the rows"):
         small().fit(X).predict(np.array([[1e200, 0.0, 0.0]]))
+
+
+GRID = np.random.RandomState(0).randint(0, 8, (60, 4)).astype(float)
+
+
+def with_value(value):
+    X = GRID.copy()
+    X[3, 1] = value
+    return X
+
+
+def barely(**changes):
+    return small(3, hidden=(8,), pretrain_epochs=1, max_epochs=1, n_init=1, **changes)
+
+
+@pytest.mark.parametrize("levels", [None, 8])
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            with_value(np.nan),
+            r"X holds NaN or infinity in 1 of 4 columns: 'x1' \(1 NaN\), .* row 3",
+        ),
+        (with_value(-np.inf), r"in 1 of 4 columns: 'x1' \(1 infinite\), first in row 3"),
+        (GRID[:, 0], "Expected 2D array, got 1D array instead"),
+        (GRID[:, :, None], "Found array with dim 3, .* required by DeepClustering"),
+        (GRID[:0], r"Found array with 0 sample\(s\) .* required by DeepClustering"),
+    ],
+)
+def test_rows_that_are_none_are_refused_wherever_they_are_given(X, message, levels):
+    with pytest.raises(ValueError, match=message):
+        barely(levels=levels).fit(X)
+    model = barely(levels=levels).fit(GRID)
+    for use in (model.predict, model.predict_proba, model.transform, model.predict_facets):
+        with pytest.raises(ValueError, match=message):
+            use(X)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (8.0, r"levels=8 needs integers 0\.\.7, got 8 in column 'x1', row 3"),
+        (-1.0, r"levels=8 needs integers 0\.\.7, got -1 in column 'x1', row 3"),
+        (2.5, r"levels=8 needs integers 0\.\.7, got 2\.5 in column 'x1', row 3"),
+    ],
+)
+def test_values_that_are_no_levels(value, message):
+    model = barely(levels=8).fit(GRID)
+    for use in (barely(levels=8).fit, model.predict, model.transform):
+        with pytest.raises(ValueError, match=message):
+            use(with_value(value))
+
+
+def test_rows_of_another_width():
+    model = barely().fit(GRID)
+    for other, n in ((GRID[:, :3], 3), (np.hstack([GRID, GRID]), 8)):
+        for use in (model.predict, model.transform):
+            with pytest.raises(ValueError, match=rf"X has {n} features, .* expecting 4 features"):
+                use(other)
+
+
+@METHOD
+def test_rows_that_are_all_the_same(method):
+    X = np.ones((60, 4))
+    with pytest.raises(ValueError, match="no column of X varies: there is nothing to cluster"):
+        barely(method=method).fit(X)
+    with pytest.raises(
+        ValueError, match="60 rows only 1 distinct codes, fewer than n_components=3"
+    ):
+        barely(method=method, levels=8).fit(X)

@@ -1,7 +1,9 @@
-"""DeepClustering by MIXAE and GM-GAN, which start from no autoencoder."""
+"""DeepClustering by MIXAE and GM-GAN, which need no autoencoder to start from."""
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
 
 from anabranch import DeepClustering, load, save
 from anabranch.metrics import clustering_accuracy
@@ -12,6 +14,7 @@ METHOD = pytest.mark.parametrize("method", SIZES)
 
 def small(method, **changes):
     settings = {"latent": 3, "hidden": (32, 16), "max_epochs": 20, "random_state": 0}
+    settings["pretrain_epochs"] = 0
     return DeepClustering(2, method=method, **{**settings, **changes})
 
 
@@ -59,3 +62,38 @@ def test_keywords_of_the_recipe():
     model = small("gmgan", model_options={"dynamic": True}).fit(X)
     assert model.model_.gaussians.shape is not None
     assert model.model_.sample(4, component=1).shape == (4, 5)
+
+
+def test_autoencoders_start_from_k_means_on_the_codes_of_one():
+    X, labels = blobs()
+    model = small("mixae", pretrain_epochs=40, max_epochs=2).fit(X)
+    assert list(model.fit_results_) == ["autoencoder", "clusters"]
+    assert clustering_accuracy(labels, model.start_labels_) > 0.95
+    assert clustering_accuracy(model.start_labels_, model.labels_) > 0.95
+    # in the same numbers, for the autoencoders began as those clusters
+    assert (model.start_labels_ == model.labels_).mean() > 0.95
+
+
+def test_that_autoencoder_may_be_given_and_have_other_sizes():
+    X, labels = blobs()
+    first = small("ae+gmm", pretrain_epochs=40).fit(X)
+    options = {"hidden": (8,), "latent": 1}
+    model = small("mixae", autoencoder=first, model_options=options).fit(X)
+    assert clustering_accuracy(labels, model.labels_) > 0.95
+    assert model.transform(X).shape == (300, 2)
+
+
+@pytest.mark.slow
+def test_digits_are_no_worse_than_k_means_on_the_codes_of_one_autoencoder():
+    X, labels = load_digits(return_X_y=True)
+    given = {"levels": 17, "hidden": (128, 64), "pretrain_epochs": 100}
+    options = {"hidden": (100,), "latent": 4}
+    start, end = [], []
+    for seed in (100, 101, 102):
+        first = DeepClustering(10, method="ae+gmm", **given, random_state=seed).fit(X)
+        found = KMeans(10, n_init=20, random_state=seed).fit_predict(first.transform(X))
+        start.append(clustering_accuracy(labels, found))
+        settings = {"autoencoder": first, "model_options": options, "max_epochs": 50}
+        model = DeepClustering(10, method="mixae", **given, **settings, random_state=seed).fit(X)
+        end.append(clustering_accuracy(labels, model.labels_))
+    assert np.mean(end) >= np.mean(start) - 0.03

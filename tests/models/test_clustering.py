@@ -241,6 +241,33 @@ def test_each_divergence_of_gmvae_is_that_of_draws():
     assert near(found["reconstruction"], observed(model, z).log_prob(row))
 
 
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@torch.no_grad()
+def test_each_row_of_gmvae_has_terms_of_its_own_z_and_w(monkeypatch, likelihood):
+    """Against every component in turn, by torch's own distributions, one row after the other."""
+    model, x = hierarchical(latent=2, latent_prior=3, likelihood=likelihood), rows()
+    noise = torch.randn(5, 5, dtype=torch.float64, generator=seeded(7))
+    monkeypatch.setattr(hierarchical_mixture_vae, "normal_noise", lambda *_: noise)
+    found, log_p = model.terms(x), model.responsibilities(x)
+    for i, row in enumerate(x[:, None]):
+        q = normals(moment[0] for moment in model.encoder(row))
+        z, w = (q.loc + q.scale * noise[i]).split([2, 3])
+        q_z, q_w = (Normal(q.loc[s], q.scale[s]) for s in (slice(0, 2), slice(2, 5)))
+        p_z = [normals(moment[k, 0] for moment in model.components(w[None])) for k in range(3)]
+        p = Categorical(logits=torch.stack([own.log_prob(z).sum() for own in p_z]))
+        apart = [kl_divergence(q_z, own).sum() for own in p_z]
+        flat = Categorical(logits=torch.zeros(3).double())
+        expected = {
+            "reconstruction": observed(model, z[None]).log_prob(row)[0],
+            "conditional_prior": sum(share * kl for share, kl in zip(p.probs, apart, strict=True)),
+            "w_prior": kl_divergence(q_w, Normal(torch.zeros(3).double(), 1.0)).sum(),
+            "k_prior": kl_divergence(p, flat),
+            "entropy": p.entropy(),
+        }
+        torch.testing.assert_close({name: term[i] for name, term in found.items()}, expected)
+        torch.testing.assert_close(log_p[:, i], model.responsibilities(row)[:, 0])
+
+
 def grids(monkeypatch):
     """Draws of both latents on a grid in place of a sample; gives their weights, and the grid."""
     noise = torch.linspace(-8, 8, 129, dtype=torch.float64)

@@ -4,34 +4,52 @@ from pathlib import Path
 
 from anabranch.archive import ArchiveError, read_archive
 from anabranch.cli.job import note
+from anabranch.estimators.stages import stage_files
 
 
-def prepare_checkpoint(path: Path, *, resume: bool | None) -> None:
+def prepare_checkpoint(path: Path, *, resume: bool | None, staged: bool = False) -> None:
     """Make sure that a fit goes on where it should, and that no unfinished one is lost unasked.
 
     Args:
         path: the checkpoint.
         resume: True to go on, False to discard what is there; None where nobody has said.
+        staged: whether the fit has stages, each with a file of its own beside that path.
 
     Raises:
         FileNotFoundError: where there is nothing to go on from.
         ValueError: where there is something and nobody has said what to do with it, or where it
-            is no checkpoint.
+            is no checkpoint, or that of another kind of model.
     """
+    own, others = (checkpoint_files(path, staged=kind) for kind in (staged, not staged))
     if resume:
-        if not path.exists():
+        if others and not own:
+            raise ValueError(f"{others[0]} is the checkpoint of another kind of --model")
+        if not own:
             raise FileNotFoundError(f"there is no checkpoint {path} to resume from")
         return
-    if not path.exists():
+    files = own + others
+    for file in files:
+        _require_checkpoint(file)
+    if not files:
         return
-    _require_checkpoint(path)
+    shown = ", ".join(map(str, files))
     if resume is None:
         raise ValueError(
-            f"{path} holds an unfinished fit: go on with it by --resume, or discard it by "
+            f"{shown} holds an unfinished fit: go on with it by --resume, or discard it by "
             "--no-resume"
         )
-    path.unlink()
-    note(f"the unfinished fit in {path} is discarded")
+    for file in files:
+        file.unlink()
+    note(f"the unfinished fit in {shown} is discarded")
+
+
+def checkpoint_files(path: Path | None, *, staged: bool) -> list[Path]:
+    """The files that hold the state of an unfinished fit, or of its stages."""
+    if path is None:
+        return []
+    if staged:
+        return stage_files(path)
+    return [path] if path.exists() else []
 
 
 def _require_checkpoint(path: Path) -> None:

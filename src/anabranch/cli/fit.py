@@ -1,5 +1,6 @@
 """`anabranch fit`: from a table to a model file."""
 
+import inspect
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,13 @@ from anabranch.cli.settings import merge_settings, parse_settings
 
 # options that are not called as the parameters they set
 OPTIONS = {"n_components": "components"}
+# what is fitted, in sentences
+PHRASES = {
+    "mixture": "a mixture",
+    "density": "a density",
+    "deep-mixture": "a deep mixture",
+    "deep-clustering": "deep clustering",
+}
 
 
 class Kind(StrEnum):
@@ -18,6 +26,8 @@ class Kind(StrEnum):
 
     mixture = "mixture"
     density = "density"
+    deep_mixture = "deep-mixture"
+    deep_clustering = "deep-clustering"
 
 
 class Inference(StrEnum):
@@ -39,7 +49,9 @@ def fit(
     kind: Annotated[
         Kind,
         typer.Option(
-            "--model", help="A mixture of flows, whose components are clusters, or one flow."
+            "--model",
+            help="A mixture of flows, whose components are clusters; one flow; clusters of images "
+            "and long feature vectors by a Gaussian-mixture autoencoder, or by --method.",
         ),
     ] = Kind.mixture,
     components: Annotated[
@@ -50,7 +62,15 @@ def fit(
             metavar="N|auto",
             show_default=False,
             help="How many; auto begins with many and takes out those that are not worth their "
-            "cost.  [default: as many as classes, one without labels]",
+            "cost.  [default: as many as classes; without labels one, or, of a deep model, none]",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Of deep-clustering: ae+gmm, vae+gmm, dec, idec, vade, gmvae, ltvae-gmm, ltvae, "
+            "mixae or gmgan.  [default: idec]",
         ),
     ] = None,
     flow: Annotated[
@@ -112,12 +132,14 @@ def fit(
     ] = None,
     label_column: options.LabelColumn = None,
     use_labels: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--use-labels/--no-use-labels",
-            help="Let known labels teach the model, or only tell how well it does.",
+            show_default=False,
+            help="Let known labels teach the model, or only tell how well it does.  [default: "
+            "teach a mixture; deep-clustering learns from none]",
         ),
-    ] = True,
+    ] = None,
     classes: options.Classes = None,
     columns: Annotated[
         str | None,
@@ -161,7 +183,8 @@ def fit(
         Path | None,
         typer.Option(
             show_default=False,
-            help="File for the state of an unfinished fit.  [default: OUTPUT.checkpoint]",
+            help="File for the state of an unfinished fit; those of the deep models have the name "
+            "of a stage behind.  [default: OUTPUT.checkpoint]",
         ),
     ] = None,
     resume: Annotated[
@@ -179,7 +202,8 @@ def fit(
             "--set",
             metavar="KEY=JSON",
             show_default=False,
-            help="Any other parameter of FlowMixture or FlowDensity; repeatable.",
+            help="Any other parameter of FlowMixture, FlowDensity, DeepMixture or DeepClustering; "
+            "repeatable.",
         ),
     ] = None,
     verbose: Annotated[
@@ -190,7 +214,7 @@ def fit(
     ] = None,
     header: options.Header = None,
 ) -> None:
-    """Fit a mixture of flows, or one flow, to a table.
+    """Fit a mixture of flows, one flow, or a model of deep clustering to a table.
 
     Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with
     --resume goes on and ends with the same model.
@@ -206,25 +230,23 @@ def fit(
         "levels": _levels(levels),
         "verbose": 0 if verbose is False else 1,
     }
-    of_mixtures: dict[str, Any] = {
-        "n_components": _components(components),
+    named |= {
+        "n_components": _components(components, kind),
+        "method": method,
         "inference": None if inference is None else inference.value,
         "consistency": consistency,
         "perturbation": _perturbation(perturbation),
         "snapshots": snapshots,
+        "support": parse_settings("--support", support or []) or None,
+        "flow": _flow(flow, flow_option or [], kind),
     }
-    of_densities = {"support": parse_settings("--support", support or []) or None}
-    if kind is Kind.density:
-        _refuse("a density", of_mixtures)
-        named |= of_densities | {"flow": _flow(flow or "nsf", flow_option or [])}
-    else:
-        _refuse("a mixture", of_densities | {"context": context})
-        named |= of_mixtures | {"flow": _flow(flow or "realnvp", flow_option or [])}
+    settings = merge_settings(named, parse_settings("--set", setting or []))
     # heavy, so that --help is not
-    from anabranch.cli.fitting import Fit, run
+    from anabranch.cli.fitting import KINDS, Fit, run
     from anabranch.data.atomic import is_special
 
-    settings = merge_settings(named, parse_settings("--set", setting or []))
+    untaught = use_labels if kind in (Kind.density, Kind.deep_clustering) else None
+    _refuse(kind, KINDS[kind.value], named | {"context": context, "use_labels": untaught or None})
     if checkpoint is None and not is_special(output):
         checkpoint = Path(f"{output}.checkpoint")
 
@@ -238,7 +260,7 @@ def fit(
             label_column=label_column,
             classes=classes,
             header=header,
-            use_labels=use_labels,
+            use_labels=kind is not Kind.deep_clustering if use_labels is None else use_labels,
             auto_levels=levels == "auto" and "levels" not in settings,
             settings=settings,
             checkpoint=checkpoint,
@@ -248,25 +270,38 @@ def fit(
     )
 
 
-def _refuse(what: str, given: dict[str, Any]) -> None:
-    options = ["--" + OPTIONS.get(name, name) for name, value in given.items() if value is not None]
+def _refuse(kind: Kind, estimator: type, given: dict[str, Any]) -> None:
+    """Refuse options that set nothing of an estimator or of its ``fit``."""
+    functions: Any = (estimator, estimator.fit)  # pyright: ignore[reportAttributeAccessIssue]
+    known = {name for function in functions for name in inspect.signature(function).parameters}
+    options = [
+        "--" + OPTIONS.get(name, name).replace("_", "-")
+        for name, value in given.items()
+        if value is not None and name not in known
+    ]
     if options:
-        raise typer.BadParameter(f"{what} has no {', '.join(options)}")
+        raise typer.BadParameter(f"{PHRASES[kind.value]} has no {', '.join(options)}")
 
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
-def _flow(name: str, keywords: list[str]) -> str | dict[str, Any]:
+def _flow(name: str | None, keywords: list[str], kind: Kind) -> str | dict[str, Any] | None:
     if not keywords:
         return name
-    return {"name": name, **parse_settings("--flow-option", keywords)}
+    default = "nsf" if kind is Kind.density else "realnvp"
+    return {"name": name or default, **parse_settings("--flow-option", keywords)}
 
 
-def _components(text: str | None) -> int | str | None:
-    if text is None or text == "auto":
+def _components(text: str | None, kind: Kind) -> int | str | None:
+    if text is None or (text == "auto" and kind in (Kind.mixture, Kind.density)):
         return text
+    if text == "auto":
+        raise typer.BadParameter(
+            f"--components auto: {PHRASES[kind.value]} takes a number; anabranch fit --model "
+            "mixture can find one"
+        )
     if not text.isdecimal() or int(text) < 1:
         raise typer.BadParameter(f"--components {text}: expected auto or an integer from 1")
     return int(text)

@@ -12,29 +12,31 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from anabranch.cli.agreement import scores
-from anabranch.cli.checkpoints import prepare_checkpoint
+from anabranch.cli.checkpoints import checkpoint_files, prepare_checkpoint
 from anabranch.cli.labels import number_classes, rows_of_classes
-from anabranch.cli.loading import n_features
 from anabranch.cli.rows import first_columns, framed, split_columns, take
 from anabranch.cli.settings import check_parameters
+from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_tables
 from anabranch.data.atomic import check_output
-from anabranch.estimators import FlowDensity, FlowMixture, save
-from anabranch.metrics import bits_per_dim
+from anabranch.estimators import DeepClustering, DeepMixture, FlowDensity, FlowMixture, save
+from anabranch.estimators.stages import fit_stages
 from anabranch.models import build
 
 BYTE_LEVELS = 256
-# perturbations, networks and flows that have to know the shape of the images
+# perturbations, networks and flows that have to know the shape of the images, and where they are
 OF_IMAGES = ("affine", "conv", "conv_realnvp")
+PARTS = ("perturbation", "posterior", "flow", "trunk", "network", "classifier")
 
-
-KINDS: dict[str, type[FlowMixture] | type[FlowDensity]] = {
+Estimator = FlowMixture | FlowDensity | DeepMixture | DeepClustering
+KINDS: dict[str, type[Estimator]] = {
     "mixture": FlowMixture,
     "density": FlowDensity,
+    "deep-mixture": DeepMixture,
+    "deep-clustering": DeepClustering,
 }
-Estimator = FlowMixture | FlowDensity
+DEEP = ("deep-mixture", "deep-clustering")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Fit:
     Attributes:
         data: files to read as one table.
         output: the model file.
-        kind: "mixture" or "density".
+        kind: one of ``KINDS``.
         columns: columns to use; None for all but the labels and the context.
         context: columns that a density is conditional on; None for none.
         label_column: column of known labels.
@@ -73,6 +75,11 @@ class Fit:
     resume: bool | None
     verbose: bool | None
 
+    @property
+    def staged(self) -> bool:
+        """Whether the fit has stages, each with a checkpoint of its own."""
+        return self.kind in DEEP
+
 
 def run(request: Fit) -> None:
     """Fit, save, remove the checkpoint, and print a summary.
@@ -87,6 +94,8 @@ def run(request: Fit) -> None:
         estimator.levels = BYTE_LEVELS
     if table.image_shape is not None:
         _tell_image_shape(estimator, table.image_shape)
+    if request.staged:
+        _count_components(request, table, estimator)
     targets, numbers = _targets(request, table, estimator)
     for name in ("flow", "trunk"):
         check_flow(getattr(estimator, name, None), table.X.shape[1])
@@ -99,7 +108,7 @@ def run(request: Fit) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
     if request.verbose is not False:
-        typer.echo(listing(_summary(request, estimator, table, X, numbers, seconds)))
+        typer.echo(listing(summary(request, estimator, table, X, numbers, seconds)))
 
 
 def check_flow(flow: Any, features: int) -> None:
@@ -121,13 +130,12 @@ def check_flow(flow: Any, features: int) -> None:
 
 def _tell_image_shape(estimator: Estimator, shape: tuple[int, ...]) -> None:
     """Files of images know their shape: parts that need it and were not told are told."""
-    if isinstance(estimator, FlowDensity):
-        estimator.flow = _with_image_shape(estimator.flow, shape)
-        return
-    if estimator.perturbation is None and estimator.inference == "invariant":
-        estimator.perturbation = "affine"
-    for name in ("perturbation", "posterior", "flow", "trunk"):
-        setattr(estimator, name, _with_image_shape(getattr(estimator, name), shape))
+    settings = estimator.get_params(deep=False)
+    if "invariant" in (settings.get("inference"), settings.get("init_params")):
+        estimator.set_params(perturbation=settings["perturbation"] or "affine")
+    for name in PARTS:
+        if name in settings:
+            setattr(estimator, name, _with_image_shape(getattr(estimator, name), shape))
 
 
 def _with_image_shape(spec: Any, shape: tuple[int, ...]) -> Any:
@@ -158,7 +166,7 @@ def _estimator(request: Fit) -> Estimator:
         raise TypeError("--set fit_options must be an object; its checkpoint is --checkpoint")
     if request.checkpoint is not None:
         check_output(request.checkpoint)
-        prepare_checkpoint(request.checkpoint, resume=request.resume)
+        prepare_checkpoint(request.checkpoint, resume=request.resume, staged=request.staged)
     elif request.resume:
         raise ValueError("--resume needs a --checkpoint, which output to a device has not")
     return mixture
@@ -192,10 +200,22 @@ def _holds_bytes(table: Table) -> bool:
     return bool((X.min() >= 0) & (X.max() < BYTE_LEVELS) & (np.floor(X) == X).all())
 
 
+def _count_components(request: Fit, table: Table, estimator: Any) -> None:
+    """Where their number is not given, there are as many as classes."""
+    if request.settings.get("n_components") is not None:
+        return
+    labels = np.empty(0, np.int64) if table.labels is None else table.labels
+    if not (labels >= 0).any():
+        raise ValueError("--components is needed: there are no labels that say how many there are")
+    estimator.n_components = len(np.unique(labels[labels >= 0]))
+
+
 def _targets(
     request: Fit, table: Table, mixture: Estimator
 ) -> tuple[NDArray[np.int64] | None, dict[int, int]]:
-    if table.labels is None or not request.use_labels or isinstance(mixture, FlowDensity):
+    if table.labels is None or not request.use_labels:
+        return None, {}
+    if isinstance(mixture, FlowDensity | DeepClustering):  # which learn from none
         return None, {}
     if mixture.n_components == "auto":
         raise ValueError(
@@ -211,7 +231,10 @@ def _fit(request: Fit, mixture: Estimator, X: Any, targets: Any, context: Any) -
     if request.checkpoint is not None:
         mixture.fit_options = {**(further or {}), "checkpoint": str(request.checkpoint)}
     try:
-        given = {} if context is None else {"context": context}
+        if request.staged:
+            fit_stages(mixture, X, targets, resume=bool(request.resume))
+            return
+        given: dict[str, Any] = {} if context is None else {"context": context}
         mixture.fit(X, targets, **given, resume=bool(request.resume))
     finally:
         # the model file does not tell where its checkpoint was
@@ -219,82 +242,26 @@ def _fit(request: Fit, mixture: Estimator, X: Any, targets: Any, context: Any) -
 
 
 def _where_to_go_on(request: Fit) -> str:
-    if request.checkpoint is None or not request.checkpoint.exists():
-        return "training had not begun; nothing was written"
+    files = checkpoint_files(request.checkpoint, staged=request.staged)
+    if not files:
+        begun = "no state of the fit was kept" if request.staged else "training had not begun"
+        return f"{begun}; nothing was written"
     return (
-        f"the state of the fit is in {request.checkpoint}; the same command with --resume goes "
-        "on with it"
+        f"the state of the fit is in {', '.join(map(str, files))}; the same command with --resume "
+        "goes on with it"
     )
 
 
 def _save(request: Fit, mixture: Estimator) -> None:
+    files = checkpoint_files(request.checkpoint, staged=request.staged)
     try:
         save(mixture, request.output)
     except OSError as error:
-        if request.checkpoint is None:
+        if not files:
             raise
         raise OSError(
-            f"{error}; the finished fit is kept in {request.checkpoint}: once there is room, the "
-            "same command with --resume writes the model"
+            f"{error}; the finished fit is kept in {', '.join(map(str, files))}: once there is "
+            "room, the same command with --resume writes the model"
         ) from error
-    if request.checkpoint is not None:
-        request.checkpoint.unlink(missing_ok=True)
-
-
-def _summary(
-    request: Fit,
-    mixture: Estimator,
-    table: Table,
-    X: Any,
-    numbers: dict[int, int],
-    seconds: float,
-) -> dict[str, str]:
-    result = mixture.fit_result_
-    bound = "bound, " if mixture.inference == "variational" else ""
-    held_out = f"{mixture.lower_bound_:.4f} nats per row"
-    if mixture.levels is not None:
-        bits = bits_per_dim(mixture.lower_bound_, n_features(mixture))
-        held_out += f", {bits:.4f} bits per dimension ({mixture.levels} levels)"
-    pairs = {"rows": str(len(table)), "columns": _columns_line(table)}
-    if isinstance(mixture, FlowMixture):
-        pairs |= {"components": str(mixture.n_components_), "start": mixture.start_}
-    elif request.context:
-        pairs["context"] = ", ".join(request.context)
-    pairs |= {
-        "epochs": f"{mixture.n_iter_}, best {result.best_epoch}, stopped by {result.stopped}",
-        "seconds": f"{seconds:.1f}",
-        "held out": bound + held_out,
-    }
-    if isinstance(mixture, FlowMixture):
-        pairs["weights"] = " ".join(f"{weight:.3f}" for weight in mixture.weights_)
-        pairs |= _labels_lines(request, mixture, table, X, numbers)
-    if request.verbose:
-        settings = mixture.get_params()
-        pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))
-    return {**pairs, "model": str(request.output)}
-
-
-def _columns_line(table: Table) -> str:
-    shown = ", ".join(table.columns[:8]) + (", ..." if len(table.columns) > 8 else "")
-    shape = f", images {' x '.join(map(str, table.image_shape))}" if table.image_shape else ""
-    return f"{len(table.columns)}: {shown}{shape}"
-
-
-def _labels_lines(
-    request: Fit, mixture: FlowMixture, table: Table, X: Any, numbers: dict[int, int]
-) -> dict[str, str]:
-    if table.labels is None:
-        return {}
-    names = table.label_names
-    n_known = int((table.labels >= 0).sum())
-    pairs = {"labels": f"{n_known} known, {'used' if request.use_labels else 'not used'}"}
-    if request.use_labels and not numbers and names is not None:
-        numbers = {code: code for code in range(len(names))}
-    if numbers:
-        pairs["classes"] = ", ".join(
-            f"{label if names is None else names[label]} is component {k}"
-            for label, k in numbers.items()
-        )
-    if n_known and not request.use_labels:
-        pairs |= scores(table.labels, mixture.predict(X))
-    return pairs
+    for file in files:
+        file.unlink(missing_ok=True)

@@ -49,6 +49,7 @@ def _facts(model: Any) -> dict[str, Any]:
             "estimator": type(model).__name__,
             "columns": model.n_features_in_,
             "names": None if names is None else [str(name) for name in names],
+            "method": model.method,
             "components": model.n_components_,
             "epochs": model.n_iter_,
             "stopped": results[-1].stopped,
@@ -61,14 +62,27 @@ def _facts(model: Any) -> dict[str, Any]:
         "columns": model.n_features_in_,
         "names": None if names is None else [str(name) for name in names],
         **_clusters(model),
-        "score": model.lower_bound_ if math.isfinite(model.lower_bound_) else None,
-        "score_is": "validation bound" if model.inference == "variational" else "validation mean",
-        "start": getattr(model, "start_", None),
+        **_score(model),
         "epochs": model.n_iter_,
         "stopped": model.fit_result_.stopped,
         "seconds": model.fit_result_.seconds,
         **_recipe(model.model_),
         "settings": settings,
+    }
+
+
+def _score(model: Any) -> dict[str, Any]:
+    """What was reached on validation rows, in nats and in the units of the data; and from where."""
+    from anabranch.cli.loading import bound
+    from anabranch.estimators import DeepMixture
+
+    deep = isinstance(model, DeepMixture)
+    score = bound(model) if deep else model.lower_bound_
+    is_bound = deep or model.inference == "variational"
+    return {
+        "score": score if math.isfinite(score) else None,
+        "score_is": "validation bound" if is_bound else "validation mean",
+        "start": model.init_params if deep else getattr(model, "start_", None),
     }
 
 

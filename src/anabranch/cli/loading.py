@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from anabranch.estimators import load
+import numpy as np
+
+from anabranch.estimators import DeepClustering, DeepMixture, load
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.density import DensityEstimator
 
@@ -15,6 +17,11 @@ def load_estimator(path: Path) -> DensityEstimator:
         ValueError: where it is damaged, foreign, of a newer format, or no estimator.
     """
     model = load(path)
+    if isinstance(model, DeepClustering):
+        raise ValueError(
+            f"{path} holds a DeepClustering by {model.method!r}, which finds clusters and no "
+            "density: it has neither scores nor samples, but predict and info work with it"
+        )
     if not isinstance(model, DensityEstimator):
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which is no estimator with densities; this "
@@ -38,6 +45,22 @@ def load_mixture(path: Path) -> MixtureEstimator:
     return model
 
 
-def n_features(model: DensityEstimator) -> int:
+def load_clusters(path: Path) -> MixtureEstimator | DeepClustering:
+    """Read a fitted estimator that has clusters, with a density or without.
+
+    Raises:
+        ValueError: as for `load_mixture`.
+    """
+    model = load(path)
+    return model if isinstance(model, DeepClustering) else load_mixture(path)
+
+
+def bound(model: DeepMixture) -> float:
+    """The validation bound in nats and in the units of the data."""
+    anywhere = np.zeros((1, n_features(model)))  # what a preparation adds is the same for all rows
+    return model.lower_bound_ + float(model.preparation_.encode(anywhere)[1])
+
+
+def n_features(model: DensityEstimator | DeepClustering) -> int:
     """How many columns the model was fitted to."""
     return int(model.n_features_in_)

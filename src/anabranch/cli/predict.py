@@ -9,6 +9,7 @@ from anabranch.cli import options
 
 if TYPE_CHECKING:
     from anabranch.cli.rows import Part
+    from anabranch.estimators import DeepClustering
     from anabranch.estimators.base import MixtureEstimator
 
 
@@ -34,6 +35,12 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write p0, p1, ... too.")
     ] = False,
+    facets: Annotated[
+        bool,
+        typer.Option(
+            "--facets", help="Write facet0, facet1, ... too: the clusterings that ltvae has found."
+        ),
+    ] = False,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
@@ -45,17 +52,20 @@ def predict(
     """
     import numpy as np
 
-    from anabranch.cli.loading import load_mixture
+    from anabranch.cli.loading import load_clusters
     from anabranch.cli.rows import Request, stream
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
 
-    mixture = load_mixture(model)
+    mixture = load_clusters(model)
+    _check_options(mixture, method, facets=facets)
     check_output(output)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
         for part in stream(mixture, Request(data, label_column, classes, header)):
             columns = _columns(mixture, part, method, probabilities)
+            if facets:
+                columns |= _facets(mixture, part)
             writer.write(columns)
             n_rows += len(part.numbers)
             if part.table.labels is not None:
@@ -68,13 +78,35 @@ def predict(
 
 
 def _columns(
-    mixture: "MixtureEstimator", part: "Part", method: Method | None, probabilities: bool
+    mixture: "MixtureEstimator | DeepClustering",
+    part: "Part",
+    method: Method | None,
+    probabilities: bool,
 ) -> dict[str, Any]:
-    posterior = mixture.predict_proba(part.X, method=None if method is None else method.value)
+    how = {} if method is None else {"method": method.value}
+    posterior = mixture.predict_proba(part.X, **how)
     columns = {"row": part.numbers, "component": posterior.argmax(1)}
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
     return columns
+
+
+def _facets(model: Any, part: "Part") -> dict[str, Any]:
+    return {f"facet{j}": labels for j, labels in enumerate(model.predict_facets(part.X).T)}
+
+
+def _check_options(model: Any, method: Method | None, *, facets: bool) -> None:
+    """Refuse what a model without densities, or with one clustering, cannot do."""
+    from anabranch.estimators import DeepClustering
+
+    deep = isinstance(model, DeepClustering)
+    what = f"a {type(model).__name__}" + (f" by {model.method!r}" if deep else "")
+    if deep and method is not None:
+        raise ValueError(
+            f"--method {method.value}: {what} has one way to tell the cluster of a row"
+        )
+    if facets and not hasattr(getattr(model, "model_", None), "facets"):
+        raise ValueError(f"--facets: {what} finds one clustering only")
 
 
 def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:

@@ -18,8 +18,10 @@ from anabranch.data.formats import detect_format
 from anabranch.data.idx_files import IdxSource
 from anabranch.data.numpy_files import open_npy, open_npz
 from anabranch.data.parquet_files import ParquetSource
+from anabranch.estimators import DeepClustering
 from anabranch.estimators.density import DensityEstimator
 
+Model = DensityEstimator | DeepClustering
 # Values in a batch: tens of megabytes, however wide the table is.
 BATCH_VALUES = 1 << 22
 MIN_ROWS, MAX_ROWS = 256, 65536
@@ -64,7 +66,7 @@ class Part:
         return {} if self.context is None else {"context": self.context}
 
 
-def stream(model: DensityEstimator, request: Request) -> Iterator[Part]:
+def stream(model: Model, request: Request) -> Iterator[Part]:
     """Read the columns of the model in parts, with progress on a terminal.
 
     Raises:
@@ -79,7 +81,7 @@ def stream(model: DensityEstimator, request: Request) -> Iterator[Part]:
         yield from _parts(model, request, tables, bar)
 
 
-def read(model: DensityEstimator, request: Request) -> Part:
+def read(model: Model, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = columns_of(model, request)
     table = read_tables(request.paths, columns, request.label_column, header=request.header)
@@ -88,9 +90,7 @@ def read(model: DensityEstimator, request: Request) -> Part:
     return part
 
 
-def _parts(
-    model: DensityEstimator, request: Request, tables: Iterator[Table], bar: Any
-) -> Iterator[Part]:
+def _parts(model: Model, request: Request, tables: Iterator[Table], bar: Any) -> Iterator[Part]:
     start, kept = 0, 0
     for table in tables:
         part = _part(model, request, start, table)
@@ -102,7 +102,7 @@ def _parts(
     _require_rows(kept, request)
 
 
-def _part(model: DensityEstimator, request: Request, start: int, table: Table) -> Part:
+def _part(model: Model, request: Request, start: int, table: Table) -> Part:
     numbers = np.arange(start, start + len(table))
     if request.classes is not None:
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
@@ -153,13 +153,13 @@ def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     return pd.DataFrame(X, columns=list(names), copy=False)
 
 
-def model_names(model: DensityEstimator) -> list[str] | None:
+def model_names(model: Model) -> list[str] | None:
     """Names of a model's columns, None where it was fitted to columns without names."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
-def context_names(model: DensityEstimator) -> list[str] | None:
+def context_names(model: Model) -> list[str] | None:
     """Names of the columns that a density is conditional on, None where it is not.
 
     Raises:
@@ -176,7 +176,7 @@ def context_names(model: DensityEstimator) -> list[str] | None:
     return conditions.names
 
 
-def columns_of(model: DensityEstimator, request: Request) -> list[str] | None:
+def columns_of(model: Model, request: Request) -> list[str] | None:
     """The columns of the files that hold the columns of the model, in the model's order.
 
     Columns are told by name, and by place only where the model or the file has no names.

@@ -24,6 +24,7 @@ from anabranch.estimators.deep_task import PART, Task, encode
 from anabranch.estimators.deep_trainer import METHODS, train
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
+from anabranch.estimators.stages import Stages
 from anabranch.models.clustering import log_responsibilities
 from anabranch.models.clustering.coder import LIKELIHOODS
 from anabranch.training import FitResult
@@ -31,7 +32,7 @@ from anabranch.training import FitResult
 Array = NDArray[np.float64]
 POSITIVE_INTEGERS = ("n_components", "latent", "n_init", "refresh", "batch_size")
 POSITIVE = ("alpha", "reconstruction", "learning_rate", "clustering_rate")
-WITHOUT_START = ("mixae", "gmgan")
+WITHOUT_START = ("gmgan",)
 NOT_NEGATIVE = ("tol", "pretrain_epochs", "max_epochs", "weight_decay")
 
 
@@ -52,8 +53,10 @@ class DeepClustering(
       EM while the networks are trained.
     - "ltvae": a tree of discrete variables becomes the prior, each a clustering of at most
       ``n_components``; see ``predict_facets``.
-    - "mixae": a mixture of autoencoders, one for each cluster, from random networks; its codes are
-      those of all beside each other. Published are hidden layers far smaller than the defaults.
+    - "mixae": a mixture of autoencoders, one for each cluster, from k-means on the codes of one;
+      with ``pretrain_epochs=0`` from random networks, as published. Its codes are those of all
+      beside each other. Give them hidden layers and codes far smaller than the defaults, by
+      ``model_options={"hidden": (100,), "latent": 4}``.
     - "gmgan": a generator that draws clusters from a Gaussian each, against a critic; a classifier
       learns from draws, and its last hidden layer is the code.
 
@@ -101,8 +104,8 @@ class DeepClustering(
         n_components_: K.
         labels_: (n,) clusters of the training rows; not in model files.
         start_labels_: (n,) their clusters before codes and clusters were trained together: by
-            k-means for "dec" and "idec", else by the mixture; None for a method that starts from
-            none; not in model files.
+            k-means for "dec", "idec" and "mixae", else by the mixture; None for a method that
+            starts from none; not in model files.
         model_: the module of the recipe, in evaluation mode.
         mixture_: the `GaussianMixture` on its codes, None for the other methods.
         fit_results_: what the fits did, see `anabranch.training.FitResult`: "autoencoder", and
@@ -117,8 +120,9 @@ class DeepClustering(
     "Improved deep embedded clustering with local structure preservation" ("idec"); Jiang, Zheng,
     Tan, Tang, Zhou (2017), arXiv:1611.05148 ("vade"); Dilokthanakul et al. (2016),
     arXiv:1611.02648 ("gmvae"); Li, Chen, Poon, Zhang (2019), arXiv:1803.05206 ("ltvae");
-    Zhang, Sun, Eriksson, Balzano (2017), arXiv:1712.07788 ("mixae"); Ben-Yosef,
-    Weinshall (2018), arXiv:1808.10356 ("gmgan").
+    Zhang, Sun, Eriksson, Balzano (2017), arXiv:1712.07788 ("mixae"), started as in Chazan,
+    Gannot, Goldberger (2018), arXiv:1812.06535; Ben-Yosef, Weinshall (2018),
+    arXiv:1808.10356 ("gmgan").
 
     Example:
         >>> from sklearn.datasets import make_blobs
@@ -189,12 +193,17 @@ class DeepClustering(
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, resume: bool = False) -> Self:
         """Fit to rows.
 
         Args:
             X: (n, D) array or frame.
             y: ignored.
+            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
+                same data and settings; it ends with the same bits. Each run of the fit loop has a
+                file of its own, the name of the checkpoint with ".autoencoder-0" or ".clusters-0"
+                behind; they are removed in the end. What lies between, such as k-means or the
+                search of a tree, is run again, and so is "gmgan" as a whole.
 
         Returns:
             The estimator.
@@ -205,6 +214,12 @@ class DeepClustering(
         Warns:
             CollapsedWarning: where all rows came into one cluster.
         """
+        stages = Stages.of(self, resume=resume)
+        self._fit(X, y, stages)
+        stages.remove()
+        return self
+
+    def _fit(self, X: Any, y: Any, stages: Stages) -> None:
         self._check_settings()
         X = self._validated(X, reset=True)
         self._check_autoencoder()
@@ -227,12 +242,13 @@ class DeepClustering(
             self,
             self._likelihood(),
             int(state.randint(2**30 - 1)),
+            stages,
         )
-        trained = train(task)
+        with stages.running():
+            trained = train(task)
         self._keep(trained.model, trained.mixture, trained.results)
         self.start_labels_ = trained.start
         self.labels_ = self._proba(x).argmax(1)
-        return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """The most probable cluster of each row, (n,)."""

@@ -24,8 +24,9 @@ from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
+from anabranch.estimators.stages import Stages
 from anabranch.models import GaussianMixtureVAE, gmvae, label_log_prob, start_from_codes
-from anabranch.training import FitResult, fit
+from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
 
 Array = NDArray[np.float64]
@@ -204,13 +205,18 @@ class DeepMixture(PreparedEstimator):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, resume: bool = False) -> Self:
         """Fit the model.
 
         Args:
             X: (n, D) array or frame; images as rows of pixels.
             y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
                 of zeros where unknown.
+            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
+                same data and settings; it ends with the same bits. Each run of the fit loop has a
+                file of its own, the name of the checkpoint with ".network-0", ".autoencoder-0",
+                ".classifier-0", ".bound-0", ... behind; they are removed in the end. What lies
+                between, such as the mixture of the codes, is run again.
 
         Returns:
             The estimator.
@@ -218,6 +224,12 @@ class DeepMixture(PreparedEstimator):
         Raises:
             ValueError: for data or settings that cannot be used; the message says why.
         """
+        stages = Stages.of(self, resume=resume)
+        self._fit(X, y, stages)
+        stages.remove()
+        return self
+
+    def _fit(self, X: Any, y: Any, stages: Stages) -> None:
         X = self._validated(X, reset=True)
         targets, n_components = check_targets(y, len(X), self.n_components)
         check_deep_settings(self, len(X), n_components)
@@ -228,24 +240,31 @@ class DeepMixture(PreparedEstimator):
         train = self._rows(X[rows], None if targets is None else targets[rows], state)
         validation = self._rows(X[held_out] if len(held_out) else X[rows], None, state)
         n_runs = 1 if self.init_params == "invariant" else self.n_init
-        runs = [self._run(train, validation, n_components, seed + i) for i in range(n_runs)]
+        with stages.running():
+            runs = [
+                self._run(train, validation, n_components, seed + i, stages) for i in range(n_runs)
+            ]
         self._keep(*min(runs, key=lambda run: run[1].best_score))
         self.train_rows_ = rows
-        return self
 
     def _run(
-        self, train: Rows, validation: Rows, n_components: int, seed: int
+        self,
+        train: Rows,
+        validation: Rows,
+        n_components: int,
+        seed: int,
+        stages: Stages,
     ) -> tuple[GaussianMixtureVAE, FitResult, NDArray[np.int64] | None]:
         """A model from its own start, trained; and what the start says of the rows."""
-        options = deep_options(self, len(train.z))
+        options = deep_options(self, len(train.z), checkpoint=None)
         model: Any = gmvae(**self._recipe(train.z.shape[1], n_components), seed=seed)
         model = model.to(self.device)
-        labels = self._start(model, train, seed)
+        labels = self._start(model, train, seed, stages)
         model.generator = torch.Generator(self.device).manual_seed(seed)
         data = {"x": train.z.to(self.device, copy=True)}
         if train.targets is not None:
             data["targets"] = train.targets.to(self.device)
-        result = fit(
+        result = stages.loop("bound")(
             model,
             data,
             {"x": validation.z.to(self.device)},
@@ -256,7 +275,9 @@ class DeepMixture(PreparedEstimator):
         )
         return model, result, labels
 
-    def _start(self, model: Any, train: Rows, seed: int) -> NDArray[np.int64] | None:
+    def _start(
+        self, model: Any, train: Rows, seed: int, stages: Stages
+    ) -> NDArray[np.int64] | None:
         """Set a model to its start; what that says of the rows."""
         if self.init_params == "random":
             return None
@@ -264,7 +285,7 @@ class DeepMixture(PreparedEstimator):
         targets = None if train.targets is None else train.targets.double().numpy()
         given = None
         if self.init_params == "invariant":
-            given = teach(model.classifier, x, self._lessons(model), seed, targets)
+            given = teach(model.classifier, x, self._lessons(model, stages), seed, targets)
         R = start_from_codes(
             model,
             x,
@@ -272,10 +293,11 @@ class DeepMixture(PreparedEstimator):
             responsibilities=given,
             options=deep_options(self, len(x), max_epochs=self.init_epochs),
             random_state=np.random.RandomState(seed),
+            loops=(stages.loop("autoencoder"), stages.loop("classifier")),
         )
         return R.argmax(1)
 
-    def _lessons(self, model: Any) -> Lessons:
+    def _lessons(self, model: Any, stages: Stages) -> Lessons:
         return Lessons(
             model.perturbation,
             model.n_components,
@@ -283,6 +305,7 @@ class DeepMixture(PreparedEstimator):
             self.invariant_steps,
             self.n_init,
             None if self.verbose else False,
+            stages,
         )
 
     def _fresh_noise(

@@ -11,8 +11,9 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.stages import Stages
 from anabranch.models import build
-from anabranch.training import FitOptions, FitResult, fit
+from anabranch.training import FitOptions, FitResult
 
 if TYPE_CHECKING:
     from anabranch.estimators.deep_clustering import DeepClustering
@@ -46,7 +47,10 @@ class Trained:
 
 @dataclass
 class Task:
-    """What is trained on: all rows, those of them that are held out, and the settings."""
+    """What is trained on: all rows, those of them that are held out, and the settings.
+
+    ``stages`` give the loops to train in.
+    """
 
     x: Tensor
     train: Tensor
@@ -54,6 +58,7 @@ class Task:
     settings: "DeepClustering"
     likelihood: str
     seed: int
+    stages: Stages
 
     @property
     def n_components(self) -> int:
@@ -104,6 +109,7 @@ class Task:
             "patience": settings.patience,
             "progress": None if settings.verbose else False,
             **(settings.fit_options or {}),
+            "checkpoint": None,  # which each stage has for itself
         }
         return FitOptions(
             **{k: v.item() if isinstance(v, np.generic) else v for k, v in given.items()}
@@ -129,7 +135,7 @@ class Task:
     def pretrained(self, model: nn.Module) -> tuple[Any, FitResult]:
         """An autoencoder trained to its best state on held-out rows."""
         model = model.to(self.x.device)
-        result = fit(
+        result = self.stages.loop("autoencoder")(
             model,
             {"x": self.train},
             {"x": self.held_out},

@@ -55,14 +55,15 @@ def idec(task: Task) -> Trained:
 
 
 def _self_trained(task: Task, reconstruction: float, rate: float) -> Trained:
-    coder, result = task.autoencoder()
-    centers, labels = task.centers(encode(coder, task.x))
+    # first, so that wrong keywords are refused before the training
     model = task.build(
         "dec",
         n_components=task.n_components,
         alpha=float(task.settings.alpha),
         reconstruction=reconstruction,
     )
+    coder, result = task.autoencoder()
+    centers, labels = task.centers(encode(coder, task.x))
     model.start_from(coder, centers)
     clusters = fit_self_training(
         model,
@@ -71,6 +72,7 @@ def _self_trained(task: Task, reconstruction: float, rate: float) -> Trained:
         refresh=task.settings.refresh,
         tol=task.settings.tol,
         generator=task.generator(),
+        loop=task.stages.loop("clusters"),
     )
     return Trained(model.eval(), None, labels, {"autoencoder": result, "clusters": clusters})
 
@@ -89,10 +91,10 @@ def gmvae(task: Task) -> Trained:
 
 
 def _from_mixture(task: Task, recipe: str, rate: float) -> Trained:
+    model = task.build(recipe, n_components=task.n_components)
     coder, result = task.autoencoder()
     codes = encode(coder, task.x)
     mixture = task.mixture(codes, "diag")
-    model = task.build(recipe, n_components=task.n_components)
     _start(model, coder, result, mixture)
     clusters = _fit_bound(task, model, rate)
     start = mixture.predict(codes)
@@ -119,6 +121,7 @@ def _fit_bound(task: Task, model: Any, rate: float) -> FitResult:
         options=options,
         schedules=[CosineDecay(steps)],
         generator=task.generator(),
+        loop=task.stages.loop("clusters"),
     )
 
 
@@ -157,17 +160,29 @@ def _latent_tree(task: Task, *, search: bool) -> Trained:
         search=search,
         max_states=n_components,
         generator=task.generator(),
+        loop=task.stages.loop("clusters"),
     )
     choose_facet(model, task.x, n_components)
     return Trained(model.eval(), None, start, {"autoencoder": result, "clusters": clusters})
 
 
 def mixae(task: Task) -> Trained:
-    """K autoencoders and their assignments, from nothing."""
+    """K autoencoders and their assignments, from k-means on the codes of one, or from nothing."""
     model = task.build("mixae", n_components=task.n_components)
-    options = task.options(task.max_epochs, task.rate(3e-3))
-    result = fit_mixae(model, task.x, options=options, generator=task.generator())
-    return Trained(model.eval(), None, None, {"clusters": result})
+    start, clusters, results = None, None, {}
+    if task.settings.autoencoder is not None or task.settings.pretrain_epochs:
+        coder, results["autoencoder"] = task.autoencoder()
+        start = task.centers(encode(coder, task.x))[1]
+        clusters = torch.as_tensor(start)
+    results["clusters"] = fit_mixae(
+        model,
+        task.x,
+        options=task.options(task.max_epochs, task.rate(3e-3)),
+        clusters=clusters,
+        generator=task.generator(),
+        loop=task.stages.loop("clusters"),
+    )
+    return Trained(model.eval(), None, start, results)
 
 
 def gmgan(task: Task) -> Trained:

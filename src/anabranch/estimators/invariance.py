@@ -1,7 +1,7 @@
 """A posterior network that is trained before any component exists."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from anabranch.estimators.rows import Rows
+from anabranch.estimators.stages import Stages
 from anabranch.models import MixtureModel
 from anabranch.models.mixtures.invariant import InvariantPosterior, fit_invariant, reorder_outputs
 from anabranch.training import FitOptions, Perturbation
@@ -38,6 +39,7 @@ class Lessons:
         n_runs: of which the one is kept whose answers for rows share most information with those
             for their perturbed copies.
         progress: as in `anabranch.training.FitOptions`.
+        stages: of the fit that this is a part of.
     """
 
     perturbation: Perturbation
@@ -46,6 +48,7 @@ class Lessons:
     steps: int
     n_runs: int
     progress: bool | None = False
+    stages: Stages = field(default_factory=lambda: Stages(None, resume=False))
 
 
 def teach_invariance(
@@ -123,7 +126,8 @@ def _teach(network: nn.Module, x: Tensor, lessons: Lessons, seed: int) -> float:
         "half_precision": computes_bfloat16(x.device),
         "generator": torch.Generator().manual_seed(seed),
     }
-    fit_invariant(network, x, lessons.perturbation, options=options, **how)
+    loop = lessons.stages.loop("network")
+    fit_invariant(network, x, lessons.perturbation, options=options, loop=loop, **how)
     judge = InvariantPosterior(network, lessons.perturbation, heads=(lessons.n_components,), **how)
     with torch.no_grad():
         terms = judge.eval()({"x": x[:SCORED_ROWS]}).terms

@@ -1,6 +1,6 @@
 """How the systems that gather codes around clusters are trained, from their start on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -20,6 +20,7 @@ def fit_self_training(
     tol: float = 1e-3,
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
+    loop: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Train DEC or IDEC from its start: targets are renewed, and learned from, in turn.
 
@@ -36,6 +37,7 @@ def fit_self_training(
         tol: the share of rows that may still change in the end.
         schedules: further schedules.
         generator: source of the row order.
+        loop: what is run in place of `anabranch.training.fit`, such as one with a checkpoint.
 
     Returns:
         What the fit did; ``stopped`` is "settled" or "collapsed" where it was that.
@@ -62,7 +64,7 @@ def fit_self_training(
     every = max(1, round(refresh / steps))
     targets = x.new_zeros(len(x), len(model.centers))
     watch = ClusterWatch(model, x, every=every, targets=targets, tol=tol)
-    result = fit(
+    result = loop(
         model,
         {"x": x, "targets": targets},
         options=replace(options, patience=None, min_evaluation_steps=every * steps),
@@ -81,6 +83,7 @@ def fit_variational(
     options: FitOptions,
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
+    loop: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Train a variational autoencoder with clusters, such as VaDE, from its start on.
 
@@ -93,6 +96,7 @@ def fit_variational(
         options: of the fit loop.
         schedules: further schedules.
         generator: source of the row order.
+        loop: what is run in place of `anabranch.training.fit`, such as one with a checkpoint.
 
     Returns:
         What the fit did; ``stopped`` is "collapsed" where it was that.
@@ -112,7 +116,7 @@ def fit_variational(
         4
     """
     watch = ClusterWatch(model, x[:PART])
-    result = fit(
+    result = loop(
         model,
         {"x": x},
         {"x": held_out},

@@ -12,6 +12,8 @@ from anabranch.training.schedules import Schedule
 
 # Rows that a pass without gradients takes at a time.
 PART = 4096
+# Of a watch, kept in checkpoints.
+STATE = ("labels", "good", "last", "settled", "collapsed", "value")
 
 
 class CollapsedWarning(UserWarning):
@@ -111,11 +113,15 @@ class ClusterWatch(Schedule):
         self.last = copy.deepcopy(self.model.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a look is made from the model alone."""
-        return {}
+        """What the looks so far have found."""
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
+        """Restore it."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        if self.labels is not None:
+            self.labels = self.labels.to(self.x.device)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """A posterior network trained alone, to answer alike for a row and for its perturbation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -154,6 +154,7 @@ def fit_invariant(
     finer_share: float = 0.15,
     normalize: bool = True,
     generator: torch.Generator | None = None,
+    loop: Callable[..., FitResult] = fit,
     **settings: Any,
 ) -> FitResult:
     """Train a posterior network in place, from rows alone.
@@ -174,6 +175,7 @@ def fit_invariant(
         normalize: train with batch normalisation of the MLP's hidden layers, which is folded into
             their weights in the end.
         generator: source of the order of rows, the perturbations and the heads' initial weights.
+        loop: what is run in place of `anabranch.training.fit`, such as one with a checkpoint.
         settings: of `InvariantPosterior`: weight, spread, half_precision.
 
     Returns:
@@ -212,7 +214,7 @@ def fit_invariant(
             network, perturbation, heads=heads, generator=generator, **settings
         )
         late = ScheduledBuffer("ramp", model.ramp, lambda step: float(step >= alone))
-        result = fit(model, {"x": x}, options=options, schedules=[late], generator=generator)
+        result = loop(model, {"x": x}, options=options, schedules=[late], generator=generator)
         best = model.best_head(x[:SCORED_ROWS])
         rows = slice(best * n_components, (best + 1) * n_components)
         single.load_state_dict({k: v[rows] for k, v in mlp.last.state_dict().items()})

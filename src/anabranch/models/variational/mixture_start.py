@@ -1,5 +1,6 @@
 """A start of the Gaussian-mixture autoencoder: an autoencoder, and Gaussians of its codes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import (
     CovarianceModel,
     FitOptions,
+    FitResult,
     GaussianParameters,
     fit,
     gaussian_em,
@@ -67,6 +69,7 @@ def start_from_codes(
     responsibilities: Array | None = None,
     options: FitOptions | None = None,
     random_state: np.random.RandomState | None = None,
+    loops: tuple[Callable[..., FitResult], Callable[..., FitResult]] = (fit, fit),
 ) -> Array:
     r"""Pretrain a model as an autoencoder, and set its prior to a Gaussian mixture of the codes.
 
@@ -89,6 +92,8 @@ def start_from_codes(
             is left as it is.
         options: of the fits, of the autoencoder and of q(y|x) alike.
         random_state: source of the row order and of the mixture's starts.
+        loops: what is run in place of `anabranch.training.fit` for the autoencoder and for q(y|x),
+            such as ones with a checkpoint.
 
     Returns:
         The responsibilities, (N, K): what autoencoder and mixture alone say.
@@ -107,7 +112,7 @@ def start_from_codes(
     options = replace(options, patience=None, checkpoint=None, log_path=None, tensorboard=None)
     if model.encoder.label is not None:
         model.encoder.label.data.zero_()
-    fit(_Autoencoder(model), {"x": x}, options=options, generator=_source(random_state))
+    loops[0](_Autoencoder(model), {"x": x}, options=options, generator=_source(random_state))
     with torch.no_grad():
         parts = [_plain_codes(model, part) for part in x.split(PART)]
         codes = torch.cat(parts).double().cpu().numpy()
@@ -117,7 +122,7 @@ def start_from_codes(
     R = _clusters(codes, model.n_components, targets, random_state)
     _set_clusters(model, codes, R)
     data = {"x": x, "responsibilities": torch.as_tensor(R, dtype=x.dtype, device=x.device)}
-    fit(_Classifier(model.classifier), data, options=options, generator=_source(random_state))
+    loops[1](_Classifier(model.classifier), data, options=options, generator=_source(random_state))
     return R
 
 

@@ -1,0 +1,125 @@
+"""Checkpoints of fits that run the fit loop several times."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from torch import nn
+
+from anabranch.archive import fingerprint
+from anabranch.training import FitOptions, FitResult, fit
+
+NAMES = ("autoencoder", "classifier", "network", "bound", "clusters")
+# Settings that change no step, and those that the checkpoint of every stage holds in another form.
+FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "autoencoder")
+
+
+class Stages:
+    """The runs of the fit loop that one fit consists of, each with a checkpoint of its own.
+
+    The file of a stage is that of the whole fit with the name and the number of the stage behind.
+    That of a finished stage stays until `remove`, and a resumed fit passes such a stage by at once.
+
+    Args:
+        path: of the checkpoint; None for none.
+        resume: go on with stages that have a file. The others begin anew.
+        identity: plain values that a checkpoint must share to be resumed from.
+
+    Example:
+        >>> Stages(None, resume=False).loop("bound").__name__
+        'fit'
+    """
+
+    def __init__(
+        self, path: str | Path | None, *, resume: bool, identity: dict[str, Any] | None = None
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.resume, self.identity = resume, identity or {}
+        self.counts: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, estimator: Any, *, resume: bool) -> Self:
+        """Those of an estimator, whose ``fit_options`` name the checkpoint."""
+        options = dict(estimator.fit_options or {})
+        return cls(options.get("checkpoint"), resume=resume, identity=_identity(estimator))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Around all stages: unless a fit is resumed, files of earlier and of failed ones go."""
+        if not self.resume:
+            self.remove()
+        try:
+            yield
+        except (TypeError, ValueError):
+            # it would fail again
+            if not self.resume:
+                self.remove()
+            raise
+
+    def loop(self, name: str) -> Callable[..., FitResult]:
+        """What runs in place of `anabranch.training.fit`, each time as the next stage of a name."""
+        return fit if self.path is None else partial(self._fit, name)
+
+    def _fit(
+        self, name: str, model: nn.Module, *data: Any, options: FitOptions, **further: Any
+    ) -> FitResult:
+        path = Path(f"{self.path}.{name}-{self.counts[name]}")
+        self.counts[name] += 1
+        # the checkpoint of a model that was started otherwise has the same shapes
+        start = fingerprint(dict(model.state_dict()))
+        return fit(
+            model,
+            *data,
+            options=replace(options, checkpoint=path),
+            resume=self.resume and path.exists(),
+            identity={**self.identity, "start": start},
+            **further,
+        )
+
+    def remove(self) -> None:
+        """Remove the files of all stages."""
+        for path in stage_files(self.path) if self.path is not None else ():
+            path.unlink(missing_ok=True)
+
+
+def fit_stages(estimator: Any, X: Any, y: Any = None, *, resume: bool = False) -> None:
+    """Fit, and leave the checkpoints of the stages where they are, until the result is safe."""
+    estimator._fit(X, y, Stages.of(estimator, resume=resume))
+
+
+def stage_files(path: str | Path) -> list[Path]:
+    """The checkpoints of stages that stand beside the path of the whole fit's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("m.bound-1", "m.autoencoder-0", "m.csv", "n.bound-0"):
+        ...     (folder / name).touch()
+        >>> [file.name for file in stage_files(folder / "m")]
+        ['m.autoencoder-0', 'm.bound-1']
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        return []
+    stage = re.compile(rf"{re.escape(path.name)}\.({'|'.join(NAMES)})-\d+")
+    return sorted(file for file in path.parent.iterdir() if stage.fullmatch(file.name))
+
+
+def _identity(estimator: Any) -> dict[str, str]:
+    settings = estimator.get_params(deep=False)
+    plain = {
+        name: json.dumps(value, default=_plain)
+        for name, value in settings.items()
+        if name not in FREE
+    }
+    return {"estimator": type(estimator).__name__, **plain}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
