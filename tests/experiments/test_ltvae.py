@@ -10,7 +10,8 @@ from anabranch.models.clustering import latent_tree_run
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
     monkeypatch.setattr(latent_tree_run, "CONTRASTS", ("logcosh",))
-    for name, value in {"pretrain_epochs": 1, "max_epochs": 2, "hidden": [8], "n_init": 1}.items():
+    sizes = {"latent": 3, "hidden": [8], "pretrain_epochs": 1, "max_epochs": 2, "n_init": 1}
+    for name, value in sizes.items():
         monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)
     outcome = ltvae_blobs.ltvae_blobs(Run(seeds=(100,)))
     values = {figure.name: figure.value for figure in outcome.figures}

@@ -1,6 +1,7 @@
 """Additive mixtures: EM against other mixtures, and facets on axes that nobody knows."""
 
 import math
+import sys
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from anabranch.metrics import clustering_accuracy
-from anabranch.training import additive_em
+from anabranch.training import AdditiveMixture, additive_em
 from anabranch.training.additive_em import joint_states
 from anabranch.training.additive_start import additive_starts, own_axes
 from tests.registry import seeded
@@ -70,6 +71,20 @@ def test_the_likelihood_never_falls():
     assert path[-1] > path[0] + 0.5
 
 
+def test_the_likeliest_starts_go_on(monkeypatch):
+    z, _, _ = turned_facets(1, n=200)
+    short, random_state = {"max_iter": 10}, np.random.RandomState(0)
+    each = [
+        additive_em(z, (3, 3), n_init=1, **short, random_state=random_state).log_prob
+        for _ in range(6)
+    ]
+    assert max(each) > min(each) + 0.1
+    # the package has the function under the name of its module
+    monkeypatch.setattr(sys.modules[additive_em.__module__], "FINALISTS", 1)
+    best = additive_em(z, (3, 3), n_init=6, **short, random_state=np.random.RandomState(0))
+    assert best.log_prob == pytest.approx(max(each))
+
+
 def test_one_variable_is_a_mixture_with_a_tied_covariance():
     z, _, _ = turned_facets(2)
     found = additive_em(z, (4,), max_iter=500, random_state=np.random.RandomState(0))
@@ -118,6 +133,15 @@ def test_axes_are_those_of_the_planted_facets():
     assert len(first) == 2
     share = mixed[:2][:, first].sum() / 2
     assert max(share, 1 - share) > 0.99
+
+
+def test_the_larger_differences_take_an_axis_that_two_claim():
+    means = [torch.tensor(m).double() for m in ([[0.5, 0.5], [-0.5, -0.5]], [[3.0, 0], [-3.0, 0]])]
+    half = torch.full((2,), 0.5).double()
+    mixture = AdditiveMixture(0.0, [], [half, half], means, torch.eye(2).double())
+    matrix, owners = own_axes(mixture)
+    assert owners == [1, 0]
+    torch.testing.assert_close(matrix.abs(), torch.eye(2).double())
 
 
 def test_axes_along_which_nothing_differs_are_those_of_the_first():

@@ -1,13 +1,15 @@
 """Axes that are turned for a latent tree."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from anabranch.distributions import LatentTree, TreeStructure
 from anabranch.metrics import clustering_accuracy
-from anabranch.training import search_turned, tree_bic, tree_em, turn_axes
-from anabranch.training.tree_axes import turned_climb
+from anabranch.training import search_turned, tree_axes, tree_bic, tree_em, turn_axes
+from anabranch.training.tree_axes import TurnedSearch, turned_climb
 from anabranch.training.tree_search import TreeSearch
 from tests.registry import seeded
 
@@ -59,6 +61,41 @@ def test_one_feature_has_no_axes_to_turn():
     tree = LatentTree(TreeStructure.single(1, 1)).double()
     assert turn_axes(tree, z).tolist() == [[1.0]]
     torch.testing.assert_close(tree.loc[0].detach()[0, 0], z.mean())
+
+
+def test_turns_follow_each_other(monkeypatch):
+    z, states = two_facets(103, n=100)
+    turns = iter([a_little(1), a_little(2), a_little(3)])
+    monkeypatch.setattr(tree_axes, "_likeliest_turn", lambda *_: next(turns))
+    matrix = turn_axes(tree_of_truth(z, states), z, max_turns=3, tol=-math.inf, reg_covar=1e-3)
+    torch.testing.assert_close(matrix, a_little(1) @ a_little(2) @ a_little(3))
+
+
+@pytest.mark.parametrize(("tol", "turns"), [(1e9, 2), (-1e9, 5)])
+def test_turning_ends_when_it_gains_too_little(monkeypatch, tol, turns):
+    z, states = two_facets(103, n=100)
+    seen = []
+    monkeypatch.setattr(tree_axes, "_likeliest_turn", lambda *_: seen.append(1) or a_little(1))
+    turn_axes(tree_of_truth(z, states), z, max_turns=5, tol=tol, reg_covar=1e-3)
+    assert len(seen) == turns
+
+
+def test_every_start_is_climbed_from_and_the_best_kept(monkeypatch):
+    z, _ = two_facets(105, n=200)
+    starts, climbed = [a_little(seed) for seed in range(3)], []
+
+    def spy(search, z, matrix, **limits):
+        climbed.append((TurnedSearch(search, matrix), search.path[0][1]))
+        return climbed[-1][0]
+
+    monkeypatch.setattr(tree_axes, "turned_climb", spy)
+    how = {"max_states": 3, "reg_covar": 1e-3}
+    found = search_turned(z, starts, **how, random_state=np.random.RandomState(0))
+    assert all(a[0].matrix is b for a, b in zip(climbed, [*starts, starts[0]], strict=False))
+    assert len(climbed) == 3 + 1 + 2
+    # from the first rotation twice: once by a variable for all features, once by one for each
+    assert climbed[0][1] != climbed[3][1]
+    assert found.search.bic == max(end.search.bic for end, _ in climbed)
 
 
 def test_the_search_goes_on_while_the_score_rises():
