@@ -310,7 +310,7 @@ def test_rows_that_are_all_the_same_are_refused(changes):
         ({"latent": 0}, "latent must be an integer of at least 1"),
         ({"std_first": "big"}, "std_first must be 'auto', None or a number"),
         ({"std_first": 1e-3}, "std_first must be at least std_last=0.01"),
-        ({"std_last": 0.0}, "std_last must be positive"),
+        ({"std_last": 0.0}, "std_last must be a positive number, got 0.0"),
         ({"balance": 1.0}, "balance goes with consistency"),
         ({"validation_fraction": 1.0}, "validation_fraction must be in"),
         ({"likelihood": "bernoulli"}, r"values in \[0, 1\], got -"),
@@ -330,6 +330,11 @@ def test_rows_that_are_all_the_same_are_refused(changes):
         ({"network": "transformer"}, "network must be one of"),
         ({"prior": "cauchy"}, "cauchy"),
         ({"n_components": 0}, "n_components must be an integer of at least 1"),
+        ({"learning_rate": "auto"}, "learning_rate must be a positive number, got 'auto'"),
+        ({"max_epochs": 1.5}, "max_epochs must be an integer of at least 0, got 1.5"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"hidden": 8}, "hidden must be positive integers, at least one, got 8"),
+        ({"fit_options": [1]}, r"fit_options must be a dict or None, got \[1\]"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

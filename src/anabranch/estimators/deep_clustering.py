@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -20,20 +19,17 @@ from torch import Tensor
 
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
+from anabranch.estimators.clustering_settings import check_clustering_settings
 from anabranch.estimators.deep_task import PART, Task, encode
-from anabranch.estimators.deep_trainer import METHODS, train
+from anabranch.estimators.deep_trainer import train
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.stages import Stages
 from anabranch.models.clustering import log_responsibilities
-from anabranch.models.clustering.coder import LIKELIHOODS
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
-POSITIVE_INTEGERS = ("n_components", "latent", "n_init", "refresh", "batch_size")
-POSITIVE = ("alpha", "reconstruction", "learning_rate", "clustering_rate")
 WITHOUT_START = ("gmgan",)
-NOT_NEGATIVE = ("tol", "pretrain_epochs", "max_epochs", "weight_decay")
 
 
 class DeepClustering(
@@ -220,7 +216,7 @@ class DeepClustering(
         return self
 
     def _fit(self, X: Any, y: Any, stages: Stages) -> None:
-        self._check_settings()
+        check_clustering_settings(self)
         X = self._validated(X, reset=True)
         self._check_autoencoder()
         if len(X) < self.n_components:
@@ -303,12 +299,12 @@ class DeepClustering(
             # its networks know columns as it saw them
             self.preparation_ = copy.deepcopy(self.autoencoder.preparation_)
             return
-        if self.levels is not None:
-            self.preparation_ = Preparation.empty(X.shape[1], levels=self.levels, alpha=1e-6)
-            return
         constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
         if constant.all():
             raise ValueError("no column of X varies: there is nothing to cluster")
+        if self.levels is not None:
+            self.preparation_ = Preparation.empty(X.shape[1], levels=self.levels, alpha=1e-6)
+            return
         self.preparation_ = Preparation.fit(X, constant, levels=None, alpha=1e-6, seed=0)
 
     @property
@@ -352,29 +348,6 @@ class DeepClustering(
             return self.likelihood
         return "gaussian" if self.levels is None else "bernoulli"
 
-    def _check_settings(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {tuple(METHODS)}, got {self.method!r}")
-        self._check_numbers()
-        hidden = list(np.atleast_1d(np.asarray(self.hidden, dtype=object)))
-        if not all(isinstance(size, Integral) and int(size) > 0 for size in hidden):
-            raise ValueError(f"hidden must be positive integers, got {self.hidden!r}")
-        levels: Any = self.levels
-        if levels is not None and not (isinstance(levels, Integral) and int(levels) > 1):
-            raise ValueError(f"levels must be an integer above 1 or None, got {levels!r}")
-        if self.likelihood not in (None, *LIKELIHOODS):
-            raise ValueError(
-                f"likelihood must be one of {LIKELIHOODS} or None, got {self.likelihood!r}"
-            )
-        if self.likelihood == "bernoulli" and self.levels is None:
-            raise ValueError(
-                "likelihood='bernoulli' needs shares in [0, 1]: give levels for integers, or take "
-                "likelihood='gaussian'"
-            )
-
-        if not isinstance(self.model_options, dict | None):
-            raise ValueError(f"model_options must be a dict or None, got {self.model_options!r}")
-
     def _check_autoencoder(self) -> None:
         other = self.autoencoder
         if other is None:
@@ -394,23 +367,3 @@ class DeepClustering(
             own, its = getattr(self, name), getattr(other, name)
             if own != its:
                 raise ValueError(f"the autoencoder given has {name}={its!r}, this has {own!r}")
-
-    def _check_numbers(self) -> None:
-        for name in POSITIVE_INTEGERS:
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        for name in POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        for name in NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number not below zero, got {value!r}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
-            )
-        if not 0 <= self.corruption < 1:
-            raise ValueError(f"corruption must be in [0, 1), got {self.corruption!r}")

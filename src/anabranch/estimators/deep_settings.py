@@ -1,11 +1,16 @@
 """Settings of a `DeepMixture`: checked, and made into those of the fit loop."""
 
 import math
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from anabranch.estimators.numbers import (
+    check_dict,
+    check_not_negative,
+    check_positive,
+    check_share,
+    check_sizes,
+    check_whole,
+)
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.variational.gmvae import POSTERIORS
 from anabranch.models.variational.likelihoods import LIKELIHOODS
@@ -45,16 +50,15 @@ def check_deep_settings(settings: "DeepMixture", n_rows: int, n_components: int)
     for name, allowed in CHOICES.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(settings, name)!r}")
-    for name in ("latent", "n_init", "n_score_samples", "invariant_steps"):
-        _check_whole(name, getattr(settings, name), 1)
-    for name in ("init_epochs", "rate_halvings"):
-        _check_whole(name, getattr(settings, name), 0)
+    check_whole(settings, ("latent", "n_init", "n_score_samples", "invariant_steps"), 1)
+    check_whole(settings, ("init_epochs", "max_epochs", "rate_halvings"), 0)
+    check_whole(settings, ("batch_size",), 1)
     if settings.n_components is not None:
-        _check_whole("n_components", settings.n_components, 1)
-    if not settings.hidden or any(not isinstance(h, Integral) or h < 1 for h in settings.hidden):
-        raise ValueError(f"hidden must be positive integers, at least one, got {settings.hidden!r}")
+        check_whole(settings, ("n_components",), 1)
     if settings.samples is not None:
-        _check_whole("samples", settings.samples, 2 if settings.objective == "vimco" else 1)
+        check_whole(settings, ("samples",), 2 if settings.objective == "vimco" else 1)
+    check_sizes("hidden", settings.hidden)
+    check_dict(settings, ("fit_options",))
     if n_rows < n_components:
         raise ValueError(
             f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
@@ -63,24 +67,11 @@ def check_deep_settings(settings: "DeepMixture", n_rows: int, n_components: int)
     _check_numbers(settings)
 
 
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-
-
 def _check_numbers(settings: "DeepMixture") -> None:
-    for name in ("validation_fraction", "std_share"):
-        value = getattr(settings, name)
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be in (0, 1), got {value}")
-    for name in ("reg_covar", "std_last", "learning_rate", "label_weight"):
-        if not getattr(settings, name) > 0:
-            raise ValueError(f"{name} must be positive, got {getattr(settings, name)}")
-    for name in ("consistency", "balance"):
-        value = getattr(settings, name)
-        known = isinstance(value, float | int | np.number) and 0 <= value < np.inf
-        if value is not None and not known:
-            raise ValueError(f"{name} must be None or a number not below zero, got {value!r}")
+    check_share(settings, ("validation_fraction", "std_share"))
+    check_positive(settings, ("reg_covar", "std_last", "learning_rate", "label_weight"))
+    check_not_negative(settings, ("weight_decay",))
+    check_not_negative(settings, ("consistency", "balance"), optional=True)
     _check_weights(settings)
     first = settings.std_first
     if isinstance(first, str) and first != "auto":

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anabranch.estimators.numbers import (
+    check_not_negative,
+    check_positive,
+    check_share,
+    check_whole,
+)
 from anabranch.estimators.starts import INIT_PARAMS
 from anabranch.training import StartOptions
 from anabranch.training.initialization import COVARIANCE_TYPES
@@ -51,18 +57,14 @@ def check_settings(settings: "FlowMixture", n_rows: int, n_components: int) -> N
             f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
             "be at least n_components"
         )
-    if not 0 < settings.validation_fraction < 1:
-        raise ValueError(
-            f"validation_fraction must be in (0, 1), got {settings.validation_fraction}"
-        )
+    check_share(settings, ("validation_fraction",))
     rate = settings.learning_rate
     if rate != "auto" and not (isinstance(rate, float | int) and rate > 0):
         raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
-    if settings.n_init < 1:
-        raise ValueError(f"n_init must be at least 1, got {settings.n_init}")
-    if not settings.reg_covar > 0:
-        raise ValueError(f"reg_covar must be positive, got {settings.reg_covar}")
-    _check_not_negative(settings)
+    check_whole(settings, ("n_init", "invariant_steps"), 1)
+    check_positive(settings, ("reg_covar", "label_weight"))
+    check_not_negative(settings, ("component_cost", "pretrain_epochs", "snapshots"))
+    _check_regularisation(settings)
     _check_auto(settings)
     _check_weights(settings.weights, n_components)
 
@@ -102,20 +104,11 @@ def start_options(settings: "FlowMixture", n_components: int) -> StartOptions:
     return StartOptions(n_components, settings.covariance_type, settings.reg_covar)
 
 
-def _check_not_negative(settings: "FlowMixture") -> None:
-    for name in ("consistency", "balance", "component_cost", "pretrain_epochs", "snapshots"):
-        value = getattr(settings, name)
-        if value is None and name in ("consistency", "balance"):
-            continue
-        if not (isinstance(value, float | int | np.number) and 0 <= value < np.inf):
-            raise ValueError(f"{name} must be a number not below zero, got {value!r}")
-    if not settings.label_weight > 0:
-        raise ValueError(f"label_weight must be positive, got {settings.label_weight!r}")
+def _check_regularisation(settings: "FlowMixture") -> None:
+    check_not_negative(settings, ("consistency", "balance"), optional=True)
     weights = regularisation(settings)
     if settings.inference == "invariant" and not all(weights.values()):
         raise ValueError("inference='invariant' needs consistency and balance, which train q")
-    if settings.invariant_steps < 1:
-        raise ValueError(f"invariant_steps must be at least 1, got {settings.invariant_steps!r}")
     if weights["balance"] and not weights["consistency"]:
         raise ValueError("balance goes with consistency: alone it would make q certain of anything")
 

@@ -46,8 +46,9 @@ class Stages:
     @classmethod
     def of(cls, estimator: Any, *, resume: bool) -> Self:
         """Those of an estimator, whose ``fit_options`` name the checkpoint."""
-        options = dict(estimator.fit_options or {})
-        return cls(options.get("checkpoint"), resume=resume, identity=_identity(estimator))
+        options = estimator.fit_options
+        path = options.get("checkpoint") if isinstance(options, dict) else None
+        return cls(path, resume=resume, identity=_identity(estimator))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -1,0 +1,125 @@
+"""Numbers among the settings of an estimator, refused by name where they cannot be meant."""
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_whole(settings: Any, names: Iterable[str], least: int) -> None:
+    """Settings that are integers of at least some number.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_whole(SimpleNamespace(latent=2.5), ["latent"], 1)
+        Traceback (most recent call last):
+        ValueError: latent must be an integer of at least 1, got 2.5
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, Integral) or int(value) < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_positive(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
+    """Settings that are finite and above zero, or None where they are optional.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_positive(SimpleNamespace(rate=None), ["rate"], optional=True)
+        >>> check_positive(SimpleNamespace(rate="fast"), ["rate"])
+        Traceback (most recent call last):
+        ValueError: rate must be a positive number, got 'fast'
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not (value is None and optional) and not 0 < real(value) < math.inf:
+            or_none = " or None" if optional else ""
+            raise ValueError(f"{name} must be a positive number{or_none}, got {value!r}")
+
+
+def check_not_negative(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
+    """Likewise, zero included.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_not_negative(SimpleNamespace(tol=-1.0), ["tol"])
+        Traceback (most recent call last):
+        ValueError: tol must be a number not below zero, got -1.0
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not (value is None and optional) and not 0 <= real(value) < math.inf:
+            or_none = "None or " if optional else ""
+            raise ValueError(f"{name} must be {or_none}a number not below zero, got {value!r}")
+
+
+def check_share(settings: Any, names: Iterable[str]) -> None:
+    """Settings strictly between 0 and 1.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_share(SimpleNamespace(validation_fraction=1.0), ["validation_fraction"])
+        Traceback (most recent call last):
+        ValueError: validation_fraction must be in (0, 1), got 1.0
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 < real(value) < 1:
+            raise ValueError(f"{name} must be in (0, 1), got {value!r}")
+
+
+def real(value: Any) -> float:
+    """The number that a setting is; NaN, which is in no range, for anything else.
+
+    Example:
+        >>> real(3), real("3"), real(None)
+        (3.0, nan, nan)
+    """
+    return float(value) if isinstance(value, Real) else math.nan
+
+
+def check_sizes(name: str, sizes: Any) -> None:
+    """Sizes of layers: positive integers, at least one.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> check_sizes("hidden", 8)
+        Traceback (most recent call last):
+        ValueError: hidden must be positive integers, at least one, got 8
+    """
+    given = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else []
+    if not given or not all(isinstance(size, Integral) and int(size) > 0 for size in given):
+        raise ValueError(f"{name} must be positive integers, at least one, got {sizes!r}")
+
+
+def check_dict(settings: Any, names: Iterable[str]) -> None:
+    """Settings that are dicts of further ones, or None.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_dict(SimpleNamespace(fit_options=[1]), ["fit_options"])
+        Traceback (most recent call last):
+        ValueError: fit_options must be a dict or None, got [1]
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, dict | None):
+            raise ValueError(f"{name} must be a dict or None, got {value!r}")
