@@ -81,6 +81,14 @@ def test_summary_is_of_all_rows(fitted):
     assert "bits per dimension" not in page.text
 
 
+def test_a_bound_is_called_a_bound(fitted):
+    est, X, _ = fitted(2)
+    est.n_score_samples = 30
+    page = Page(build_report(est, X))
+    score = page.cell("mean log-likelihood, bound by 30 draws")
+    assert score.startswith(f"{est.score_samples(X).mean():.4f} nats")
+
+
 def test_labels_are_compared_where_known(fitted):
     est, X, labels = fitted(2)
     page = Page(build_report(est, X, np.where(np.arange(240) < 90, labels, -1)))

@@ -21,7 +21,7 @@ def summary_section(
         ("rows", f"{n:,}"),
         ("columns", f"{width:,}" + _image_note(request)),
         *_parts(est),
-        ("mean log-likelihood", _log_likelihood(ev.log_density)),
+        (_name_of_score(est), _log_likelihood(ev.log_density)),
     ]
     if request.image_shape is not None:
         bits = bits_per_dim(float(ev.log_density.mean()), width)
@@ -31,6 +31,13 @@ def summary_section(
     rows.append(("anabranch", __version__))
     tables = [Table("", (), rows), *_settings(est), _columns(request)]
     return Section("summary", "Summary", [], tables=tables)
+
+
+def _name_of_score(est: Any) -> str:
+    """Models with latent variables know their density from below only."""
+    draws = getattr(est, "n_score_samples", None)
+    name = "mean log-likelihood"
+    return name if draws is None else f"{name}, bound by {draws} draws"
 
 
 def _parts(est: Any) -> list[tuple[str, str]]:
