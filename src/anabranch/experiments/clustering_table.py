@@ -80,6 +80,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
             },
             "nvisa, consistent": {
                 **NVISA_BUDGETS["cpu"]["consistent"],
+                "invariant_steps": 2000,
                 "n_init": 1,
             },
         },
