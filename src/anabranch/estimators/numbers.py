@@ -1,7 +1,7 @@
 """Numbers among the settings of an estimator, refused by name where they cannot be meant."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,10 +18,11 @@ def check_whole(settings: Any, names: Iterable[str], least: int) -> None:
         Traceback (most recent call last):
         ValueError: latent must be an integer of at least 1, got 2.5
     """
-    for name in names:
-        value = getattr(settings, name)
-        if not isinstance(value, Integral) or int(value) < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, Integral) and int(value) >= least
+
+    _check(settings, names, fits, f"an integer of at least {least}")
 
 
 def check_positive(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
@@ -37,11 +38,8 @@ def check_positive(settings: Any, names: Iterable[str], *, optional: bool = Fals
         Traceback (most recent call last):
         ValueError: rate must be a positive number, got 'fast'
     """
-    for name in names:
-        value = getattr(settings, name)
-        if not (value is None and optional) and not 0 < real(value) < math.inf:
-            or_none = " or None" if optional else ""
-            raise ValueError(f"{name} must be a positive number{or_none}, got {value!r}")
+    fits = lambda value: 0 < real(value) < math.inf  # noqa: E731
+    _check(settings, names, fits, "a positive number", optional=optional)
 
 
 def check_not_negative(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
@@ -56,11 +54,8 @@ def check_not_negative(settings: Any, names: Iterable[str], *, optional: bool = 
         Traceback (most recent call last):
         ValueError: tol must be a number not below zero, got -1.0
     """
-    for name in names:
-        value = getattr(settings, name)
-        if not (value is None and optional) and not 0 <= real(value) < math.inf:
-            or_none = "None or " if optional else ""
-            raise ValueError(f"{name} must be {or_none}a number not below zero, got {value!r}")
+    fits = lambda value: 0 <= real(value) < math.inf  # noqa: E731
+    _check(settings, names, fits, "a number not below zero", optional=optional)
 
 
 def check_share(settings: Any, names: Iterable[str]) -> None:
@@ -75,20 +70,22 @@ def check_share(settings: Any, names: Iterable[str]) -> None:
         Traceback (most recent call last):
         ValueError: validation_fraction must be in (0, 1), got 1.0
     """
-    for name in names:
-        value = getattr(settings, name)
-        if not 0 < real(value) < 1:
-            raise ValueError(f"{name} must be in (0, 1), got {value!r}")
+    _check(settings, names, lambda value: 0 < real(value) < 1, "in (0, 1)")
 
 
-def real(value: Any) -> float:
-    """The number that a setting is; NaN, which is in no range, for anything else.
+def check_dict(settings: Any, names: Iterable[str]) -> None:
+    """Settings that are dicts of further ones, or None.
+
+    Raises:
+        ValueError: naming the first that is not.
 
     Example:
-        >>> real(3), real("3"), real(None)
-        (3.0, nan, nan)
+        >>> from types import SimpleNamespace
+        >>> check_dict(SimpleNamespace(fit_options=[1]), ["fit_options"])
+        Traceback (most recent call last):
+        ValueError: fit_options must be a dict or None, got [1]
     """
-    return float(value) if isinstance(value, Real) else math.nan
+    _check(settings, names, lambda value: isinstance(value, dict), "a dict", optional=True)
 
 
 def check_sizes(name: str, sizes: Any) -> None:
@@ -107,19 +104,26 @@ def check_sizes(name: str, sizes: Any) -> None:
         raise ValueError(f"{name} must be positive integers, at least one, got {sizes!r}")
 
 
-def check_dict(settings: Any, names: Iterable[str]) -> None:
-    """Settings that are dicts of further ones, or None.
-
-    Raises:
-        ValueError: naming the first that is not.
+def real(value: Any) -> float:
+    """The number that a setting is; NaN, which is in no range, for anything else.
 
     Example:
-        >>> from types import SimpleNamespace
-        >>> check_dict(SimpleNamespace(fit_options=[1]), ["fit_options"])
-        Traceback (most recent call last):
-        ValueError: fit_options must be a dict or None, got [1]
+        >>> real(3), real("3"), real(None)
+        (3.0, nan, nan)
     """
+    return float(value) if isinstance(value, Real) else math.nan
+
+
+def _check(
+    settings: Any,
+    names: Iterable[str],
+    fits: Callable[[Any], bool],
+    expected: str,
+    *,
+    optional: bool = False,
+) -> None:
     for name in names:
         value = getattr(settings, name)
-        if not isinstance(value, dict | None):
-            raise ValueError(f"{name} must be a dict or None, got {value!r}")
+        if not (optional and value is None) and not fits(value):
+            or_none = " or None" if optional else ""
+            raise ValueError(f"{name} must be {expected}{or_none}, got {value!r}")
