@@ -3,13 +3,17 @@
 import re
 import signal
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.main import get_command
 
 from anabranch import DeepClustering, DeepMixture, load
+from anabranch.cli.app import app
 from anabranch.estimators import FlowMixture
+from anabranch.estimators.deep_trainer import METHODS
 from anabranch.metrics import clustering_accuracy
 
 SMALL = ("--set", "latent=2", "--set", "hidden=[8]", "--max-epochs", "2")
@@ -318,3 +322,10 @@ def test_a_game_that_is_interrupted_keeps_nothing(cli, features, tmp_path, monke
     said = "interrupted: no state of the fit was kept; nothing was written"
     assert result.stderr.splitlines()[-1] == said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_names_every_method():
+    fit: Any = vars(get_command(app))["commands"]["fit"]
+    (option,) = [p for p in fit.params if p.name == "method"]
+    named = option.help.replace(" or ", ", ").replace("Of deep-clustering: ", "").split(".")[0]
+    assert set(named.split(", ")) == set(METHODS)

@@ -191,7 +191,7 @@ def test_a_run_that_diverges_names_the_step_and_keeps_a_model_that_works(changes
     assert model.n_iter_ < 60
     assert np.isfinite(model.predict_proba(X)).all()
     assert np.isfinite(model.score_samples(X)).all()
-    assert model.lower_bound_ >= -model.history_[0]["validation_loss"]
+    assert -model.fit_result_.best_score >= -model.history_[0]["validation_loss"]
 
 
 INVARIANT = {
@@ -281,6 +281,18 @@ def test_half_precision_starts_and_ends_in_float32(half):
     assert len(used) > 4
 
 
+def test_the_bound_is_in_the_units_of_the_data(tmp_path):
+    X, _ = curved(120)
+    model, wide = small().fit(X), small().fit(1024.0 * X)  # the same numbers, once standardised
+    assert wide.lower_bound_ == pytest.approx(model.lower_bound_ - 6 * np.log(1024), abs=1e-4)
+    shares, levels = np.abs(X).clip(0, 0.99), 8
+    spread = small(levels=levels).fit(np.floor(levels * shares))
+    inside = -spread.fit_result_.best_score
+    assert spread.lower_bound_ == pytest.approx(inside - 6 * np.log(levels))
+    save(model, tmp_path / "model")
+    assert load(tmp_path / "model").lower_bound_ == model.lower_bound_
+
+
 def test_images_with_constant_pixels_are_fitted():
     X, _ = curved(120)
     X = np.clip((X + 1.2) * 100, 0, 255).round()
@@ -319,7 +331,7 @@ def test_rows_that_are_all_the_same_are_refused(changes):
         ({"init_params": "invariant", "balance": 0.0}, "init_params='invariant' needs consistency"),
         ({"inference": "invariant", "consistency": 0.0}, "inference='invariant' needs consistency"),
         ({"invariant_steps": 0}, "invariant_steps must be an integer of at least 1"),
-        ({"consistency": -1.0}, "consistency must be None or a number not below zero, got -1"),
+        ({"consistency": -1.0}, "consistency must be a number not below zero or None, got -1"),
         ({"network": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
         ({"classifier": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
         (

@@ -72,12 +72,10 @@ def _facts(model: Any) -> dict[str, Any]:
 
 
 def _score(model: Any) -> dict[str, Any]:
-    """What was reached on validation rows, in nats and in the units of the data; and from where."""
-    from anabranch.cli.loading import bound
+    """What was reached on validation rows, and from where."""
     from anabranch.estimators import DeepMixture
 
-    deep = isinstance(model, DeepMixture)
-    score = bound(model) if deep else model.lower_bound_
+    deep, score = isinstance(model, DeepMixture), model.lower_bound_
     is_bound = deep or model.inference == "variational"
     return {
         "score": score if math.isfinite(score) else None,

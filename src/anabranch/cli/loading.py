@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from anabranch.estimators import DeepClustering, DeepMixture, load
+from anabranch.estimators import DeepClustering, load
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.density import DensityEstimator
 
@@ -53,12 +51,6 @@ def load_clusters(path: Path) -> MixtureEstimator | DeepClustering:
     """
     model = load(path)
     return model if isinstance(model, DeepClustering) else load_mixture(path)
-
-
-def bound(model: DeepMixture) -> float:
-    """The validation bound in nats and in the units of the data."""
-    anywhere = np.zeros((1, n_features(model)))  # what a preparation adds is the same for all rows
-    return model.lower_bound_ + float(model.preparation_.encode(anywhere)[1])
 
 
 def n_features(model: DensityEstimator | DeepClustering) -> int:

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anabranch.cli.agreement import scores
-from anabranch.cli.loading import bound, n_features
+from anabranch.cli.loading import n_features
 from anabranch.data import Table
 from anabranch.estimators import DeepClustering, DeepMixture, FlowDensity, FlowMixture
 from anabranch.metrics import bits_per_dim, clustering_accuracy
@@ -67,7 +67,7 @@ def _density_lines(
 
 def _held_out(estimator: FlowMixture | FlowDensity | DeepMixture) -> str:
     deep = isinstance(estimator, DeepMixture)
-    mean = bound(estimator) if deep else estimator.lower_bound_
+    mean = estimator.lower_bound_
     name = "bound, " if deep or estimator.inference == "variational" else ""
     if estimator.levels is None:
         return f"{name}{mean:.4f} nats per row"

@@ -98,7 +98,8 @@ class DeepMixture(PreparedEstimator):
     Attributes:
         n_components_: K.
         weights_: (K,) of the components, all the same.
-        lower_bound_: best validation score, the mean of the trained bound, in nats.
+        lower_bound_: best validation score, the mean of the trained bound, in nats and in the units
+            of the data.
         converged_: whether the run came to its end without diverging.
         n_iter_: epochs run.
         history_: one dict per evaluation, see `anabranch.training.fit`.
@@ -328,9 +329,13 @@ class DeepMixture(PreparedEstimator):
         self.start_labels_ = labels
         self.fit_result_ = result
         self.history_ = result.history
-        self.lower_bound_ = -result.best_score
+        self.lower_bound_ = -result.best_score + self._term()
         self.converged_ = result.stopped != "diverged"
         self.n_iter_ = int(result.history[-1]["epoch"])
+
+    def _term(self) -> float:
+        """What the preparation adds to a log-density: it is affine, and the same for all rows."""
+        return float(self.preparation_.encode(np.zeros((1, self.n_features_in_)))[1])
 
     def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
         same = ("latent", "network", "prior", "likelihood", "posterior", "classifier")

@@ -66,11 +66,15 @@ def nvisa_half(run: Run) -> Outcome:
 
 
 def _row(X: Array, n_rows: int, seed: int) -> tuple[list[float], list[float], list[float]]:
-    """Bounds and seconds of all fits, log p(x) by the first two."""
+    """Bounds in units of the highest level and seconds of all fits, log p(x) by the first two."""
     X = X[np.random.RandomState(seed).permutation(len(X))[: n_rows + SCORED_ROWS]]
     fits = [_fit(X[:n_rows], seed, how) for how in FITS.values()]
     scores = [model.score(X[n_rows:]) for model, _ in fits[:2]]
-    return [model.lower_bound_ for model, _ in fits], scores, [seconds for _, seconds in fits]
+    return (
+        [-model.fit_result_.best_score for model, _ in fits],
+        scores,
+        [seconds for _, seconds in fits],
+    )
 
 
 def _fit(X: Array, seed: int, how: dict[str, Any]) -> tuple[Any, float]:
