@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from anabranch import FlowMixture
+from anabranch.algorithms.gaussians import StartOptions
+from anabranch.algorithms.graph_clusters import spread_labels
 from anabranch.estimators import flow_mixture as estimator
 from anabranch.estimators import trainer
 from anabranch.estimators.starts import make_starts
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel, TwoCircles
-from anabranch.training import StartOptions, spread_labels
 
 X, _ = Pinwheel().sample_per_component(80, random_state=0)
 

@@ -10,7 +10,7 @@ from anabranch.distributions import DiagonalNormal
 from anabranch.experiments import Run, bnaf_toys, planar_vi, tabak_turner
 
 PNG = b"\x89PNG"
-variational = sys.modules["anabranch.training.variational"]
+variational = sys.modules["anabranch.training.reverse_kl"]
 
 
 def by_name(outcome):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anabranch.experiments import Run, ltvae_blobs
-from anabranch.models.clustering import latent_tree_run
+from anabranch.procedures import fit_ltvae as latent_tree_run
 
 
 def test_ltvae_blobs_run(monkeypatch):

@@ -18,18 +18,20 @@ from torch.distributions import (
 
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import autoencoder, dec, hierarchical_gmvae, vade, vae
-from anabranch.models.clustering import (
-    CollapsedWarning,
+from anabranch.models.autoencoders import (
     coder,
-    fit_self_training,
-    fit_variational,
     hierarchical_mixture_vae,
-    log_responsibilities,
     variational_autoencoder,
     variational_deep_embedding,
 )
-from anabranch.models.clustering.watch import ClusterWatch
 from anabranch.objectives import self_training, sharpened_targets, student_log_q
+from anabranch.procedures import (
+    CollapsedWarning,
+    fit_self_training,
+    fit_variational,
+    log_responsibilities,
+)
+from anabranch.procedures.cluster_watch import ClusterWatch
 from anabranch.training import FitOptions, Schedule, fit
 from tests.estimators.data import folded
 from tests.registry import perturb, seeded

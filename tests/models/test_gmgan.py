@@ -7,8 +7,8 @@ import torch
 
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import gmgan
-from anabranch.models.clustering import fit_gmgan
-from anabranch.models.clustering.latent_gaussians import LatentGaussians
+from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
+from anabranch.procedures import fit_gmgan
 from anabranch.training import FitOptions
 from tests.registry import perturb, seeded
 

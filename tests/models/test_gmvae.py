@@ -10,9 +10,10 @@ from sklearn.datasets import load_digits
 
 from anabranch.experiments import nvisa_gradients as truth
 from anabranch.metrics import clustering_accuracy
-from anabranch.models import GaussianMixtureVAE, gmvae, start_from_codes
-from anabranch.models.variational import mixture_vae
+from anabranch.models import GaussianMixtureVAE, gmvae
+from anabranch.models.autoencoders import mixture_vae
 from anabranch.networks import MLP, ConvClassifier, LabelledMLP
+from anabranch.procedures import start_from_codes
 from anabranch.training import (
     DivergedWarning,
     FitOptions,
@@ -296,7 +297,7 @@ def test_scaled_codes_are_decoded_as_before(network):
     model = small(features=16, network=network).double()
     x = rows(features=16).double()
     before = model.decode(model.codes(x))
-    from anabranch.models.variational.mixture_start import _scale_codes
+    from anabranch.procedures.codes_start import _scale_codes
 
     codes = model.codes(x)
     centre, factor = np.array([0.3, -1.0]), np.array([[4.0, 1.0], [0.0, 0.1]])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from anabranch.models import gmvae, label_log_prob, start_from_codes
+from anabranch.models import gmvae, label_log_prob
+from anabranch.procedures import start_from_codes
 from anabranch.training import FitOptions
 
 ONCE = FitOptions(max_epochs=2, batch_size=50, patience=None, progress=False)

@@ -8,8 +8,8 @@ from torch.distributions import Normal
 from anabranch.distributions import LatentTree, TreeStructure
 from anabranch.estimators import load, save
 from anabranch.models import autoencoder, ltvae
-from anabranch.models.clustering import choose_facet, fit_ltvae, start_ltvae
-from anabranch.models.clustering.latent_tree_run import independent_axes, white_axes
+from anabranch.procedures import choose_facet, fit_ltvae, start_ltvae
+from anabranch.procedures.fit_ltvae import independent_axes, white_axes
 from anabranch.training import FitOptions, fit
 from tests.registry import perturb, seeded
 

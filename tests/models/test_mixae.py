@@ -9,8 +9,8 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
-from anabranch.models.clustering import CollapsedWarning, fit_mixae
 from anabranch.networks import MLP
+from anabranch.procedures import CollapsedWarning, fit_mixae
 from anabranch.training import FitOptions
 from tests.registry import perturb, seeded
 
@@ -180,7 +180,7 @@ def test_without_balance_all_rows_may_come_into_one_cluster():
 
 
 # of assignments that stay near 1/4, one may be highest everywhere
-@pytest.mark.filterwarnings("ignore::anabranch.models.clustering.CollapsedWarning")
+@pytest.mark.filterwarnings("ignore::anabranch.procedures.CollapsedWarning")
 def test_no_certainty_stays_none():
     model = small(certainty=0.0, seed=0)
     result = fit_mixae(model, rows(64), options=options(max_epochs=30, learning_rate=1e-2))

@@ -8,10 +8,10 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.distributions import Flow
 from anabranch.estimators.starts import set_start
 from anabranch.models import flow_mixture
-from anabranch.training import GaussianParameters
 from anabranch.transforms import Autoregressive, Coupling
 from tests.registry import perturb, seeded
 

@@ -8,10 +8,11 @@ import torch
 
 from anabranch.experiments import nvisa_gradients as truth
 from anabranch.metrics import clustering_accuracy
-from anabranch.models import gmvae, maf, realnvp, start_from_codes
-from anabranch.models.variational.mixture_prior import MixturePrior
+from anabranch.models import gmvae, maf, realnvp
+from anabranch.models.autoencoders.mixture_prior import MixturePrior
 from anabranch.networks import select_component
 from anabranch.problems import Pinwheel
+from anabranch.procedures import start_from_codes
 from anabranch.training import FitOptions, ScheduledBuffer, fit, std_annealing
 from tests.registry import perturb, seeded
 

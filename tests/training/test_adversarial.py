@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from anabranch.models.clustering.games import make_game
 from anabranch.networks import MLP
+from anabranch.procedures.games import make_game
 from anabranch.training import DivergedWarning, FitOptions, RateHalving, fit_adversarial
 from tests.registry import seeded
 

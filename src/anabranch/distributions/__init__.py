@@ -1,7 +1,7 @@
 """Distributions: log_prob and sample, with the component axis."""
 
+from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.autoregressive import AutoregressiveModel
-from anabranch.distributions.base import Distribution
 from anabranch.distributions.flow import Flow
 from anabranch.distributions.heads import (
     Bernoulli,

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions.base import Distribution
+from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.heads import Head
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from anabranch.distributions.base import Distribution
+from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape
-from anabranch.transforms.base import Transform
 
 
 class Flow(Distribution):

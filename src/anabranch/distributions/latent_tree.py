@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions.base import Distribution
+from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.tree_structure import TreeStructure
 
 LOG_2PI = math.log(2 * math.pi)

@@ -6,7 +6,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions.base import Distribution
+from anabranch.contracts.distribution import Distribution
 from anabranch.functional.shapes import Shape
 from anabranch.networks import select_component
 

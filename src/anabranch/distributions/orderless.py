@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.autoregressive import refuse_gradients
-from anabranch.distributions.base import Distribution
 from anabranch.distributions.heads import Head
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions.base import Distribution
+from anabranch.contracts.distribution import Distribution
 from anabranch.functional import (
     bounded,
     expand_batch,

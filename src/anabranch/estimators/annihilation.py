@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from anabranch.algorithms.gaussians import message_length, mml_weights
 from anabranch.estimators.epochs import epoch_hook, joint_in_parts
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.trainer import fit_options, unrecorded
 from anabranch.models import MixtureModel, keep_components
-from anabranch.training import fit, message_length, mml_weights
+from anabranch.training import fit
 
 if TYPE_CHECKING:
     from anabranch.estimators.flow_mixture import FlowMixture

@@ -13,7 +13,7 @@ from anabranch.estimators.numbers import (
     check_whole,
     real,
 )
-from anabranch.models.clustering.coder import LIKELIHOODS
+from anabranch.models.autoencoders.coder import LIKELIHOODS
 
 if TYPE_CHECKING:
     from anabranch.estimators.deep_clustering import DeepClustering

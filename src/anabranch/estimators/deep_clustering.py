@@ -25,7 +25,7 @@ from anabranch.estimators.deep_trainer import train
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.stages import Stages
-from anabranch.models.clustering import log_responsibilities
+from anabranch.procedures import log_responsibilities
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
@@ -110,7 +110,7 @@ class DeepClustering(
         preparation_: the fixed transform before the model.
 
     A column that does not vary stays at zero. A run that puts all rows into one cluster is stopped
-    with `anabranch.models.clustering.CollapsedWarning`, and keeps the state before.
+    with `anabranch.procedures.CollapsedWarning`, and keeps the state before.
 
     Source: Xie, Girshick, Farhadi (2016), arXiv:1511.06335 ("dec"); Guo, Gao, Liu, Yin (2017),
     "Improved deep embedded clustering with local structure preservation" ("idec"); Jiang, Zheng,

@@ -25,7 +25,8 @@ from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.stages import Stages
-from anabranch.models import GaussianMixtureVAE, gmvae, label_log_prob, start_from_codes
+from anabranch.models import GaussianMixtureVAE, gmvae, label_log_prob
+from anabranch.procedures import start_from_codes
 from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
 

@@ -12,9 +12,9 @@ from anabranch.estimators.numbers import (
     check_whole,
 )
 from anabranch.models import GaussianMixtureVAE
-from anabranch.models.variational.gmvae import POSTERIORS
-from anabranch.models.variational.likelihoods import LIKELIHOODS
-from anabranch.models.variational.mixture_vae import INFERENCES, OBJECTIVES
+from anabranch.models.autoencoders.gmvae import POSTERIORS
+from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.models.autoencoders.mixture_vae import INFERENCES, OBJECTIVES
 from anabranch.training import (
     FitOptions,
     LateFloat32,

@@ -9,7 +9,7 @@ import torch
 
 from anabranch.estimators.deep_task import Array, Task, Trained, encode
 from anabranch.estimators.gaussian_mixture import GaussianMixture
-from anabranch.models.clustering import (
+from anabranch.procedures import (
     choose_facet,
     fit_gmgan,
     fit_ltvae,

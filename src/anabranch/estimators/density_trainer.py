@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
 from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow
 from anabranch.estimators.rows import Rows
@@ -23,13 +24,7 @@ from anabranch.estimators.trainer import (
 )
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
-from anabranch.training import (
-    FitResult,
-    StartOptions,
-    fit,
-    hard_start,
-    is_small,
-)
+from anabranch.training import FitResult, fit
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
 

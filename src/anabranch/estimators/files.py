@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.archive import ArchiveError, read_archive, write_archive
 from anabranch.estimators.conditions import Conditions
 from anabranch.estimators.deep_clustering import DeepClustering
@@ -22,7 +23,7 @@ from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rad import RAD
 from anabranch.estimators.supports import Bounds
 from anabranch.models import build
-from anabranch.training import FitResult, GaussianParameters
+from anabranch.training import FitResult
 from anabranch.transforms import Support
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.starts import affine_of
 from anabranch.models import MixtureModel
-from anabranch.training import GaussianParameters, GaussianStart
 
 MEANS = ("data", "random")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from anabranch.algorithms.gaussians import GaussianStart, is_small
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.invariance import teach_invariance
@@ -26,7 +27,7 @@ from anabranch.estimators.settings import (
 from anabranch.estimators.starts import Start, make_starts, set_start
 from anabranch.estimators.trainer import fit_options, pretrain, race, teach_posterior, train
 from anabranch.models import MixtureModel, flow_mixture
-from anabranch.training import FitResult, GaussianStart, is_small
+from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
 METHODS = ("exact", "network")
@@ -72,7 +73,7 @@ class FlowMixture(PreparedEstimator):
         consistency: weight of the divergence between q(c|x) and q(c|x') at a perturbed point, in
             nats; by default 1 in invariant inference, else 0 for none.
         perturbation: "noise", "affine" (images), "adversarial", or {"name": ..., keyword: value},
-            see `anabranch.training.perturbations`; by default small noise.
+            see `anabranch.objectives.perturbations`; by default small noise.
         balance: weight of H(q(c|x)) - 4 H(mean q): certain answers that use all components; by
             default 0.2 in invariant inference, else 0.
         invariant_steps: in invariant inference, steps of training q by itself, ``n_init`` times.

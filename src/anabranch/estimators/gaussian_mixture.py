@@ -12,6 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from anabranch.algorithms.gaussians import (
+    GaussianParameters,
+    GaussianPrior,
+    annihilate,
+    gaussian_em_path,
+    n_parameters,
+)
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import column_names, constant_columns
 from anabranch.estimators.gaussian_settings import (
@@ -22,13 +29,6 @@ from anabranch.estimators.gaussian_settings import (
 from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.settings import check_components
-from anabranch.training import (
-    GaussianParameters,
-    GaussianPrior,
-    annihilate,
-    gaussian_em_path,
-    n_parameters,
-)
 
 Array = NDArray[np.float64]
 BATCH = 65_536  # rows whose densities are worked out at a time
@@ -91,7 +91,7 @@ class GaussianMixture(MixtureEstimator):
         description_lengths_: of "auto", ``mdl`` at each number of components that was reached;
             then ``lower_bounds_`` holds minus the least of them per row. Empty otherwise.
         covariance_type_: what the last fit was given.
-        parameters_: the mixture as `anabranch.training.GaussianParameters`.
+        parameters_: the mixture as `anabranch.algorithms.gaussians.GaussianParameters`.
 
     Source: Dempster, Laird, Rubin (1977), "Maximum likelihood from incomplete data via the EM
     algorithm"; for "auto" Figueiredo, Jain (2002), "Unsupervised learning of finite mixture

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anabranch.training import CovarianceModel, GaussianPrior, weak_prior
-from anabranch.training.initialization import COVARIANCE_TYPES
+from anabranch.algorithms.gaussians import CovarianceModel, GaussianPrior, weak_prior
+from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
 
 if TYPE_CHECKING:
     from anabranch.estimators.gaussian_mixture import GaussianMixture

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
-from anabranch.training import (
+from anabranch.algorithms.gaussians import (
     CovarianceModel,
     GaussianParameters,
     GaussianPrior,

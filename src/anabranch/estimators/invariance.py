@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.stages import Stages
 from anabranch.models import MixtureModel
-from anabranch.models.mixtures.invariant import InvariantPosterior, fit_invariant, reorder_outputs
-from anabranch.training import FitOptions, Perturbation
+from anabranch.objectives import Perturbation
+from anabranch.procedures.fit_invariant import InvariantPosterior, fit_invariant, reorder_outputs
+from anabranch.training import FitOptions
 from anabranch.training.precision import computes_bfloat16
 
 if TYPE_CHECKING:

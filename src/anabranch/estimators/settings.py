@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anabranch.algorithms.gaussians import StartOptions
+from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
 from anabranch.estimators.numbers import (
     check_not_negative,
     check_positive,
@@ -13,8 +15,6 @@ from anabranch.estimators.numbers import (
     check_whole,
 )
 from anabranch.estimators.starts import INIT_PARAMS
-from anabranch.training import StartOptions
-from anabranch.training.initialization import COVARIANCE_TYPES
 
 if TYPE_CHECKING:
     from anabranch.estimators.flow_mixture import FlowMixture

@@ -8,20 +8,22 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from anabranch.distributions import Distribution
-from anabranch.models import MixtureModel
-from anabranch.training import (
+from anabranch.algorithms.gaussians import (
     GaussianParameters,
     GaussianStart,
     StartOptions,
     em_start,
-    gap_responsibilities,
     hard_start,
     kmeans_responsibilities,
     random_responsibilities,
+)
+from anabranch.algorithms.graph_clusters import (
+    gap_responsibilities,
     spectral_responsibilities,
     spread_labels,
 )
+from anabranch.distributions import Distribution
+from anabranch.models import MixtureModel
 from anabranch.transforms import TriangularAffine
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import gmgan
-from anabranch.models.clustering import fit_gmgan
+from anabranch.procedures import fit_gmgan
 from anabranch.training import FitOptions
 from anabranch.training.threads import threads_for
 

@@ -14,8 +14,8 @@ from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
-from anabranch.models.clustering import CollapsedWarning, fit_mixae
 from anabranch.problems import Pinwheel
+from anabranch.procedures import CollapsedWarning, fit_mixae
 from anabranch.training import FitOptions
 
 K, WING = 5, 400

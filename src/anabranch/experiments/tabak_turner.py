@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from anabranch.algorithms.greedy_ascent import AscentResult, greedy_ascent
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
 from anabranch.models import tabak_turner
 from anabranch.problems import Banana, Pinwheel, Problem
-from anabranch.training import AscentResult, greedy_ascent
 
 Array = NDArray[np.float64]
 ROWS, HELD_OUT, TEST_ROWS, STEPS, CANDIDATES = 5000, 2000, 20_000, 500, 16

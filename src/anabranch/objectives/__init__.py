@@ -1,5 +1,6 @@
 """What is minimised: pure functions of log-probabilities."""
 
+from anabranch.contracts.loss import Loss
 from anabranch.objectives.adversarial import (
     between,
     nonsaturating_critic,
@@ -17,18 +18,25 @@ from anabranch.objectives.consistency import (
 from anabranch.objectives.elbo import elbo_enumerated
 from anabranch.objectives.importance import iwae, nvil, vimco
 from anabranch.objectives.likelihood import Likelihood
-from anabranch.objectives.loss import Loss
-from anabranch.objectives.reverse_kl import ReverseKL
-from anabranch.objectives.self_training import (
-    self_training,
-    sharpened_targets,
-    student_log_q,
+from anabranch.objectives.perturbations import (
+    Adversarial,
+    GaussianNoise,
+    Perturbation,
+    RandomAffine,
+    make_perturbation,
+    warp,
 )
+from anabranch.objectives.reverse_kl import ReverseKL
+from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 
 __all__ = [
+    "Adversarial",
+    "GaussianNoise",
     "Likelihood",
     "Loss",
+    "Perturbation",
+    "RandomAffine",
     "ReverseKL",
     "balance",
     "between",
@@ -38,6 +46,7 @@ __all__ = [
     "elbo_enumerated",
     "iwae",
     "joint_log_likelihood",
+    "make_perturbation",
     "nonsaturating_critic",
     "nonsaturating_generator",
     "nvil",
@@ -48,6 +57,7 @@ __all__ = [
     "slope_penalty",
     "student_log_q",
     "vimco",
+    "warp",
     "wasserstein_critic",
     "wasserstein_generator",
 ]

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from anabranch.contracts.loss import Loss
 from anabranch.distributions import Distribution
-from anabranch.objectives.loss import Loss
 
 
 class Likelihood(nn.Module):

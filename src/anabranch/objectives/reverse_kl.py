@@ -6,8 +6,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts.loss import Loss
 from anabranch.distributions import Distribution
-from anabranch.objectives.loss import Loss
 
 LogDensity = Callable[[Tensor], Tensor]
 

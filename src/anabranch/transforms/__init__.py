@@ -1,7 +1,7 @@
 """Maps between data x and latent z, each with its log-likelihood term."""
 
+from anabranch.contracts.transform import Transform
 from anabranch.transforms.autoregressive import Autoregressive
-from anabranch.transforms.base import Transform
 from anabranch.transforms.block_autoregressive import BlockAutoregressive
 from anabranch.transforms.compose import Compose, Inverse
 from anabranch.transforms.coupling import Coupling, two_sided_coupling

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MADE
-from anabranch.transforms.base import Transform
 from anabranch.transforms.scalar import ScalarMap
 
 

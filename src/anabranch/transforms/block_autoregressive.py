@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
 from anabranch.functional.roots import find_root, implicit
 from anabranch.functional.shapes import Shape
 from anabranch.networks.block import BlockNetwork
-from anabranch.transforms.base import Transform
 
 # limit of the logit of a gate: the slope far out is at least 1 / (1 + exp(7)), about 0.001
 BOUND = 7.0

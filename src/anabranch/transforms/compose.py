@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from anabranch.transforms.base import Transform
+from anabranch.contracts.transform import Transform
 
 T = TypeVar("T")
 Step = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
-from anabranch.transforms.base import Transform
 from anabranch.transforms.compose import Compose
 from anabranch.transforms.scalar import ScalarMap
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
-from anabranch.transforms.base import Transform
 from anabranch.transforms.scalar import ScalarMap
 
 

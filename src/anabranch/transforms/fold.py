@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, canonical, check_dtype, expand_batch, log1mexp
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP, select_component
-from anabranch.transforms.base import Transform
 from anabranch.transforms.compose import Compose
 from anabranch.transforms.preprocessing import hashed_uniform
 

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
 from anabranch.functional.shapes import Shape
-from anabranch.transforms.base import Transform
 
 
 class TriangularAffine(Transform):

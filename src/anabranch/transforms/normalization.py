@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded
 from anabranch.functional.shapes import Shape
-from anabranch.transforms.base import Transform
 
 
 class ActNorm(Transform):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anabranch.transforms.base import Transform
+from anabranch.contracts.transform import Transform
 
 
 class Permutation(Transform):

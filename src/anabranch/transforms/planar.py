@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch
 from anabranch.functional.roots import find_root, implicit
 from anabranch.functional.shapes import Shape
 from anabranch.networks.amortised import Amortised
-from anabranch.transforms.base import Transform
 
 # The least slope along w: below it single precision could not undo the map.
 FLOOR = 1e-3

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from anabranch.transforms.base import Transform
+from anabranch.contracts.transform import Transform
 
 
 class Standardize(Transform):

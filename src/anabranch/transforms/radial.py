@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch
 from anabranch.functional.shapes import Shape
 from anabranch.networks.amortised import Amortised
-from anabranch.transforms.base import Transform
 from anabranch.transforms.scalar import ScalarMap
 
 # The least size of the radius alpha, and of the slope at the centre.

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape, expand_batch
-from anabranch.transforms.base import Transform
 
 
 class Rotation(Transform):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from anabranch.transforms.base import Transform
+from anabranch.contracts.transform import Transform
 
 
 class Support(Transform):

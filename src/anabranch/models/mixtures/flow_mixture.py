@@ -5,12 +5,12 @@ from itertools import groupby
 from typing import Any
 
 from anabranch.distributions import Distribution, Flow, Mixture, Normal
-from anabranch.models.densities import build_density
 from anabranch.models.mixtures.mixture_model import MixtureModel
 from anabranch.models.mixtures.posterior import make_posterior
+from anabranch.models.nested import build_density
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.training.perturbations import make_perturbation
+from anabranch.objectives.perturbations import make_perturbation
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
@@ -60,7 +60,7 @@ def flow_mixture(
             a q that learns from consistency alone.
         learn_weights: whether gradients reach the mixture weights.
         posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
-        perturbation: see `anabranch.training.perturbations.make_perturbation`; small noise if None.
+        perturbation: see `anabranch.objectives.make_perturbation`; small noise if None.
         consistency: weight of the consistency of q under the perturbation.
         balance: weight of H(q(c|x)) - 4 H(mean q).
         label_weight: what a labelled row counts.

@@ -47,7 +47,7 @@ class MixtureModel(nn.Module):
         posterior: a network from (N, F) to (N, K) logits.
         inference: "exact", "variational" or "invariant".
         perturbation: a callable of the posterior's input, the function from that input to log q,
-            and a generator (`anabranch.training.perturbations`); None for no consistency.
+            and a generator (`anabranch.objectives.perturbations`); None for no consistency.
         consistency_weight: factor of the divergence, in nats.
         balance_weight: factor of H(q(c|x)) - 4 H(mean q).
         label_weight: what a labelled row counts, beside an unlabelled one.

@@ -1,0 +1,1 @@
+"""Fits that are not gradient loops: EM, trees, graph clusters, greedy ascent."""

@@ -1,0 +1,11 @@
+"""What every floor above speaks of: transforms, distributions, losses."""
+
+from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.loss import Loss
+from anabranch.contracts.transform import Transform
+
+__all__ = [
+    "Distribution",
+    "Loss",
+    "Transform",
+]

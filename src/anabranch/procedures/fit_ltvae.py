@@ -1,0 +1,314 @@
+"""How a latent tree variational autoencoder is started and trained."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import FastICA
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from anabranch.algorithms.trees.axes import search_turned
+from anabranch.algorithms.trees.search import climb, single_start
+from anabranch.algorithms.trees.stepwise_em import StepwiseEM, TreeStatistics, tree_em
+from anabranch.distributions.latent_tree import LatentTree
+from anabranch.models.autoencoders.autoencoder_model import Autoencoder
+from anabranch.models.autoencoders.latent_tree_vae import LatentTreeVAE
+from anabranch.procedures.cluster_watch import PART
+from anabranch.training import FitOptions, FitResult, Schedule, fit
+
+Array = NDArray[np.float64]
+# Added to the variances of codes, which are scaled to a variance of about one.
+REG_COVAR = 1e-3
+# Rows that a structure is searched on.
+SEARCHED_ROWS = 2000
+# Of the independent component analyses that a search starts from.
+CONTRASTS = ("logcosh", "exp")
+
+
+class FollowingTree(Schedule):
+    """Keeps the tree of a model with the codes that are drawn in training, by stepwise EM.
+
+    In the history, ``tree`` is the number of batches that were taken in.
+
+    Args:
+        model: whose prior is changed.
+        em: the running averages.
+    """
+
+    name = "tree"
+
+    def __init__(self, model: LatentTreeVAE, em: StepwiseEM) -> None:
+        self.model, self.em, self.value = model, em, 0.0
+
+    def on_step(self, step: int) -> None:
+        """Take in the codes of the step before."""
+        drawn = self.model.drawn
+        if len(drawn) and bool(torch.isfinite(drawn).all()):
+            self.em.step(drawn)
+            self.value += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages, and the codes that are still to be taken in."""
+        averages = dict(vars(self.em.statistics))
+        return {"value": self.value, "drawn": self.model.drawn, "averages": averages}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        device = next(self.model.parameters()).device
+        self.value, self.model.drawn = state["value"], state["drawn"].to(device)
+        averages = {name: [t.to(device) for t in ts] for name, ts in state["averages"].items()}
+        self.em.statistics = TreeStatistics(**averages)
+
+
+def white_axes(codes: Array) -> tuple[Array, Array]:
+    """A centre (J,) and a matrix (J, J) that make codes (N, J) white.
+
+    Directions that hardly vary are not blown up.
+    """
+    covariance = np.atleast_2d(np.cov(codes.T, bias=True))
+    variances, directions = np.linalg.eigh(covariance)
+    least = REG_COVAR * variances.mean() + 1e-12
+    return codes.mean(0), directions / np.sqrt(np.maximum(variances, least))
+
+
+def independent_axes(
+    white: Array, random_state: np.random.RandomState, contrast: str = "logcosh"
+) -> Array:
+    """A rotation (J, J) that makes the features of white rows least dependent on each other.
+
+    An autoencoder may turn its codes as it likes, while a tree speaks of single ones: the axes are
+    turned to those of independent component analysis. What depends on one hidden variable then
+    tends to lie on axes of its own.
+
+    Source: Hyvärinen, Oja (2000), "Independent component analysis: algorithms and applications";
+    for groups of components: Cardoso (1998), "Multidimensional independent component analysis".
+
+    Args:
+        white: (N, J).
+        random_state: source of its start.
+        contrast: "logcosh", "exp" or "cube".
+
+    Example:
+        >>> sources = np.random.RandomState(0).uniform(-1, 1, (2000, 2))
+        >>> mixed = sources @ np.array([[1.0, 0.5], [0.2, 1.0]])
+        >>> centre, matrix = white_axes(mixed)
+        >>> white = (mixed - centre) @ matrix
+        >>> found = white @ independent_axes(white, np.random.RandomState(0))
+        >>> np.abs(np.corrcoef(sources.T, found.T)[:2, 2:]).max(1).round(2)
+        array([1., 1.])
+    """
+    settings: dict[str, Any] = {"whiten": False, "max_iter": 500, "tol": 1e-3, "fun": contrast}
+    with warnings.catch_warnings():
+        # the axes it has come to are as good as any others, where none are independent
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = FastICA(**settings, random_state=random_state).fit(white)
+    # as near as it gets to a rotation, where the rows are not quite white
+    left, _, right = np.linalg.svd(found.components_)
+    return (left @ right).T
+
+
+def start_ltvae(
+    model: LatentTreeVAE,
+    coder: Autoencoder,
+    x: Tensor,
+    *,
+    error: float = 1.0,
+    search: bool = False,
+    n_components: int = 10,
+    n_init: int = 10,
+    random_state: np.random.RandomState | None = None,
+) -> None:
+    """Take over an autoencoder and a latent tree of its codes.
+
+    The codes are made white and turned, without a change of any reconstruction: for one variable,
+    with a full covariance for each state, by `independent_axes`; for a search, to the best tree and
+    axes that `anabranch.algorithms.trees.search_turned` finds from several of these, and from
+    facets whose means add up.
+
+    Args:
+        model: with the sizes of the autoencoder; changed in place, its structure included.
+        coder: a trained `anabranch.models.autoencoder`.
+        x: (N, D).
+        error: mean squared error per feature of the autoencoder.
+        search: whether the structure is searched.
+        n_components: states of the single variable, or most states of any.
+        n_init: starts of the single variable.
+        random_state: source of all starts.
+
+    Raises:
+        ValueError: for a search with fewer than two states, or too few distinct codes.
+    """
+    if search and n_components < 2:
+        raise ValueError(f"n_components must be at least 2 for a search, got {n_components}")
+    random_state = np.random.RandomState() if random_state is None else random_state
+    with torch.no_grad():
+        codes = torch.cat([coder.encode(part) for part in x.split(PART)]).double().cpu()
+    centre, matrix = map(torch.as_tensor, white_axes(codes.numpy()))
+    white = ((codes - centre) @ matrix)[torch.as_tensor(random_state.permutation(len(codes)))]
+    if search:
+        tree, rotation = _searched(white, n_components, random_state)
+    else:
+        rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
+        tree = single_start(
+            white @ rotation,
+            n_components,
+            full=True,
+            n_init=n_init,
+            reg_covar=REG_COVAR,
+            random_state=random_state,
+        )
+    model.start_from(coder, error, tree, centre, matrix @ rotation)
+
+
+def _searched(
+    white: Tensor, max_states: int, random_state: np.random.RandomState
+) -> tuple[LatentTree, Tensor]:
+    """A tree, and the rotation (J, J) of white codes that it is over."""
+    rows = white.numpy()
+    starts = [torch.as_tensor(independent_axes(rows, random_state, c)) for c in CONTRASTS]
+    limits = {"max_states": max_states, "reg_covar": REG_COVAR}
+    found = search_turned(white[:SEARCHED_ROWS], starts, **limits, random_state=random_state)
+    tree_em(found.search.tree, white @ found.matrix, reg_covar=REG_COVAR)
+    return found.search.tree, found.matrix
+
+
+def fit_ltvae(
+    model: LatentTreeVAE,
+    x: Tensor,
+    held_out: Tensor,
+    *,
+    options: FitOptions,
+    search: bool = False,
+    rounds: int = 2,
+    max_states: int = 10,
+    eta: float = 0.05,
+    schedules: Sequence[Schedule] = (),
+    generator: torch.Generator | None = None,
+    loop: Callable[..., FitResult] = fit,
+) -> FitResult:
+    """Train networks and tree by turns: gradients, stepwise EM, and a search of the structure.
+
+    In each round the networks are trained by the bound, while the tree follows the codes by
+    stepwise EM; the round ends in the state with the best bound on held-out rows. Before a round,
+    the tree is fitted to the codes of all rows, and where ``search`` says so it may make any number
+    of moves that raise its score. So the networks are always trained under a tree that fits.
+
+    Source: Li, Chen, Poon, Zhang (2019), arXiv:1803.05206.
+
+    Args:
+        model: after `start_ltvae`.
+        x: (N, D).
+        held_out: (M, D).
+        options: of the fit loop; the epochs are shared by the rounds.
+        search: whether the structure may change.
+        rounds: how often.
+        max_states: most states of a variable.
+        eta: weight of a batch in the averages of stepwise EM.
+        schedules: further schedules, the same for each round.
+        generator: source of the row order and of the codes that the tree is fitted to.
+        loop: what each round runs in place of `anabranch.training.fit`, such as one with
+            checkpoints.
+
+    Returns:
+        What the fits did; the history tells the epochs of all rounds, and scores are those of the
+        last round.
+
+    Raises:
+        ValueError: for fewer than one round.
+
+    Example:
+        >>> from anabranch.models import autoencoder, ltvae
+        >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+        >>> coder = autoencoder(3, latent=2, hidden=[8], seed=0)
+        >>> model = ltvae(3, n_components=2, latent=2, hidden=[8], seed=0)
+        >>> random_state = np.random.RandomState(0)
+        >>> start_ltvae(model, coder, x, n_components=2, random_state=random_state)
+        >>> options = FitOptions(max_epochs=2, batch_size=32)
+        >>> fit_ltvae(model, x, x[:16], options=options).steps
+        4
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    generator = torch.Generator() if generator is None else generator
+    epochs = [len(part) for part in np.array_split(range(options.max_epochs), rounds)]
+    total = FitResult()
+    for number in range(rounds):
+        em = _fitted_tree(model, x, generator, eta, max_states if search else None)
+        part = loop(
+            model,
+            {"x": x},
+            {"x": held_out},
+            options=replace(options, max_epochs=epochs[number]),
+            schedules=[*schedules, FollowingTree(model, em)],
+            generator=generator,
+        )
+        total = _joined(total, part)
+        if total.stopped == "diverged":
+            break
+    model.drawn = torch.empty(0)
+    return total
+
+
+@torch.no_grad()
+def choose_facet(model: LatentTreeVAE, x: Tensor, n_components: int) -> int:
+    """Let ``responsibilities`` speak of one variable of the tree, and tell which.
+
+    Among those of ``n_components`` states, or among all where none has so many, it is the one that
+    the mean codes tell most about. No labels are looked at.
+
+    Args:
+        model: changed in place.
+        x: (N, D) rows.
+        n_components: the number of clusters that is wanted.
+    """
+    codes = torch.cat([model.encode(part) for part in x.split(PART)])
+    information, states = model.prior.information(codes), model.prior.structure.states
+    wanted = torch.tensor([k == n_components for k in states], device=information.device)
+    if bool(wanted.any()):
+        information = torch.where(wanted, information, -torch.inf)
+    model.facet.fill_(int(information.argmax()))
+    return int(model.facet)
+
+
+def _fitted_tree(
+    model: LatentTreeVAE,
+    x: Tensor,
+    generator: torch.Generator,
+    eta: float,
+    max_states: int | None,
+) -> StepwiseEM:
+    """Fit the tree of a model to draws of the codes, and begin the averages with them."""
+    with torch.no_grad():
+        codes = torch.cat([model.draw(part, generator) for part in x.split(PART)])
+    z = codes[torch.randperm(len(codes), generator=generator).to(codes.device)].double().cpu()
+    reg_covar = REG_COVAR * float(z.var(0).mean())
+    tree = model.prior.cpu().double()
+    if max_states is not None:
+        limits = {"max_states": max_states, "reg_covar": reg_covar}
+        tree = climb(tree, z[:SEARCHED_ROWS], **limits).tree
+    tree_em(tree, z, reg_covar=reg_covar)
+    model.prior.to(codes)
+    model.set_prior(tree)
+    return StepwiseEM(model.prior, codes, eta=eta, reg_covar=reg_covar)
+
+
+def _joined(before: FitResult, after: FitResult) -> FitResult:
+    """The later result, with the history and the counts of both."""
+    epoch = before.history[-1]["epoch"] if before.history else 0
+    moved = [
+        {**e, "epoch": epoch + e["epoch"], "step": before.steps + e["step"]} for e in after.history
+    ]
+    return replace(
+        after,
+        history=[*before.history, *moved],
+        best_epoch=int(epoch) + after.best_epoch,
+        steps=before.steps + after.steps,
+        skipped_steps=before.skipped_steps + after.skipped_steps,
+        rollbacks=before.rollbacks + after.rollbacks,
+        seconds=before.seconds + after.seconds,
+    )
