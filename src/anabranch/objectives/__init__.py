@@ -18,6 +18,7 @@ from anabranch.objectives.consistency import (
 from anabranch.objectives.elbo import elbo_enumerated
 from anabranch.objectives.importance import iwae, nvil, vimco
 from anabranch.objectives.likelihood import Likelihood
+from anabranch.objectives.mixture_objective import MixtureObjective, mixture_diagnostics
 from anabranch.objectives.perturbations import (
     Adversarial,
     GaussianNoise,
@@ -35,6 +36,7 @@ __all__ = [
     "GaussianNoise",
     "Likelihood",
     "Loss",
+    "MixtureObjective",
     "Perturbation",
     "RandomAffine",
     "ReverseKL",
@@ -47,6 +49,7 @@ __all__ = [
     "iwae",
     "joint_log_likelihood",
     "make_perturbation",
+    "mixture_diagnostics",
     "nonsaturating_critic",
     "nonsaturating_generator",
     "nvil",
