@@ -32,10 +32,13 @@ class EstimatorCase:
     given: dict[str, Any] = field(default_factory=dict)
     fit: Fit | None = None
 
-    def fitted(self, **changes: Any) -> Any:
-        """The estimator after its fit."""
+    def fitted(self, *, resume: bool = False, **changes: Any) -> Any:
+        """The estimator after its fit; changes are of its settings."""
         estimator = today.estimator(self.system, **{**self.settings, **changes})
-        return self.fit(estimator) if self.fit else estimator.fit(self.X, **self.given)
+        if self.fit:
+            return self.fit(estimator)
+        given = {**self.given, "resume": True} if resume else self.given
+        return estimator.fit(self.X, **given)
 
     def record(self) -> Record:
         """What came out."""
@@ -261,7 +264,7 @@ CASES: dict[str, EstimatorCase] = {
     "FlowDensity: maf": density(),
     "FlowDensity: actnorm": density(flow={**FLOW, "norm": "actnorm"}),
     "FlowDensity: Gaussian": density(flow=None),
-    "FlowDensity: starts": density(n_init=2, patience=1),
+    "FlowDensity: starts": density(ARCS[:120], n_init=2, max_epochs=5),
     "FlowDensity: cosine": density(patience=None),
     "FlowDensity: levels": density(PIXELS, levels=8),
     "FlowDensity: context": density(given={"context": CLASSES}),
@@ -309,7 +312,7 @@ CASES: dict[str, EstimatorCase] = {
     },
     "DeepClustering: ltvae": clustering("ltvae", n_components=2),
     "DeepClustering: mixae": clustering("mixae"),
-    "DeepClustering: gmgan": clustering("gmgan"),
+    "DeepClustering: gmgan": clustering("gmgan", curved(800)[0], batch_size=200),
     "DeepClustering: mixae from nothing": clustering("mixae", pretrain_epochs=0),
     "DeepClustering: gmvae from nothing": clustering(
         "gmvae", latent=3, pretrain_epochs=0, model_options={"information": 1.0}, random_state=3
