@@ -48,7 +48,6 @@ class PreparedDensity(DensityEstimator):
             self.constant_,
             levels=how.levels,
             alpha=how.alpha,
-            seed=seed,
             support=self._support(X),
         )
 
