@@ -25,8 +25,7 @@ RESUMED = ("fit", "FlowMixture")
 
 fit = training.fit
 fit_adversarial = training.fit_adversarial
-fit_reverse_kl = training.fit_variational
-greedy_ascent = training.greedy_ascent
+fit_reverse_kl = training.fit_reverse_kl
 FitOptions = training.FitOptions
 
 
