@@ -20,7 +20,7 @@ from anabranch.algorithms.gaussians import (
     merge_components,
 )
 from anabranch.algorithms.gaussians.starts import StartOptions
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE
 from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import FitOptions, FitResult, fit
 
@@ -42,9 +42,8 @@ class _Autoencoder(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> Loss:
         x, model = batch["x"], self.model[0]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=model.half_precision):
-            reconstruction = model.decode(_plain_codes(model, x))
-        return Loss((reconstruction.to(x.dtype) - x).square().sum(-1).mean(), {})
+        reconstruction = model.decode(_plain_codes(model, x))
+        return Loss((reconstruction - x).square().sum(-1).mean(), {})
 
 
 class _Classifier(nn.Module):
@@ -212,8 +211,8 @@ def _scale_codes(model: GaussianMixtureVAE, centre: Array, factor: Array) -> Non
 @torch.no_grad()
 def _set_prior(model: GaussianMixtureVAE, means: Array, stds: Array) -> None:
     excess = torch.as_tensor(np.maximum(stds.T - 1.0, 0.05))
-    model.prior_mean.copy_(torch.as_tensor(means.T))
-    model.prior_scale.copy_(torch.log(torch.expm1(excess)))
+    model.prior.mean.copy_(torch.as_tensor(means.T))
+    model.prior.scale.copy_(torch.log(torch.expm1(excess)))
 
 
 def _source(random_state: np.random.RandomState) -> torch.Generator:

@@ -5,7 +5,6 @@ from anabranch.models.autoencoders.autoencoder_model import Autoencoder
 from anabranch.models.autoencoders.dec import dec
 from anabranch.models.autoencoders.embedded_clustering import EmbeddedClustering
 from anabranch.models.autoencoders.gmgan import gmgan
-from anabranch.models.autoencoders.gmvae import gmvae
 from anabranch.models.autoencoders.hierarchical_gmvae import hierarchical_gmvae
 from anabranch.models.autoencoders.hierarchical_mixture_vae import HierarchicalMixtureVAE
 from anabranch.models.autoencoders.label_scores import label_log_prob
@@ -14,7 +13,7 @@ from anabranch.models.autoencoders.ltvae import ltvae
 from anabranch.models.autoencoders.mixae import mixae
 from anabranch.models.autoencoders.mixture_gan import MixtureGAN
 from anabranch.models.autoencoders.mixture_of_autoencoders import MixtureOfAutoencoders
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE, nvisa
 from anabranch.models.autoencoders.vade import vade
 from anabranch.models.autoencoders.vae import vae
 from anabranch.models.autoencoders.variational_autoencoder import VariationalAutoencoder
@@ -33,11 +32,11 @@ __all__ = [
     "autoencoder",
     "dec",
     "gmgan",
-    "gmvae",
     "hierarchical_gmvae",
     "label_log_prob",
     "ltvae",
     "mixae",
+    "nvisa",
     "vade",
     "vae",
 ]
