@@ -75,7 +75,7 @@ class DeepClustering(
         refresh: steps between two renewals of the targets in "dec" and "idec".
         tol: "dec" and "idec" end when a smaller share of rows changes from one renewal to the next.
         model_options: further keywords of the recipe of the method, such as
-            {"information": 1.0} of `anabranch.models.hierarchical_gmvae` for "gmvae".
+            {"information": 1.0} of `anabranch.models.gmvae` for "gmvae".
         autoencoder: a fitted DeepClustering of the same sizes, by "ae+gmm" (by "vae+gmm" for a
             method that starts from a variational autoencoder), whose autoencoder and preparation
             of columns are taken over instead of training one; None to train one. `sklearn.clone`

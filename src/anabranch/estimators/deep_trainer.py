@@ -85,8 +85,8 @@ def vade(task: Task) -> Trained:
 def gmvae(task: Task) -> Trained:
     """The same start or none, then a prior whose components depend on a further latent."""
     if task.settings.autoencoder is not None or task.settings.pretrain_epochs:
-        return _from_mixture(task, "hierarchical_gmvae", 1e-3)
-    model = task.build("hierarchical_gmvae", n_components=task.n_components)
+        return _from_mixture(task, "gmvae", 1e-3)
+    model = task.build("gmvae", n_components=task.n_components)
     return Trained(model.eval(), None, None, {"clusters": _fit_bound(task, model, 1e-3)})
 
 

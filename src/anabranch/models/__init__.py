@@ -3,7 +3,7 @@
 from anabranch.models.autoencoders.autoencoder import autoencoder
 from anabranch.models.autoencoders.dec import dec
 from anabranch.models.autoencoders.gmgan import gmgan
-from anabranch.models.autoencoders.hierarchical_gmvae import hierarchical_gmvae
+from anabranch.models.autoencoders.gmvae import gmvae
 from anabranch.models.autoencoders.label_scores import label_log_prob
 from anabranch.models.autoencoders.ltvae import ltvae
 from anabranch.models.autoencoders.mixae import mixae
@@ -42,7 +42,7 @@ __all__ = [
     "flow_density",
     "flow_mixture",
     "gmgan",
-    "hierarchical_gmvae",
+    "gmvae",
     "iaf",
     "keep_components",
     "label_log_prob",

@@ -36,9 +36,11 @@ from anabranch.objectives.perturbations import (
     warp,
 )
 from anabranch.objectives.posterior_penalty import PosteriorPenalty
+from anabranch.objectives.reconstruction import Reconstruction
 from anabranch.objectives.reverse_kl import ReverseKL
 from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
+from anabranch.objectives.variational_bound import VariationalBound
 
 __all__ = [
     "Adversarial",
@@ -53,7 +55,9 @@ __all__ = [
     "Perturbation",
     "PosteriorPenalty",
     "RandomAffine",
+    "Reconstruction",
     "ReverseKL",
+    "VariationalBound",
     "Vimco",
     "balance",
     "between",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
-from anabranch.models.autoencoders.hierarchical_gmvae import HierarchicalMixtureVAE
+from anabranch.models.autoencoders.gmvae import HierarchicalMixtureVAE
 from anabranch.objectives.variational_bound import latent_noise
 from anabranch.procedures.fit_vade import fit_watched
 from anabranch.procedures.training_run import TrainingRun
@@ -37,8 +37,8 @@ class HierarchicalBound(Objective):
         ValueError: for a weight below zero.
 
     Example:
-        >>> from anabranch.models import hierarchical_gmvae
-        >>> model = hierarchical_gmvae(3, 4, latent=2, hidden=[8], seed=0)
+        >>> from anabranch.models import gmvae
+        >>> model = gmvae(3, 4, latent=2, hidden=[8], seed=0)
         >>> sorted(HierarchicalBound(model).eval()({"x": torch.zeros(5, 3)}).terms)
         ['conditional_prior', 'k_prior', 'reconstruction', 'w_prior']
     """
@@ -109,10 +109,10 @@ def fit_gmvae(
         CollapsedWarning: where all rows came into one cluster; the state before is kept.
 
     Example:
-        >>> from anabranch.models import hierarchical_gmvae
+        >>> from anabranch.models import gmvae
         >>> from anabranch.training import FitOptions
         >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
-        >>> model = hierarchical_gmvae(3, 2, latent=2, hidden=[8], seed=0)
+        >>> model = gmvae(3, 2, latent=2, hidden=[8], seed=0)
         >>> run = TrainingRun(FitOptions(max_epochs=2, batch_size=32))
         >>> fit_gmvae(model, x, x[:16], run).steps
         4

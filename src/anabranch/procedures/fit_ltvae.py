@@ -66,9 +66,7 @@ class TreeBound(Objective):
     ) -> Loss:
         """Minus the bound of a batch."""
         x = batch["x"]
-        z, log_scale = self.model.draw(
-            x, latent_noise(self, x, self.model.noise_size, generator)
-        )
+        z, log_scale = self.model.draw(x, latent_noise(self, x, self.model.noise_size, generator))
         if self.training:
             self.drawn = z.detach()
         return bound_loss(*self.model.terms_at(x, z, log_scale))

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.models.autoencoders.dense_coders import Decoder
-from anabranch.networks import MLP
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
 
 
 class Autoencoder(nn.Module):

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import Decoder
-from anabranch.networks import MLP
-from anabranch.objectives import student_log_q
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
+from anabranch.objectives import student_log_q
 
 
 class EmbeddedClustering(nn.Module):

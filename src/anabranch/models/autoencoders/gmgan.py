@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
-from anabranch.networks import MLP
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
 
 
 class MixtureGAN(nn.Module):

@@ -1,7 +1,7 @@
 """LTVAE: the latent tree variational autoencoder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,6 @@ from anabranch.distributions.latent_tree import LatentTree
 from anabranch.distributions.tree_structure import TreeStructure
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
-from collections.abc import Mapping, Sequence
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
 

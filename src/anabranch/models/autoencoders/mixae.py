@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
-from anabranch.networks import MLP
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-
+from anabranch.networks import MLP
 
 
 class MixtureOfAutoencoders(nn.Module):

@@ -10,9 +10,9 @@ from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import BOUND, unbounded
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
-from anabranch.objectives import elbo_enumerated
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.objectives import elbo_enumerated
 
 LOG_2PI = math.log(2 * math.pi)
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import BOUND, Decoder, GaussianEncoder, unbounded
-from anabranch.networks import MLP
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -157,7 +157,7 @@ def _cross(loc: Tensor, variance: Tensor | float, means: Tensor, log_scales: Ten
 
 
 @recipe
-def hierarchical_gmvae(
+def gmvae(
     features: int,
     n_components: int,
     *,
@@ -199,7 +199,7 @@ def hierarchical_gmvae(
 
     Example:
         >>> import torch
-        >>> model = hierarchical_gmvae(4, 3, latent=2, hidden=[8], seed=0)
+        >>> model = gmvae(4, 3, latent=2, hidden=[8], seed=0)
         >>> model.responsibilities(torch.zeros(5, 4)).shape
         torch.Size([3, 5])
     """
