@@ -311,10 +311,9 @@ def fit_ltvae(
     generator = torch.Generator() if run.generator is None else run.generator
     run = replace(run, generator=generator)
     epochs = [len(part) for part in np.array_split(range(run.options.max_epochs), rounds)]
-    total = FitResult()
+    objective, total = TreeBound(model), FitResult()
     for number in range(rounds):
         em = _fitted_tree(model, x, generator, eta, max_states)
-        objective = TreeBound(model)
         part = run.with_options(max_epochs=epochs[number]).fit(
             objective, {"x": x}, {"x": held_out}, schedules=[FollowingTree(objective, em)]
         )
