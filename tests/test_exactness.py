@@ -1,0 +1,43 @@
+"""Small fits give the numbers that they gave at commit 279495c."""
+
+import pytest
+
+from tests.exactness.cases import CASES, record, recorded
+from tests.exactness.measures import differences, tolerance
+
+SHOWN = 8
+
+
+@pytest.fixture(scope="module")
+def then():
+    return recorded()
+
+
+def test_all_that_existed_is_recorded(then):
+    assert set(then["cases"]) == set(CASES)
+    assert {case.system for case in CASES.values()} == set(then["systems"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_numbers_have_not_moved(then, name):
+    moved = list(differences(then["cases"][name], record(name), tolerance(then), name))
+    assert not moved, "\n".join(
+        [f"{len(moved)} numbers have moved since {then['commit']}, such as", *moved[:SHOWN]]
+    )
+
+
+def test_a_number_that_has_moved_is_named():
+    was = {"scores": [1.0, 200.0], "steps": 3}
+    assert list(differences(was, {"scores": [1.0, 200.0001], "steps": 3}, 1e-6, "maf")) == []
+    found = {"scores": [1.00001, 201.0], "steps": 4}
+    assert list(differences(was, found, 1e-6, "maf")) == [
+        "maf, scores[0]: was 1.0, is 1.00001, apart by 1e-05",
+        "maf, scores[1]: was 200.0, is 201.0, apart by 1",
+        "maf, steps: was 3, is 4, apart by 1",
+    ]
+    assert list(differences(was, {"scores": [1.0], "steps": 3}, 1e-6, "maf")) == [
+        "maf, scores: was 2 long, is 1"
+    ]
+    assert list(differences([float("nan")], [0.0], 1e-6, "maf")) == [
+        "maf[0]: was nan, is 0.0, apart by nan"
+    ]
