@@ -97,9 +97,7 @@ class LatentMixtureBound(Objective):
         total = loss.mean() if penalty is None else loss.mean() + penalty
         return Loss(total, {} if self.training else mixture_terms(bound, own))
 
-    def _logits(
-        self, x: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def _logits(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor | None]:
         """Logits of q(y|x), (K, N), and the penalty while training."""
         if self.penalty is None or not self.training:
             return self._answers(x), None

@@ -1,4 +1,4 @@
-"""Bounds of log p(x) where a mixture stands in a latent space, and estimators of their gradients."""
+"""Bounds of log p(x) by a mixture in a latent space, and estimators of their gradients."""
 
 import inspect
 import math
@@ -431,7 +431,7 @@ def check_bound(spec: BoundSpec) -> tuple[str, dict[str, object]]:
         >>> check_bound({"name": "vimco", "samples": 5})
         ('vimco', {'samples': 5})
     """
-    keywords = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+    keywords: dict[str, object] = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
     name = keywords.pop("name", None)
     if not isinstance(name, str) or name not in BOUNDS:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""NVISA: a mixture of Gaussians in a latent space, with networks from there to the data and back."""
+"""NVISA: a mixture in a latent space, and networks from there to the data and back."""
 
 from collections.abc import Sequence
 from typing import Any
