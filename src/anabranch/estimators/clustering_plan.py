@@ -110,11 +110,12 @@ class ClusteringPlan(Generic[TaskKind]):
         method = methods[name]
         coder, clusters = _start(settings["start"], name, method, int(settings["n_components"]))
         model_options = dict(settings["model_options"] or {})
+        moved = _moved(model_options, method)
         _check_unused(name, method, settings)
         return cls(
             name=name,
             method=method,
-            options=_options(name, methods, settings["method_options"]),
+            options=_options(name, methods, settings["method_options"], moved),
             n_components=int(settings["n_components"]),
             latent=int(settings["latent"]),
             hidden=tuple(int(size) for size in settings["hidden"]),
@@ -163,8 +164,29 @@ def _likelihood(given: object, levels: int | None) -> str:
     return str(given)
 
 
-def _options(name: str, methods: Mapping[str, Method[TaskKind]], given: object) -> object:
+def _moved(model_options: dict[str, object], method: Method[TaskKind]) -> dict[str, object]:
+    """Settings of training that recipes had until 0.1, taken out of the keywords of the model."""
+    own = {field.name for field in fields(method.options)}
+    moved = {key: model_options.pop(key) for key in list(model_options) if key in own}
+    if moved:
+        warnings.warn(
+            f"model_options={moved!r} is now method_options={moved!r}: the old place goes with "
+            "version 0.3",
+            FutureWarning,
+            stacklevel=5,
+        )
+    return moved
+
+
+def _options(
+    name: str,
+    methods: Mapping[str, Method[TaskKind]],
+    given: object,
+    moved: Mapping[str, object],
+) -> object:
     """The settings of the method; those of others are left out, with a warning."""
+    if moved and (given is None or isinstance(given, Mapping)):
+        given = {**moved, **(given or {})}
     kind = methods[name].options
     own = {field.name for field in fields(kind)}
     others = {field.name for method in methods.values() for field in fields(method.options)} - own
