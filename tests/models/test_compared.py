@@ -20,7 +20,6 @@ MODELS = {
     "dec",
     "gmgan",
     "gmvae",
-    "hierarchical_gmvae",
     "ltvae",
     "mixae",
     "vade",
