@@ -19,7 +19,7 @@ MODELS = {
     "autoencoder",
     "dec",
     "gmgan",
-    "gmvae",
+    "nvisa",
     "hierarchical_gmvae",
     "ltvae",
     "mixae",
