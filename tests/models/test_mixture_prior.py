@@ -15,7 +15,8 @@ from anabranch.objectives import Enumerated, LatentMixtureBound, Vimco, make_bou
 from anabranch.objectives.mixture_bounds import BOUNDS
 from anabranch.problems import Pinwheel
 from anabranch.procedures import start_from_codes
-from anabranch.training import FitOptions, ScheduledBuffer, fit, std_annealing
+from anabranch.procedures.std_annealing import std_annealing
+from anabranch.training import FitOptions, ScheduledBuffer, fit
 from tests.registry import perturb, seeded
 
 FLOW = {"name": "realnvp", "n_layers": 3, "hidden": [6]}

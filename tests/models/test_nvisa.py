@@ -25,13 +25,13 @@ from anabranch.objectives import (
 )
 from anabranch.objectives.mixture_bounds import BOUNDS, log_weights
 from anabranch.procedures import start_from_codes
+from anabranch.procedures.std_annealing import std_annealing
 from anabranch.training import (
     DivergedWarning,
     FitOptions,
     RateHalving,
     ScheduledBuffer,
     fit,
-    std_annealing,
 )
 
 CONV = {"name": "conv", "image_shape": [4, 4], "channels": [3, 4], "hidden": [8]}
