@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.exactness.cases import CASES, record, recorded
-from tests.exactness.measures import differences, tolerance
+from tests.exactness.cases import CASES, OTHER_KERNELS, moved, record, recorded
+from tests.exactness.measures import differences, kernels, same_kernels, steady
 from tests.exactness.today import MOVED
 
 SHOWN = 8
@@ -30,9 +30,9 @@ def test_the_kernels_are_those_of_the_recording(then):
 def test_the_numbers_have_not_moved(then, name):
     if name in MOVED:
         pytest.skip(MOVED[name])
-    moved = list(differences(then["cases"][name], record(name), tolerance(then), name))
-    assert not moved, "\n".join(
-        [f"{len(moved)} numbers have moved since {then['commit']}, such as", *moved[:SHOWN]]
+    lines = moved(name, then, record(name))
+    assert not lines, "\n".join(
+        [f"{len(lines)} numbers have moved since {then['commit']}, such as", *lines[:SHOWN]]
     )
 
 

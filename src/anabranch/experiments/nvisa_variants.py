@@ -14,6 +14,7 @@ from torch import Tensor
 from anabranch.metrics import clustering_accuracy, normalized_mutual_info
 from anabranch.models import GaussianMixtureVAE, nvisa
 from anabranch.objectives import LatentMixtureBound, make_bound
+from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     DivergedWarning,
     FitOptions,
