@@ -157,7 +157,7 @@ def test_commands_on_a_deep_mixture(mixture, features, succeed, tmp_path):
     for method in ("exact", "network"):
         succeed("predict", path, features, "--method", method, "-o", out)
     told = lines(succeed("info", path))
-    assert (told["recipe"], told["score_is"]) == ("gmvae", "validation bound")
+    assert (told["recipe"], told["score_is"]) == ("nvisa", "validation bound")
 
 
 def test_a_report_of_a_deep_mixture(mixture, features, succeed, tmp_path):

@@ -51,7 +51,7 @@ SMALL = {
     "gmgan": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "ltvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "mixae": {"features": 3, "n_components": 2, "latent": 1, "hidden": [8]},
-    "gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "nvisa": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "flow_mixture": {"features": 3, "n_components": 2, "flow": {"name": "maf", "n_layers": 1}},
 }
 VARIANTS = [
@@ -99,11 +99,11 @@ VARIANTS = [
         },
     ),
     ("mixae", {"likelihood": "bernoulli", "assignment": [], "certainty": 0.0}),
-    ("gmvae", {"posterior": "mean_field", "objective": "nvil", "baseline": []}),
-    ("gmvae", {"consistency": 1.0, "balance": 0.1, "classifier": "mlp"}),
-    ("gmvae", {"prior": {"name": "maf", "n_layers": 1}, "objective": "enumerate"}),
+    ("nvisa", {"posterior": "mean_field", "likelihood": "bernoulli"}),
+    ("nvisa", {"classifier": "mlp", "floor": 0.1}),
+    ("nvisa", {"prior": {"name": "maf", "n_layers": 1}, "activation": "tanh"}),
     (
-        "gmvae",
+        "nvisa",
         {
             "features": 8,
             "network": {
@@ -336,7 +336,7 @@ def test_a_recipe_of_ones_own():
         del registry._RECIPES["tiny"]
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) - {"flow_mixture", "flow_density", "gmvae"}))
+@pytest.mark.parametrize("name", sorted(set(SMALL) - {"flow_mixture", "flow_density", "nvisa"}))
 def test_a_flow_is_a_short_file(name):
     """The recipe of a flow reads like its paper's method section; what is long is a primitive.
 
