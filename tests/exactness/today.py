@@ -217,7 +217,7 @@ def estimator(name: str, **settings: Any) -> Any:
             place = place.setdefault(group, {})
         held = place.get(setting)  # a group that some settings have moved into
         place[setting] = {**held, **value} if isinstance(held, dict) else value
-    if told.pop("warm_start", False):
+    if told.get("start") is True:  # a warm start
         told["start"] = "last"
     return getattr(anabranch, name)(**told)
 

@@ -131,6 +131,11 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
     groups: ClassVar[Mapping[str, type]] = GROUPS
     old_names: ClassVar[Mapping[str, str]] = OLD_NAMES
 
+    @classmethod
+    def current_value(cls, name: str, value: object) -> object:
+        """A warm start is one that goes on from the last fit."""
+        return ("last" if value else None) if name == "warm_start" else value
+
     @accepts_old_names
     def __init__(
         self,
@@ -278,7 +283,8 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
             n_components = other.n_components_
         recipe: Any = other.model_.recipe
         check_same_model(recipe["arguments"], self._recipe(task.plan, n_features, n_components))
-        model = copy.deepcopy(other.model_).to(self.device)
+        # the last model of this estimator is trained as it is, that of another one is left alone
+        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
         objective = self._objective(task.plan, model, n_features)
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 

@@ -168,6 +168,7 @@ OLD_NAMES = {
     "pretrain_epochs": "semi_supervised__pretrain_epochs",
     "label_weight": "semi_supervised__label_weight",
     **{name: f"fit_options__{name}" for name in TRAINING},
+    "warm_start": "start",
 }
 
 
@@ -331,10 +332,7 @@ class MixturePlan:
             return
         numbers = np.asarray(weights, dtype=np.float64)
         if numbers.shape != (n_components,) or not (numbers > 0).all():
-            raise ValueError(
-                f"weights must be one of {WEIGHTS} or {n_components} positive numbers, "
-                f"got {weights}"
-            )
+            raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
 
     def warn_unused(self, *, labelled: bool) -> None:
         """Say what was given and does nothing in this fit."""
