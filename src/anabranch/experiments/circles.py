@@ -33,14 +33,13 @@ OURS: dict[str, Any] = {"inference": "variational"}
 THESIS: dict[str, Any] = {
     "inference": "variational",
     "flow": {"name": "realnvp", "n_layers": 10, "hidden": [8]},
-    "posterior": {"name": "mlp", "hidden": [16, 16]},
-    "weights": "uniform",
-    "temperature_decay": 1e-3,
+    "model_options": {"posterior": {"name": "mlp", "hidden": [16, 16]}, "weights": "uniform"},
+    "temperature": {"decay": 1e-3},
     "learning_rate": 1e-3,
     "batch_size": 128,
-    "patience": EPOCHS + PRETRAIN,
+    "fit_options": {"patience": EPOCHS + PRETRAIN},
 }
-ALTERNATE: dict[str, Any] = {"semi_supervised": "alternate", "pretrain_epochs": PRETRAIN}
+ALTERNATE: dict[str, Any] = {"order": "alternate", "pretrain_epochs": PRETRAIN}
 HEADER = ["seed", "k-means ACC", "ACC q(c|x)", "ACC p(c|x)", "NLL - entropy", "spectral", "s"]
 
 
@@ -101,9 +100,10 @@ def our_fit(X: Array, y: Labels, n_components: int, seed: int) -> FlowMixture:
 def thesis_fit(X: Array, y: Labels, n_components: int, seed: int, **schedule: Any) -> FlowMixture:
     """The settings of the thesis, from components that are one and the same and a random q."""
     mixture = FlowMixture(
-        n_components, warm_start=True, max_epochs=0, init_params="random", random_state=seed
+        n_components, start="last", max_epochs=0, init_params="random", random_state=seed
     )
-    mixture.set_params(**THESIS, **schedule).fit(X, y)
+    semi_supervised = schedule or None
+    mixture.set_params(**THESIS, semi_supervised=semi_supervised).fit(X, y)
     # the estimator starts at a Gaussian mixture; the recipe alone starts at one Gaussian
     recipe: Any = mixture.model_.recipe
     fresh = flow_mixture(**recipe["arguments"])

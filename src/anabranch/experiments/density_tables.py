@@ -73,7 +73,7 @@ FLOWS: dict[str, dict[str, Any]] = {
 }
 ONE_FLOW = ("RealNVP", "MAF", "NSF")
 COMPONENTS = 5
-SETTINGS: dict[str, Any] = {"patience": None, "learning_rate": 3e-3}
+SETTINGS: dict[str, Any] = {"fit_options": {"patience": None}, "learning_rate": 3e-3}
 K_OF_GMM = (5, 10, 20, 50)
 
 

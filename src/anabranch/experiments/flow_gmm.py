@@ -15,11 +15,10 @@ from anabranch.experiments.tables import text_table
 from anabranch.problems import Moons, Pinwheel, Problem, TwoCircles
 
 PER_CLASS, HELD_OUT = 512, 10_000
-PLAIN: dict[str, Any] = {"max_epochs": 150, "patience": 10}
+PLAIN: dict[str, Any] = {"max_epochs": 150, "fit_options": {"patience": 10}}
 CONSISTENT: dict[str, Any] = {
     **PLAIN,
-    "consistency": 0.5,
-    "perturbation": {"name": "noise", "scale": 0.05},
+    "consistency": {"weight": 0.5, "perturbation": {"name": "noise", "scale": 0.05}},
 }
 DIGITS: dict[str, Any] = {"levels": 17, "max_epochs": 100}
 Labels = NDArray[np.int64]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.mixture_plan import ModelOptions
 from anabranch.experiments.flow_gmm import few_labels
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
@@ -22,12 +23,12 @@ RINGS = TwoCircles(radial_std=0.05)
 # From the rings that a cut of the neighbourhood graph finds: from k-means, as from a random q, both
 # end at half planes, which noise moves least of all that are not rings.
 UNLABELLED: dict[str, dict[str, Any]] = {
-    name: {"inference": "variational", "init_params": "spectral", **how}
+    name: {"inference": "variational", "init_params": "spectral", "consistency": how}
     for name, how in {
         "none": {},
-        "noise": {"consistency": 10.0, "perturbation": {"name": "noise", "scale": 0.2}},
+        "noise": {"weight": 10.0, "perturbation": {"name": "noise", "scale": 0.2}},
         "adversarial": {
-            "consistency": 50.0,
+            "weight": 50.0,
             "perturbation": {"name": "adversarial", "radius": 0.1},
         },
     }.items()
@@ -35,16 +36,23 @@ UNLABELLED: dict[str, dict[str, Any]] = {
 # A q that hears of labels and consistency only: the bound prefers half planes, and eight labels of
 # a thousand rows do not outvote it. The weights are of the size of the labels' own share.
 LABELLED: dict[str, dict[str, Any]] = {
-    name: {"inference": "invariant", "invariant_steps": 1, "balance": 2e-3, "patience": 60, **how}
+    name: {
+        "inference": "invariant",
+        "consistency": {"steps": 1, "balance": 2e-3, **how},
+        "fit_options": {"patience": 60},
+    }
     for name, how in {
-        "none": {"consistency": 1e-6},  # as good as zero, which this inference refuses
-        "noise": {"consistency": 0.02, "perturbation": {"name": "noise", "scale": 0.2}},
+        "none": {"weight": 1e-6},  # as good as zero, which this inference refuses
+        "noise": {"weight": 0.02, "perturbation": {"name": "noise", "scale": 0.2}},
         "adversarial": {
-            "consistency": 0.02,
+            "weight": 0.02,
             "perturbation": {"name": "adversarial", "radius": 0.2},
         },
     }.items()
 }
+
+
+TWELVE = {"max_components": 12}
 
 
 @experiment(
@@ -58,7 +66,7 @@ def weight_sharing(run: Run) -> Outcome:
         "unshared": {"flow": {"name": "realnvp", "n_layers": 8}},
         "shared": {
             "flow": {"name": "realnvp", "n_layers": 2},
-            "trunk": {"name": "realnvp", "n_layers": 6},
+            "model_options": {"trunk": {"name": "realnvp", "n_layers": 6}},
         },
     }
     rows, n_parameters, mixture, X = [], {}, FlowMixture(5), np.empty((0, 2))
@@ -95,10 +103,13 @@ def annihilation(run: Run) -> Outcome:
     rows, mixture, X = [], FlowMixture("auto"), np.empty((0, 2))
     for seed in run.seeds:
         gaussians, _ = four_gaussians().sample(2000, random_state=seed)
-        few = FlowMixture("auto", flow=None, max_components=12, random_state=seed).fit(gaussians)
+        few = FlowMixture(
+            "auto", flow=None, model_options={"max_components": 12}, random_state=seed
+        )
+        few.fit(gaussians)
         X, y = Pinwheel().sample_per_component(WING, random_state=seed)
         started = time.perf_counter()
-        mixture = FlowMixture("auto", max_components=10, random_state=seed).fit(X)
+        mixture = FlowMixture("auto", random_state=seed).fit(X)
         rows.append(
             [
                 seed,
@@ -116,7 +127,7 @@ def annihilation(run: Run) -> Outcome:
         Figure("pinwheel, longest fit, seconds", table[:, 3].max()),
     ]
     header = ["seed", "wings found", "ACC", "s", "Gaussians found"]
-    settings = {"component_cost": FlowMixture().component_cost, "rows": [5 * WING, 2000]}
+    settings = {"component_cost": ModelOptions().component_cost, "rows": [5 * WING, 2000]}
     return Outcome(figures, settings, text_table(header, rows), {"wings.png": picture(mixture, X)})
 
 
@@ -145,10 +156,10 @@ def prior_update(run: Run) -> Outcome:
     """Weights that are updated, learned by gradients, and held uniform."""
     truth = np.array([0.6, 0.3, 0.1])
     variants: dict[str, dict[str, Any]] = {
-        "network": {"inference": "variational", "weights": "network"},
-        "exact": {"inference": "exact", "weights": "exact"},
-        "learned": {"inference": "exact", "weights": "learned"},
-        "uniform": {"inference": "variational", "weights": "uniform"},
+        "network": {"inference": "variational", "model_options": {"weights": "network"}},
+        "exact": {"inference": "exact", "model_options": {"weights": "exact"}},
+        "learned": {"inference": "exact", "model_options": {"weights": "learned"}},
+        "uniform": {"inference": "variational", "model_options": {"weights": "uniform"}},
     }
     errors: dict[str, list[float]] = {name: [] for name in variants}
     bounds: dict[str, list[float]] = {name: [] for name in variants}
@@ -246,7 +257,7 @@ def complexities(run: Run) -> Outcome:
             settings: dict[str, Any] = {
                 "inference": "variational",
                 "init_params": "random",
-                "posterior": {"name": "mlp", "hidden": [width]},
+                "model_options": {"posterior": {"name": "mlp", "hidden": [width]}},
                 "flow": {"name": "realnvp", "n_layers": n_layers} if n_layers else None,
                 "max_epochs": 150,
             }

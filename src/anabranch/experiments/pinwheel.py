@@ -67,16 +67,14 @@ THESIS: dict[str, Any] = {
         "activation": "tanh",
         "norm": "batchnorm",
     },
-    "posterior": {"name": "mlp", "hidden": [3]},
+    "model_options": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
     "init_params": "random",
     "covariance_type": "full",
-    "weights": "uniform",
-    "temperature_decay": 1e-3,
+    "temperature": {"decay": 1e-3},
     "learning_rate": 1e-3,
     "batch_size": 512,
     "max_epochs": 400,
-    "patience": 10_000,
-    "fit_options": {"average": 0.0},
+    "fit_options": {"patience": 10_000, "average": 0.0},
 }
 OURS: dict[str, Any] = {"inference": "variational"}
 

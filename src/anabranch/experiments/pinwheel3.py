@@ -21,12 +21,11 @@ PROBLEM = Pinwheel(n_components=3, rate=0.25)
 # what the thesis gives for its pinwheel of five wings; the slides name no settings for three
 THESIS: dict[str, Any] = {
     "flow": {"name": "realnvp", "n_layers": 8, "hidden": [8]},
-    "posterior": {"name": "mlp", "hidden": [3]},
-    "weights": "uniform",
-    "temperature_decay": 1e-3,
+    "model_options": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
+    "temperature": {"decay": 1e-3},
     "learning_rate": 1e-3,
     "batch_size": 512,
-    "patience": EPOCHS,
+    "fit_options": {"patience": EPOCHS, "snapshots": SNAPSHOTS},
 }
 
 
@@ -55,7 +54,6 @@ def pinwheel3(run: Run) -> Outcome:
         "epochs": EPOCHS,
         "per_wing": WING,
         "rate": PROBLEM.rate,
-        "snapshots": SNAPSHOTS,
     }
     return Outcome(_figures(found, frames), settings, text_table(HEADER, rows), pictures)
 
@@ -72,9 +70,9 @@ def _figures(rows: NDArray[np.float64], frames: int) -> list[Figure]:
 
 def thesis_fit(X: NDArray[np.float64], seed: int, **settings: Any) -> FlowMixture:
     """Train as in the thesis, from components that are one and the same and a random q."""
-    given = {**THESIS, "snapshots": SNAPSHOTS, **settings}
+    given = {**THESIS, **settings}
     mixture = FlowMixture(
-        3, inference="variational", warm_start=True, max_epochs=0, random_state=seed, **given
+        3, inference="variational", start="last", max_epochs=0, random_state=seed, **given
     ).fit(X)
     # the estimator starts at a Gaussian mixture; the recipe alone starts at one Gaussian
     recipe: Any = mixture.model_.recipe
@@ -86,7 +84,7 @@ def thesis_fit(X: NDArray[np.float64], seed: int, **settings: Any) -> FlowMixtur
 
 def our_fit(X: NDArray[np.float64], seed: int, **settings: Any) -> FlowMixture:
     """The defaults of variational inference."""
-    given = {"snapshots": SNAPSHOTS, **settings}
+    given = {"fit_options": {"snapshots": SNAPSHOTS}, **settings}
     return FlowMixture(3, inference="variational", random_state=seed, **given).fit(X)
 
 

@@ -24,8 +24,8 @@ TAUGHT_SEEDS = 2
 INVARIANT: dict[str, Any] = {
     "inference": "invariant",
     "levels": 256,
-    "posterior": {"name": "mlp", "hidden": [512, 512]},
-    "perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3},
+    "model_options": {"posterior": {"name": "mlp", "hidden": [512, 512]}},
+    "consistency": {"perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3}},
 }
 # the size of the thesis
 FLOWS: dict[str, Any] = {
