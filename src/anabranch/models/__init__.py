@@ -25,8 +25,7 @@ from anabranch.models.flows.radial import radial
 from anabranch.models.flows.realnvp import realnvp
 from anabranch.models.flows.tabak_turner import tabak_turner
 from anabranch.models.images.conv_realnvp import conv_realnvp
-from anabranch.models.mixtures.flow_mixture import flow_mixture
-from anabranch.models.mixtures.mixture_model import MixtureModel
+from anabranch.models.mixtures.flow_mixture import MixtureModel, flow_mixture
 from anabranch.models.mixtures.pruning import keep_components
 from anabranch.models.mixtures.rad import rad
 from anabranch.models.registry import build, list_recipes, recipe
