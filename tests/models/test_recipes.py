@@ -23,7 +23,6 @@ from anabranch.models import (
     realnvp,
     recipe,
 )
-from anabranch.models.norms import norm_layer
 from tests.registry import perturb, seeded
 
 SMALL = {
@@ -312,7 +311,7 @@ def test_other_wrong_values():
     with pytest.raises(ValueError, match=r"law must be one of .*, got 'x'"):
         realnvp(2, law="x")
     with pytest.raises(ValueError, match="norm must be 'actnorm', 'batchnorm' or None, got 'x'"):
-        norm_layer("x", 2, ())
+        realnvp(2, norm="x")
     with pytest.raises(ValueError, match=r"activation must be one of .*, got 'sine'"):
         realnvp(2, activation="sine")
     with pytest.raises(ValueError, match="flow lists 1 recipes for 2 components"):

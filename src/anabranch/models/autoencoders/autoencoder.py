@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.autoencoder_model import Autoencoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -52,5 +52,5 @@ def autoencoder(
         likelihood=likelihood,
         corruption=corruption,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

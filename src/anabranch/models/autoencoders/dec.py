@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.embedded_clustering import EmbeddedClustering
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -63,5 +63,5 @@ def dec(
         reconstruction=reconstruction,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.mixture_gan import MixtureGAN
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -69,5 +69,5 @@ def gmgan(
         dynamic=dynamic,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -7,10 +7,10 @@ from anabranch.distributions import Distribution
 from anabranch.models.autoencoders.likelihoods import make_likelihood
 from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
 from anabranch.models.coders import make_coders
+from anabranch.models.generators import make_generator
+from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
-from anabranch.models.nested import build_density
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.models.specs import Spec, split_spec
 from anabranch.networks import MLP
 from anabranch.objectives.perturbations import make_perturbation
@@ -100,7 +100,7 @@ def gmvae(
     for name, size in {"n_components": n_components, "latent": latent}.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
-    common: dict[str, Any] = {"activation": activation, "generator": seeded(seed)}
+    common: dict[str, Any] = {"activation": activation, "generator": make_generator(seed)}
     coders = make_coders(network, features, hidden, **common)
     n_labels = n_components if posterior == "structured" else 0
     spec = classifier or coders.classifier
@@ -139,6 +139,6 @@ def _prior_flows(
             raise TypeError(f"prior 'gaussian' has no keywords, got {', '.join(keywords)}")
         return None
     own_seed = None if seed is None else seed + 1
-    return build_density(
+    return build_inner_density(
         {"name": name, **keywords}, latent, (n_components,), own_seed, role="prior"
     )

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.hierarchical_mixture_vae import HierarchicalMixtureVAE
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -72,5 +72,5 @@ def hierarchical_gmvae(
         information=0.75 * math.log(max(n_components, 1)) if information is None else information,
         entropy=entropy,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

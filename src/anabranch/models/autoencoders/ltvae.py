@@ -5,8 +5,8 @@ from typing import Any
 
 from anabranch.distributions.tree_structure import TreeStructure
 from anabranch.models.autoencoders.latent_tree_vae import LatentTreeVAE
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -69,5 +69,5 @@ def ltvae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.mixture_of_autoencoders import MixtureOfAutoencoders
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -70,5 +70,5 @@ def mixae(
         balance=balance,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.variational_deep_embedding import VariationalDeepEmbedding
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -58,5 +58,5 @@ def vade(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

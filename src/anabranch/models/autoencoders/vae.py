@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.models.autoencoders.variational_autoencoder import VariationalAutoencoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 @recipe
@@ -50,5 +50,5 @@ def vae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
