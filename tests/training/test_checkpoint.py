@@ -33,7 +33,7 @@ def test_tuples_are_what_the_file_makes_of_them(tmp_path):
 def test_a_message_is_short(tmp_path):
     save_checkpoint(tmp_path / "run", {"identity": {"x": "a" * 500, **dict.fromkeys("pqrs", 1)}})
     with pytest.raises(
-        ValueError, match="another run: p was 1, now 2; q was .*; and 2 more"
+        ValueError, match=r"another run: p was 1, now 2; q was .*; and 2 more"
     ) as said:
         load_checkpoint(tmp_path / "run", {**dict.fromkeys("pqrs", 2), "x": "b" * 500})
     assert len(str(said.value)) < 300 + len(str(tmp_path))
