@@ -46,7 +46,7 @@ RESUMED = ("fit", "FlowMixture")
 
 fit = training.fit
 fit_adversarial = training.fit_adversarial
-fit_reverse_kl = training.fit_variational
+fit_reverse_kl = training.fit_reverse_kl
 greedy_ascent = greedy.greedy_ascent
 FitOptions = training.FitOptions
 
