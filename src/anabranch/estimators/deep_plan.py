@@ -23,6 +23,7 @@ from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.autoencoders.nvisa import POSTERIORS
+from anabranch.models.coders import NETWORKS
 from anabranch.objectives import (
     LatentMixtureBound,
     PosteriorPenalty,
@@ -312,6 +313,7 @@ class DeepPlan:
     def __post_init__(self) -> None:
         check_whole(self, ("latent", "n_init"), 1)
         check_whole(self, ("n_components",), 1, optional=True)
+        _check_choice("network", _named(self.network)["name"], tuple(sorted(NETWORKS)))
         how = self.consistency
         if how.balance and not how.weight:
             raise ValueError(
@@ -319,7 +321,7 @@ class DeepPlan:
             )
         if how.perturbation is not None and not how.weight:
             raise ValueError("consistency.perturbation goes with a weight, which is 0")
-        for name, value in (("consistency.inference", how.inference), ("start", self.start.name)):
+        for name, value in (("start", self.start.name), ("consistency.inference", how.inference)):
             if value == "invariant" and not (how.weight and how.balance):
                 raise ValueError(
                     f"{name}='invariant' needs consistency.weight and consistency.balance, which "

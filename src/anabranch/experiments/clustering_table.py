@@ -74,13 +74,14 @@ BUDGETS: dict[str, dict[str, Any]] = {
             "gmgan": {"max_epochs": 15},
             "nvisa": {
                 **NVISA_BUDGETS["cpu"]["pure"],
-                "init_epochs": 20,
+                "start": {"name": "autoencoder", "epochs": 20},
+                "schedule": {"std_first": 0.1},
                 "max_epochs": 10,
-                "samples": 5,
+                "objective": {"name": "vimco", "samples": 5},
             },
             "nvisa, consistent": {
                 **NVISA_BUDGETS["cpu"]["consistent"],
-                "invariant_steps": 2000,
+                "consistency": {**NVISA_BUDGETS["cpu"]["consistent"]["consistency"], "steps": 2000},
                 "n_init": 1,
             },
         },
