@@ -1,5 +1,6 @@
 """What is recorded of a fit, and how two records are compared."""
 
+import hashlib
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,6 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 Record = dict[str, Any]
-
-SAME_KERNELS, OTHER_KERNELS = 1e-6, 1e-3
 
 
 @contextmanager
@@ -38,17 +37,45 @@ def repeatable() -> Iterator[None]:
 
 
 def kernels() -> dict[str, str]:
-    """What decides how sums are rounded."""
+    """What decides how sums are rounded; the last entry is how they are."""
     return {
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "rounding": _rounding(),
     }
 
 
-def tolerance(recorded: Record) -> float:
-    """How far numbers may be apart: what other kernels round is multiplied by training."""
-    same = all(recorded[name] == value for name, value in kernels().items())
-    return SAME_KERNELS if same else OTHER_KERNELS
+def same_kernels(then: Record) -> bool:
+    """Whether this machine rounds as the one that recorded."""
+    return all(then[name] == value for name, value in kernels().items())
+
+
+def _rounding() -> str:
+    """A fingerprint of the bits that common kernels give: processors of one name differ in it."""
+    random = np.random.RandomState(0)
+    with repeatable():
+        found: list[Tensor] = [torch.randn(40), torch.empty(40).exponential_()]
+        for n, k, m in ((40, 3, 8), (64, 8, 16), (40, 130, 70)):
+            a, b = (torch.as_tensor(random.randn(*shape)) for shape in ((n, k), (k, m)))
+            x = a.float() @ b.float()
+            found += [a @ b, x, (a.bfloat16() @ b.bfloat16()).float(), torch.linalg.svdvals(a)]
+            found += [x.exp(), x.tanh(), x.sigmoid(), torch.logsumexp(x, 0), x.sum(1), a.sum(0)]
+            found.append(torch.linalg.cholesky(a.mT @ a + torch.eye(k)))
+            found.append(torch.as_tensor(a.numpy() @ b.numpy()))
+        image, kernel = (torch.as_tensor(random.randn(*s)) for s in ((8, 3, 4, 4), (5, 3, 3, 3)))
+        found.append(torch.conv2d(image.float(), kernel.float(), padding=1))
+    return hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in found)).hexdigest()
+
+
+def steady(record: Record) -> Record:
+    """What other kernels leave as it is.
+
+    Directions without a gradient go where rounding leads them, so that of parameters only sizes are
+    left; and draws choose otherwise where a threshold is passed.
+    """
+    digests = record.keys() & {"parameters", "critic"}
+    sizes = {name: [size for size, *_ in record[name]] for name in digests}
+    return {**{name: value for name, value in record.items() if name != "draws"}, **sizes}
 
 
 def digest(parameters: Sequence[Tensor]) -> list[list[float]]:

@@ -36,15 +36,15 @@ class RecipeCase:
         """What must not be left out."""
         return self.recipe
 
-    def fitted(self) -> tuple[nn.Module, Any]:
-        """The model after its fit, and the result of that."""
+    def fitted(self, *, resume: bool = False, **changes: Any) -> tuple[nn.Module, Any]:
+        """The model after its fit, and the result of that; changes are of the options."""
         model = today.build(self.recipe, **self.arguments, seed=0)
-        options = today.FitOptions(max_epochs=4, **STEPS)
+        options = today.FitOptions(**{"max_epochs": 4, **STEPS, **changes})
         data = self._data(model, N)
         source = torch.Generator().manual_seed(1)
         validation = data if self.validated else None
         loss = today.trainable(model)
-        result = today.fit(loss, data, validation, options=options, generator=source)
+        result = today.fit(loss, data, validation, options=options, generator=source, resume=resume)
         return model.eval(), result
 
     def record(self) -> Record:

@@ -20,6 +20,7 @@ MODELS = {
     "dec",
     "gmgan",
     "gmvae",
+    "nvisa",
     "ltvae",
     "mixae",
     "vade",

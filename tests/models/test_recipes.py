@@ -47,11 +47,11 @@ SMALL = {
     "vae": {"features": 3, "latent": 2, "hidden": [8]},
     "dec": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "vade": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
-    "hierarchical_gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "gmgan": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "ltvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "mixae": {"features": 3, "n_components": 2, "latent": 1, "hidden": [8]},
-    "gmvae": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
+    "nvisa": {"features": 3, "n_components": 2, "latent": 2, "hidden": [8]},
     "flow_mixture": {"features": 3, "n_components": 2, "flow": {"name": "maf", "n_layers": 1}},
 }
 VARIANTS = [
@@ -84,8 +84,8 @@ VARIANTS = [
     ("bnaf", {"inverse": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"features": 1, "n_layers": 1}),
     ("tabak_turner", {"batch_shape": [4]}),
-    ("autoencoder", {"corruption": 0.2, "activation": "tanh", "seed": 2}),
-    ("dec", {"reconstruction": 1.0, "alpha": 2.0, "hidden": []}),
+    ("autoencoder", {"activation": "tanh", "seed": 2}),
+    ("dec", {"decoder": True, "alpha": 2.0, "hidden": []}),
     ("gmgan", {"dynamic": True, "likelihood": "bernoulli", "means": [[0.0, 1.0], [1.0, 0.0]]}),
     (
         "ltvae",
@@ -98,12 +98,12 @@ VARIANTS = [
             }
         },
     ),
-    ("mixae", {"likelihood": "bernoulli", "assignment": [], "certainty": 0.0}),
-    ("gmvae", {"posterior": "mean_field", "objective": "nvil", "baseline": []}),
-    ("gmvae", {"consistency": 1.0, "balance": 0.1, "classifier": "mlp"}),
-    ("gmvae", {"prior": {"name": "maf", "n_layers": 1}, "objective": "enumerate"}),
+    ("mixae", {"likelihood": "bernoulli", "assignment": []}),
+    ("nvisa", {"posterior": "mean_field", "likelihood": "bernoulli"}),
+    ("nvisa", {"classifier": "mlp", "floor": 0.1}),
+    ("nvisa", {"prior": {"name": "maf", "n_layers": 1}, "activation": "tanh"}),
     (
-        "gmvae",
+        "nvisa",
         {
             "features": 8,
             "network": {
@@ -145,6 +145,12 @@ def same_modules(a, b):
     return all(torch.equal(first[key], second[key]) for key in first)
 
 
+def said(model, x):
+    """What a model without a density says of rows."""
+    names = [name for name in ("responsibilities", "log_q", "encode") if hasattr(model, name)]
+    return getattr(model, names[0])(x)
+
+
 @pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in SMALL), *VARIANTS])
 def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
     arguments = {**SMALL[name], **changes}
@@ -158,7 +164,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
     x = torch.randn(5, arguments["features"], generator=seeded(0))
     x = (x > 0).float() if getattr(model, "discrete", False) else x
     if not hasattr(model, "log_prob"):
-        before, after = (m({"x": x}).total for m in (model, loaded))
+        before, after = (said(m, x) for m in (model, loaded))
     else:
         context = torch.ones(5, arguments.get("context_features", 0))
         before, after = (m.log_prob(x, context) for m in (model, loaded))
@@ -336,11 +342,15 @@ def test_a_recipe_of_ones_own():
         del registry._RECIPES["tiny"]
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) - {"flow_mixture", "flow_density", "gmvae"}))
-def test_a_flow_is_a_short_file(name):
-    """The recipe of a flow reads like its paper's method section; what is long is a primitive.
+def file_of(name):
+    return Path(inspect.getsourcefile(inspect.unwrap(list_recipes()[name])))
 
-    Two of those left out take any of them; the third is no flow, and has the variants of a table.
-    """
-    source = Path(inspect.getsourcefile(inspect.unwrap(list_recipes()[name])))
+
+# one of the densities takes any recipe of a flow
+@pytest.mark.parametrize("name", sorted(set(SMALL) - {"flow_mixture", "flow_density"}))
+def test_a_flow_is_a_short_file(name):
+    """The recipe of a flow reads like its paper's method section; what is long is a primitive."""
+    source = file_of(name)
+    if source.parent.name == "autoencoders":
+        pytest.skip("no flow: the class of the system stands beside its recipe")
     assert len(source.read_text(encoding="utf-8").splitlines()) <= 80

@@ -299,7 +299,6 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         if self._bits or self.levels is not None:
             self.constant_ = np.zeros(X.shape[1], bool)
             self.preparation_ = self._blank_preparation(X.shape[1])
-            self.preparation_.seed(seed)
         else:
             super()._prepare(X, seed)
 

@@ -31,14 +31,13 @@ from anabranch.objectives import (
 )
 from anabranch.objectives.latent_mixture import INFERENCES
 from anabranch.objectives.mixture_bounds import check_bound
+from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     FitOptions,
     LateFloat32,
     RateHalving,
     Schedule,
     ScheduledBuffer,
-    first_std,
-    std_annealing,
 )
 
 Array = NDArray[np.float64]

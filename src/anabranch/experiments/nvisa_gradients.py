@@ -14,6 +14,7 @@ from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
 from anabranch.models import GaussianMixtureVAE, nvisa
+from anabranch.models.specs import Spec
 from anabranch.objectives import Enumerated, LatentMixtureBound, Nvil, Vimco, make_bound
 from anabranch.objectives.mixture_bounds import Sampled, log_weights
 
@@ -89,9 +90,10 @@ def _row(seed: int, name: str) -> list[float]:
     return [float(v) for v in (error, distance, variance.sum(), _variance(many, x, seed))]
 
 
-def tiny(seed: int, **spec: Any) -> LatentMixtureBound:
+def tiny(seed: int, *, prior: Spec = "gaussian", **spec: Any) -> LatentMixtureBound:
     """A bound of a model in float64, with smooth networks, and NVIL's baseline set to the bound."""
-    model: Any = nvisa(FEATURES, K, latent=1, hidden=[6], activation="tanh", floor=0.3, seed=seed)
+    size: dict[str, Any] = {"latent": 1, "hidden": [6], "activation": "tanh", "floor": 0.3}
+    model: Any = nvisa(FEATURES, K, **size, prior=prior, seed=seed)
     bound = make_bound(spec, FEATURES)
     if isinstance(bound, Nvil):
         best = _Constant(elbo(model.double(), observation(seed)).item())

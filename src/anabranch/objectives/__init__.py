@@ -37,7 +37,7 @@ from anabranch.objectives.perturbations import (
 )
 from anabranch.objectives.posterior_penalty import PosteriorPenalty
 from anabranch.objectives.reconstruction import Reconstruction
-from anabranch.objectives.reverse_kl import ReverseKL
+from anabranch.objectives.reverse_kl import ReverseKL, importance_diagnostics
 from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 from anabranch.objectives.variational_bound import VariationalBound
@@ -65,6 +65,7 @@ __all__ = [
     "cross_entropy",
     "distillation",
     "elbo_enumerated",
+    "importance_diagnostics",
     "iwae",
     "joint_log_likelihood",
     "make_bound",
