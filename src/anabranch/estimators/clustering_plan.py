@@ -200,11 +200,8 @@ def _check_unused(name: str, method: Method[TaskKind], settings: Mapping[str, An
     pretrain = settings["pretrain"] or {}
     if method.coder is None and pretrain:
         _warn_unused("pretrain", f"method={name!r}, which starts from no autoencoder")
-    elif method.coder is not None and isinstance(pretrain, Mapping) and pretrain:
-        if isinstance(settings["start"], BaseEstimator):
-            _warn_unused("pretrain", "a fit that takes over the autoencoder of another")
-        elif method.coder == "vae" and pretrain.get("corruption"):
-            _warn_unused("pretrain.corruption", f"method={name!r}")
+    elif method.coder == "vae" and isinstance(pretrain, Mapping) and pretrain.get("corruption"):
+        _warn_unused("pretrain.corruption", f"method={name!r}")
     if method.recipe == method.coder and settings["keep"] == "last":
         _warn_unused("keep='last'", f"method={name!r}, which trains an autoencoder only")
 
