@@ -373,7 +373,7 @@ def with_value(value):
 
 
 def barely(**changes):
-    return small(3, hidden=(8,), pretrain_epochs=1, max_epochs=1, n_init=1, **changes)
+    return small(3, hidden=(8,), pretrain_epochs=1, max_epochs=1, **changes)
 
 
 @pytest.mark.parametrize("levels", [None, 8])
