@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from anabranch import DeepClustering, load, save
 from anabranch.cli.app import app
 from anabranch.estimators.clustering_methods import METHODS
-from anabranch.estimators.clustering_plan import UnusedSettingWarning
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
 from tests.estimators.data import folded, picture
 
@@ -152,7 +152,10 @@ def test_a_frozen_autoencoder_outlives_clone():
         ({"hidden": (32, 32)}, r"has hidden=\[32\], wanted is \[32, 32\]"),
         ({"model_options": {"activation": "tanh"}}, "has activation=None, wanted is 'tanh'"),
         ({"method": "vae+gmm"}, "'vae\\+gmm' starts from .* 'vae', but .* by method='ae\\+gmm'"),
-        ({"method": "gmgan", "pretrain": None}, "method='gmgan' starts from no autoencoder, but got one"),
+        (
+            {"method": "gmgan", "pretrain": None},
+            "method='gmgan' starts from no autoencoder, but got one",
+        ),
         ({"levels": 8}, "the model given as start has levels=None, this has 8"),
         ({"start": "ae+gmm"}, r"start must be a fitted DeepClustering, labels .*, got 'ae\+gmm'"),
         ({"start": FrozenEstimator(KMeans())}, "a fitted DeepClustering, .* or None, got Frozen"),
@@ -496,7 +499,10 @@ def test_clusters_that_cannot_be_a_start(changes, message):
             {"method": "vade", "method_options": {"refresh": 3}},
             "method_options.refresh is not used",
         ),
-        ({"method": "gmgan", "hidden": (8,)}, "pretrain is not used by method='gmgan'"),
+        (
+            {"method": "gmgan", "hidden": (8,)},
+            "pretrain is not used: method='gmgan' starts from no",
+        ),
         ({"method": "vae+gmm", "corruption": 0.1}, "pretrain.corruption is not used"),
         ({"method": "ae+gmm", "keep": "last"}, "keep='last' is not used"),
     ],

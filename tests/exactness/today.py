@@ -55,7 +55,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 RESUMED = ("fit", "FlowMixture")
 
 fit_adversarial = training.fit_adversarial
-fit_reverse_kl = training.fit_variational
+fit_reverse_kl = training.fit_reverse_kl
 greedy_ascent = greedy.greedy_ascent
 FitOptions = training.FitOptions
 

@@ -132,7 +132,7 @@ def _restore_flow(estimator: FlowMixture, tree: dict[str, Any]) -> None:
     estimator.n_features_in_ = arguments["features"]
     estimator.constant_ = tree["constant"].numpy()
     estimator.preparation_ = Preparation.empty(
-        arguments["features"], levels=estimator.levels, alpha=estimator.logit_alpha
+        arguments["features"], levels=estimator.levels, alpha=estimator._preparing().alpha
     )
     estimator.preparation_.transform.load_state_dict(tree["preparation"])
     estimator._keep(

@@ -198,7 +198,7 @@ def migrated(cls: type[GroupedSettings], settings: Group) -> dict[str, object]:
             continue
         given = within(cls, group, current.get(group))
         usual = defaults(cls.groups[group])
-        if value is not None and (key not in usual or usual[key] != value):
+        if key not in usual or usual[key] != value:
             given[key] = value
         current[group] = given or None
     return current

@@ -27,6 +27,7 @@ from anabranch.objectives.mixture_bounds import (
     Vimco,
     make_bound,
 )
+from anabranch.objectives.mixture_objective import MixtureObjective, mixture_diagnostics
 from anabranch.objectives.perturbations import (
     Adversarial,
     GaussianNoise,
@@ -51,6 +52,7 @@ __all__ = [
     "Likelihood",
     "Loss",
     "MixtureBound",
+    "MixtureObjective",
     "Nvil",
     "Perturbation",
     "PosteriorPenalty",
@@ -70,6 +72,7 @@ __all__ = [
     "joint_log_likelihood",
     "make_bound",
     "make_perturbation",
+    "mixture_diagnostics",
     "nonsaturating_critic",
     "nonsaturating_generator",
     "nvil",
