@@ -22,15 +22,15 @@ from tests.estimators.data import folded, picture
 
 
 def small(n_components=4, method="idec", **changes):
-    """One with small networks; settings that stand in groups under their short names."""
-    settings = {"latent": 2, "hidden": (32,), "pretrain_epochs": 5, "max_epochs": 3}
-    kind = METHODS.get(method)
-    if kind is not None and "n_init" in {field.name for field in fields(kind.options)}:
-        settings["n_init"] = 2
-    settings |= {"random_state": 0, **changes}
-    short = DeepClustering.old_names
+    """One with small networks; settings of groups by short names, where the method has them."""
+    settings = {"latent": 2, "hidden": (32,), "pretrain_epochs": 5, "max_epochs": 3, "n_init": 2}
     model = DeepClustering(n_components, method=method)
-    return model.set_params(**{short.get(name, name): value for name, value in settings.items()})
+    known = {field.name for field in fields(METHODS[method].options)} if method in METHODS else {}
+    for name, value in {**settings, "random_state": 0, **changes}.items():
+        group, _, key = DeepClustering.old_names.get(name, name).partition("__")
+        if group != "method_options" or not key or key in known:
+            model.set_params(**{f"{group}__{key}" if key else group: value})
+    return model
 
 
 # whose codes have another size: see test_deep_others.py
