@@ -293,6 +293,7 @@ def _trained(plan: RADPlan, train: Rows, validation: Rows, seed: int) -> tuple[F
         options=options,
         schedules=schedules if last is None else [*schedules, last],
         generator=torch.Generator().manual_seed(seed),
+        stage="train",
     )
     if last is not None:
         last.restore(result)
