@@ -4,13 +4,11 @@ from anabranch.models.autoencoders.autoencoder import autoencoder as autoencoder
 from anabranch.models.autoencoders.dec import dec as dec
 from anabranch.models.autoencoders.gmgan import gmgan as gmgan
 from anabranch.models.autoencoders.gmvae import gmvae as gmvae
-from anabranch.models.autoencoders.hierarchical_gmvae import (
-    hierarchical_gmvae as hierarchical_gmvae,
-)
 from anabranch.models.autoencoders.label_scores import label_log_prob as label_log_prob
 from anabranch.models.autoencoders.ltvae import ltvae as ltvae
 from anabranch.models.autoencoders.mixae import mixae as mixae
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE as GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE as GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import nvisa as nvisa
 from anabranch.models.autoencoders.vade import vade as vade
 from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.densities.flow_density import flow_density as flow_density
@@ -28,8 +26,8 @@ from anabranch.models.flows.radial import radial as radial
 from anabranch.models.flows.realnvp import realnvp as realnvp
 from anabranch.models.flows.tabak_turner import tabak_turner as tabak_turner
 from anabranch.models.images.conv_realnvp import conv_realnvp as conv_realnvp
+from anabranch.models.mixtures.flow_mixture import MixtureModel as MixtureModel
 from anabranch.models.mixtures.flow_mixture import flow_mixture as flow_mixture
-from anabranch.models.mixtures.mixture_model import MixtureModel as MixtureModel
 from anabranch.models.mixtures.pruning import keep_components as keep_components
 from anabranch.models.mixtures.rad import rad as rad
 from anabranch.models.registry import build as build

@@ -24,6 +24,8 @@ from anabranch.transforms.preprocessing import Standardize as Standardize
 from anabranch.transforms.preprocessing import UniformDequantization as UniformDequantization
 from anabranch.transforms.radial import LocalExpansion as LocalExpansion
 from anabranch.transforms.radial import Radial as Radial
+from anabranch.transforms.reshaping import Reshape as Reshape
+from anabranch.transforms.reshaping import Squeeze as Squeeze
 from anabranch.transforms.rotation import Rotation as Rotation
 from anabranch.transforms.scalar.affine import Additive as Additive
 from anabranch.transforms.scalar.affine import Affine as Affine
