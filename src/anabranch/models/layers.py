@@ -31,43 +31,6 @@ def stack(layer: Callable[[int], Transform], n_layers: int, norm: str | None = N
     return Compose(layers)
 
 
-def half(features: int, turn: int) -> list[bool]:
-    """Which features move: the second half in even turns, the first in odd ones; one always does.
-
-    Example:
-        >>> half(3, 0), half(3, 1), half(1, 1)
-        ([False, True, True], [True, False, False], [True])
-    """
-    return [(d >= features // 2) == (turn % 2 == 0 or features == 1) for d in range(features)]
-
-
-def every_other(features: int, turn: int) -> list[bool]:
-    """Which features move: those of even numbers in even turns, the others in odd ones.
-
-    Example:
-        >>> every_other(3, 0), every_other(3, 1), every_other(1, 1)
-        ([True, False, True], [False, True, False], [True])
-    """
-    return [d % 2 == turn % 2 or features == 1 for d in range(features)]
-
-
-def checkerboard(size: tuple[int, int, int], turn: int) -> list[bool]:
-    """Which pixels of (C, H, W) move: the fields of one colour, in all channels alike.
-
-    Raises:
-        ValueError: for an image of one field.
-
-    Example:
-        >>> checkerboard((1, 2, 3), 0)
-        [True, False, True, False, True, False]
-    """
-    channels, height, width = size
-    if height * width == 1:
-        raise ValueError("image_shape must have more than one place, got a height and width of 1")
-    board = [(i + j) % 2 == turn % 2 for i in range(height) for j in range(width)]
-    return board * channels
-
-
 def order(features: int, turn: int) -> list[int]:
     """Places of the features: natural in even turns, reversed in odd ones.
 

@@ -27,6 +27,7 @@ from anabranch.transforms.scalar import (
     ScalarMap,
     Scale,
 )
+from anabranch.transforms.splits import Channels, Checkerboard, EveryOther, Half, Mask, Split
 from anabranch.transforms.support import Support
 
 __all__ = [
@@ -37,16 +38,21 @@ __all__ = [
     "Autoregressive",
     "BatchNorm",
     "BlockAutoregressive",
+    "Channels",
+    "Checkerboard",
     "Compose",
     "Coupling",
     "DeepSigmoidal",
     "Elementwise",
+    "EveryOther",
     "Fold",
     "GatedAffine",
+    "Half",
     "Inverse",
     "LULinear",
     "LocalExpansion",
     "Logit",
+    "Mask",
     "MixtureLogisticCDF",
     "NumericScalarMap",
     "PReLU",
@@ -59,6 +65,7 @@ __all__ = [
     "Rotation",
     "ScalarMap",
     "Scale",
+    "Split",
     "Squeeze",
     "Standardize",
     "Support",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Logistic, Normal
-from anabranch.models.layers import every_other, stack, width
+from anabranch.models.layers import stack, width
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import Additive, Compose, Coupling, Elementwise, Scale
+from anabranch.transforms import Additive, Compose, Coupling, Elementwise, EveryOther, Scale
 
 BASES: dict[str, type[Logistic] | type[Normal]] = {"logistic": Logistic, "normal": Normal}
 
@@ -68,7 +68,7 @@ def nice(
         batch_shape=batch_shape,
         generator=seeded(seed),
     )
-    couplings = stack(lambda i: layer(mask=every_other(features, i)), n_layers)
+    couplings = stack(lambda i: layer(split=EveryOther(features, i)), n_layers)
     scale = Elementwise(Scale(bound), features, batch_shape=batch_shape)
     transform = Compose([*couplings.transforms, scale])
     return Flow(BASES[base](features, batch_shape=batch_shape), transform)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import half, order, stack
+from anabranch.models.layers import order, stack
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import Autoregressive, Coupling, RationalQuadratic, Transform
+from anabranch.transforms import Autoregressive, Coupling, Half, RationalQuadratic, Transform
 
 STRUCTURES = ("autoregressive", "coupling")
 
@@ -72,7 +72,7 @@ def nsf(
 
     def layer(i: int) -> Transform:
         if structure == "coupling":
-            return Coupling(spline, features, mask=half(features, i), **common)
+            return Coupling(spline, features, split=Half(features, i), **common)
         return Autoregressive(spline, features, ordering=order(features, i), **common)
 
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))

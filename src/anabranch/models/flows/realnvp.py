@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import half, stack, width
+from anabranch.models.layers import stack, width
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
-from anabranch.transforms import Affine, Coupling
+from anabranch.transforms import Affine, Coupling, Half
 
 
 @recipe
@@ -58,5 +58,5 @@ def realnvp(
         batch_shape=tuple(batch_shape),
         generator=seeded(seed),
     )
-    transform = stack(lambda i: layer(mask=half(features, i)), n_layers, norm)
+    transform = stack(lambda i: layer(split=Half(features, i)), n_layers, norm)
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)

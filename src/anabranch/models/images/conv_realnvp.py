@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import checkerboard, stack
+from anabranch.models.layers import stack
 from anabranch.models.registry import recipe
 from anabranch.models.seeds import seeded
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
-from anabranch.networks.convnet import largest_patch
-from anabranch.transforms import Affine, Coupling, Transform
+from anabranch.networks.convnet import check_patch, largest_patch
+from anabranch.transforms import Affine, Checkerboard, Coupling, Transform
 
 
 @recipe
@@ -71,10 +71,10 @@ def conv_realnvp(
     }
     network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
     patch = largest_patch(size) if patch is None else patch
-    conditioner = partial(ConvNet, size, patch=patch, **network)
+    conditioner = partial(ConvNet, patch=check_patch(size, patch), **network)
 
     def layer(i: int) -> Transform:
-        mask = checkerboard(size, i)
-        return Coupling(Affine(bound), features, mask=mask, conditioner=conditioner, **common)
+        board = Checkerboard(size, i)
+        return Coupling(Affine(bound), features, split=board, conditioner=conditioner, **common)
 
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))
