@@ -229,8 +229,8 @@ def test_values_outside_the_levels():
         ("n_init", 0, "n_init must be an integer of at least 1, got 0"),
         ("n_init", "two", "n_init must be an integer of at least 1, got 'two'"),
         ("reg_covar", 0.0, r"reg_covar must be a positive number, got 0\.0"),
-        ("max_epochs", -1, "max_epochs must not be negative, got -1"),
-        ("batch_size", 0, "batch_size must be at least 1, got 0"),
+        ("max_epochs", -1, "max_epochs must be an integer of at least 0, got -1"),
+        ("batch_size", 0, "batch_size must be an integer of at least 1, got 0"),
         ("levels", 1, "levels"),
     ],
 )

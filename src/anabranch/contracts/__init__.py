@@ -1,4 +1,4 @@
-"""What every floor above speaks of: transforms, distributions, domains, losses, protocols."""
+"""What every floor above speaks of: transforms, distributions, domains, losses, objectives."""
 
 from anabranch.contracts.distribution import Distribution
 from anabranch.contracts.domain import (
@@ -11,6 +11,7 @@ from anabranch.contracts.domain import (
     Sphere,
 )
 from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
 from anabranch.contracts.transform import Transform
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Integers",
     "Interval",
     "Loss",
+    "Objective",
     "Product",
     "Simplex",
     "Sphere",
