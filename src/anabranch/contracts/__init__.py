@@ -11,16 +11,28 @@ from anabranch.contracts.domain import (
     Sphere,
 )
 from anabranch.contracts.loss import Loss
+from anabranch.contracts.marginals import Marginals
 from anabranch.contracts.objective import Objective
+from anabranch.contracts.protocols import (
+    AutoregressiveNetwork,
+    ClusterModel,
+    Conditioner,
+    Marginal,
+)
 from anabranch.contracts.transform import Transform
 
 __all__ = [
+    "AutoregressiveNetwork",
     "Circle",
+    "ClusterModel",
+    "Conditioner",
     "Distribution",
     "Domain",
     "Integers",
     "Interval",
     "Loss",
+    "Marginal",
+    "Marginals",
     "Objective",
     "Product",
     "Simplex",

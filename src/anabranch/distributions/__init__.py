@@ -12,7 +12,7 @@ from anabranch.distributions.heads import (
 from anabranch.distributions.latent_tree import LatentTree, TreePosterior
 from anabranch.distributions.mixture import Mixture
 from anabranch.distributions.orderless import OrderlessModel
-from anabranch.distributions.standard import DiagonalNormal, Logistic, Normal
+from anabranch.distributions.standard import DiagonalNormal, Logistic, Normal, Uniform
 from anabranch.distributions.tree_structure import TreeStructure
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "OrderlessModel",
     "TreePosterior",
     "TreeStructure",
+    "Uniform",
 ]

@@ -1,12 +1,14 @@
 """Standard bases."""
 
+import math
 from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import Generator, Tensor, nn
 
-from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.domain import UNIT, Circle, Interval
+from anabranch.contracts.marginals import Marginals
 from anabranch.functional import (
     as_rows,
     bounded,
@@ -18,7 +20,7 @@ from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
 
 
-class Normal(Distribution):
+class Normal(Marginals):
     r"""The standard normal :math:`\mathcal N(0, I)` over events of any shape.
 
     Args:
@@ -46,8 +48,14 @@ class Normal(Distribution):
             shape, generator=generator, dtype=self.anchor.dtype, device=self.anchor.device
         )
 
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.special.ndtr(x)
 
-class Logistic(Distribution):
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return torch.special.ndtri(u)
+
+
+class Logistic(Marginals):
     r"""The standard logistic, independent in each dimension: the base of NICE.
 
     .. math:: p(z) = \prod_d \frac{e^{-z_d}}{(1 + e^{-z_d})^2}
@@ -79,8 +87,74 @@ class Logistic(Distribution):
         tiny = torch.finfo(u.dtype).tiny  # rand can return 0, whose logit is infinite
         return torch.log(u.clamp_min(tiny)) - torch.log1p(-u)
 
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.sigmoid(x)
 
-class DiagonalNormal(Distribution):
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return torch.logit(u)
+
+
+class Uniform(Marginals):
+    r"""The uniform distribution over a bounded domain, each number on its own.
+
+    .. math:: p(x) = \prod_d \frac1\ell \quad\text{on the domain of length } \ell
+
+    On a circle it is the one distribution that no rotation changes. Elsewhere than on the domain
+    the log-density is minus infinity.
+
+    Args:
+        event_shape: D, or the shape of an image.
+        domain: an interval with two bounds, or a circle.
+        batch_shape: the component axis.
+
+    Raises:
+        ValueError: for an interval without two bounds.
+        TypeError: for another domain.
+
+    Example:
+        >>> Uniform(2, Interval(0.0, 2.0)).log_prob(torch.tensor([[1.0, 0.5], [3.0, 0.5]]))
+        tensor([-1.3863,    -inf])
+    """
+
+    shared_buffers = ("anchor",)
+    anchor: Tensor
+
+    def __init__(
+        self,
+        event_shape: int | Shape,
+        domain: Interval | Circle = UNIT,
+        *,
+        batch_shape: Shape = (),
+    ) -> None:
+        super().__init__(event_shape, batch_shape=batch_shape)
+        if not isinstance(domain, Interval | Circle):
+            raise TypeError(f"domain must be an interval or a circle, got {domain}")
+        if not math.isfinite(domain.length):
+            raise ValueError(f"domain must have two bounds, got {domain}")
+        self.domain, self.length = domain, domain.length
+        self.lower = domain.lower if isinstance(domain, Interval) else domain.origin
+        self.register_buffer("anchor", torch.zeros(()), False)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
+        inside = self.domain.contains(as_rows(x, self.event_shape)).all(-1)
+        level = -prod(self.event_shape) * math.log(self.length)
+        return torch.where(inside, level, -torch.inf).to(x.dtype)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
+        shape = (*self.batch_shape, n, *self.event_shape)
+        u = torch.rand(
+            shape, generator=generator, dtype=self.anchor.dtype, device=self.anchor.device
+        )
+        return self._icdf(u, context)
+
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return ((x - self.lower) / self.length).clamp(0.0, 1.0)
+
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return self.lower + self.length * u
+
+
+class DiagonalNormal(Marginals):
     r"""A normal with a free mean and scale for each number of an event.
 
     .. math:: z_d \sim \mathcal N(\mu_d, \sigma_d^2), \qquad
@@ -158,3 +232,15 @@ class DiagonalNormal(Distribution):
         x = torch.addcmul(loc, noise, log_scale.exp())
         x = x.reshape(*x.shape[:-1], *self.event_shape)
         return x, standard_normal_log_prob(noise) - log_scale.sum(-1)
+
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        loc, log_scale = (p.reshape(self._like(p)) for p in self._moments(context))
+        return torch.special.ndtr((x - loc) * torch.exp(-log_scale))
+
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        loc, log_scale = (p.reshape(self._like(p)) for p in self._moments(context))
+        return loc + log_scale.exp() * torch.special.ndtri(u)
+
+    def _like(self, rows: Tensor) -> Shape:
+        """The shape of rows (..., D) as events."""
+        return (*rows.shape[:-1], *self.event_shape)
