@@ -17,6 +17,7 @@ from anabranch.contracts.protocols import (
     AutoregressiveNetwork,
     ClusterModel,
     Conditioner,
+    MakesConditioner,
     Marginal,
 )
 from anabranch.contracts.transform import Transform
@@ -31,6 +32,7 @@ __all__ = [
     "Integers",
     "Interval",
     "Loss",
+    "MakesConditioner",
     "Marginal",
     "Marginals",
     "Objective",

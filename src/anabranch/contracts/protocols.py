@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Generator, Tensor, nn
+
+from anabranch.functional.shapes import Shape
 
 Draw = Callable[[Tensor, slice], Tensor]
 
@@ -13,6 +15,28 @@ class Conditioner(Protocol):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         r"""Map (\*batch_shape, D, N) to parameters (\*batch_shape, n_params D', N)."""
+        ...
+
+
+class MakesConditioner(Protocol):
+    r"""Makes the network of a coupling or of a conditional distribution.
+
+    Such as ``partial(ConvNet, channels=64)``. Its input has the shape in_shape, its output
+    out_shape: parameter p of all numbers, p = 0, 1, ... along the first axis. For vectors it has a
+    method ``columns``, from (\*batch_shape, in, N) to (\*batch_shape, out, N); for images it is
+    called as a module.
+    """
+
+    def __call__(
+        self,
+        in_shape: Shape,
+        out_shape: Shape,
+        *,
+        context_shape: Shape,
+        batch_shape: Shape,
+        generator: Generator | None,
+    ) -> nn.Module:
+        """Make it; it should start at zero."""
         ...
 
 

@@ -6,13 +6,18 @@ from math import prod
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import logsigmoid
 
-from anabranch.contracts.domain import UNIT, Circle, Interval
+from anabranch.contracts.context import vector_size
+from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.domain import UNIT, Circle, Integers, Interval
 from anabranch.contracts.marginals import Marginals
+from anabranch.contracts.protocols import MakesConditioner
 from anabranch.functional import (
     as_rows,
     bounded,
     expand_batch,
+    log1mexp,
     standard_logistic_log_prob,
     standard_normal_log_prob,
 )
@@ -165,8 +170,11 @@ class DiagonalNormal(Marginals):
 
     Args:
         event_shape: D, or the shape of an image.
-        context_features: size of the context; 0 for free parameters.
+        context_features: size of the context, or its shape where it is an image; 0 for free
+            parameters.
         hidden: hidden sizes of the MLP, used with a context only.
+        conditioner: makes another network of the context, such as ``partial(ConvNet, channels=8)``
+            from images to images.
         bound: limit b of the log-scales.
         batch_shape: the component axis.
         generator: source of the initial weights.
@@ -183,8 +191,9 @@ class DiagonalNormal(Marginals):
         self,
         event_shape: int | Shape,
         *,
-        context_features: int = 0,
+        context_features: int | Shape = 0,
         hidden: Sequence[int] = (64,),
+        conditioner: MakesConditioner | None = None,
         bound: float = 5.0,
         batch_shape: Shape = (),
         generator: Generator | None = None,
@@ -193,9 +202,18 @@ class DiagonalNormal(Marginals):
         if not bound > 0:
             raise ValueError(f"bound must be positive, got {bound}")
         self.bound = bound
-        if context_features:
+        self.shaped = conditioner is not None  # whether the network answers in the event's shape
+        if self.context_shape and conditioner is not None:
+            self.conditioner: nn.Module = conditioner(
+                self.context_shape,
+                (2 * self.event_shape[0], *self.event_shape[1:]),
+                context_shape=(),
+                batch_shape=self.batch_shape,
+                generator=generator,
+            )
+        elif self.context_shape:
             self.conditioner = MLP(
-                context_features,
+                vector_size(self.context_shape),
                 2 * prod(self.event_shape),
                 hidden,
                 batch_shape=batch_shape,
@@ -211,7 +229,10 @@ class DiagonalNormal(Marginals):
         if context is None or not self.context_shape:
             loc, log_scale = (as_rows(p, self.event_shape) for p in (self.loc, self.log_scale))
         else:
-            loc, log_scale = self.conditioner(context).chunk(2, -1)
+            rows = self.conditioner(context)
+            if self.shaped:
+                rows = rows.flatten(-len(self.event_shape))
+            loc, log_scale = rows.chunk(2, -1)
         return loc, bounded(log_scale, self.bound)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
@@ -244,3 +265,52 @@ class DiagonalNormal(Marginals):
     def _like(self, rows: Tensor) -> Shape:
         """The shape of rows (..., D) as events."""
         return (*rows.shape[:-1], *self.event_shape)
+
+
+class DiscretizedLogistic(Distribution):
+    r"""Integers by the probability that a logistic gives to their cells.
+
+    .. math:: P(x_d) = \sigma\Bigl(\frac{x_d + \frac12 - \mu_d}{s_d}\Bigr)
+        - \sigma\Bigl(\frac{x_d - \frac12 - \mu_d}{s_d}\Bigr)
+
+    Args:
+        event_shape: D, or the shape of an image.
+        bound: limit of the log-scales.
+        batch_shape: the component axis.
+
+    Raises:
+        ValueError: where bound is not positive.
+
+    Source: Kingma et al. (2016), arXiv:1606.04934; Hoogeboom et al. (2019), arXiv:1905.07376.
+
+    Example:
+        >>> DiscretizedLogistic(1).log_prob(torch.zeros(1, 1)).detach().exp()
+        tensor([0.2449])
+    """
+
+    domain = Integers()
+
+    def __init__(
+        self, event_shape: int | Shape, *, bound: float = 5.0, batch_shape: Shape = ()
+    ) -> None:
+        super().__init__(event_shape, batch_shape=batch_shape)
+        if not bound > 0:
+            raise ValueError(f"bound must be positive, got {bound}")
+        self.bound = bound
+        self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
+        self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
+
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
+        rate = torch.exp(-bounded(self.log_scale, self.bound))
+        middle = (expand_batch(x, self.batch_shape, len(self.event_shape)) - self.loc) * rate
+        upper, lower = middle + 0.5 * rate, middle - 0.5 * rate
+        # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)), whose factors do not cancel
+        log_cell = logsigmoid(upper) + logsigmoid(-lower) + log1mexp(rate)
+        return as_rows(log_cell, self.event_shape).sum(-1)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
+        shape = (*self.batch_shape, n, *self.event_shape)
+        like = self.loc.detach()
+        u = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
+        noise = torch.logit(u.clamp_min(torch.finfo(u.dtype).tiny))
+        return (like + bounded(self.log_scale.detach(), self.bound).exp() * noise).round()

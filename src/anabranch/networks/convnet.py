@@ -96,6 +96,10 @@ class ConvNet(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Map (*batch_shape, N, C, H, W) to (*batch_shape, N, C', H, W)."""
+        if not self.batch_shape and x.ndim > 4:  # shared by the components of what comes before
+            lead, kind = x.shape[:-3], self.context_shape
+            flat = None if context is None else context.expand(*lead, *kind).reshape(-1, *kind)
+            return self(x.flatten(0, -4), flat).unflatten(0, lead)
         if self.pictured:
             if context is None:
                 raise ValueError(f"context of shape (..., {self.context_shape}) is required")

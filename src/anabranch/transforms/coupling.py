@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from anabranch.contracts.context import vector_size
+from anabranch.contracts.protocols import MakesConditioner
 from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
@@ -16,27 +17,6 @@ from anabranch.transforms.scalar import ScalarMap
 from anabranch.transforms.splits import Half, Split
 
 ScalarFunction = Callable[[Tensor, Tensor], Pair]
-
-
-class MakesConditioner(Protocol):
-    r"""Makes the network of a coupling, such as ``partial(ConvNet, channels=64)``.
-
-    Its input has the shape in_shape, its output out_shape: parameter p of the scalar map for all
-    numbers that move, p = 0, 1, ... along the first axis. For vectors it has a method ``columns``,
-    from (\*batch_shape, in, N) to (\*batch_shape, out, N); for images it is called as a module.
-    """
-
-    def __call__(
-        self,
-        in_shape: Shape,
-        out_shape: Shape,
-        *,
-        context_shape: Shape,
-        batch_shape: Shape,
-        generator: Generator | None,
-    ) -> nn.Module:
-        """Make it; it should start at zero."""
-        ...
 
 
 class Coupling(Transform):
@@ -90,6 +70,7 @@ class Coupling(Transform):
     ) -> None:
         super().__init__(event_shape, batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
+        self.domain = self.codomain = scalar_map.domain
         self.split = Half(prod(self.event_shape)) if split is None else split
         if prod(self.split.shape) != prod(self.event_shape):
             raise ValueError(f"split is of {self.split.shape}, the event {self.event_shape}")

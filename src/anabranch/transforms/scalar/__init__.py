@@ -6,7 +6,9 @@ A scalar map is a pair of pure functions and a count of parameters. A structure 
 
 from anabranch.transforms.scalar.affine import Additive, Affine, GatedAffine, Scale
 from anabranch.transforms.scalar.base import NumericScalarMap, ScalarMap
+from anabranch.transforms.scalar.integer import IntegerShift
 from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF
+from anabranch.transforms.scalar.moebius import Moebius
 from anabranch.transforms.scalar.monotone import DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU
 from anabranch.transforms.scalar.spline import RationalQuadratic
@@ -16,7 +18,9 @@ __all__ = [
     "Affine",
     "DeepSigmoidal",
     "GatedAffine",
+    "IntegerShift",
     "MixtureLogisticCDF",
+    "Moebius",
     "NumericScalarMap",
     "PReLU",
     "RationalQuadratic",
