@@ -3,15 +3,17 @@
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.estimators.deep_settings import (
     check_deep_settings,
     deep_options,
@@ -19,12 +21,14 @@ from anabranch.estimators.deep_settings import (
     regularisation,
     schedules,
 )
+from anabranch.estimators.estimator import Components, Json, ScoreKind, State
+from anabranch.estimators.fitted import module_from, optional_tensor
 from anabranch.estimators.invariance import Lessons, teach
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.stages import Stages
+from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.models import GaussianMixtureVAE, gmvae, label_log_prob
 from anabranch.procedures import start_from_codes
 from anabranch.training import FitResult
@@ -453,3 +457,46 @@ class DeepMixture(PreparedEstimator):
     @property
     def _n_features_out(self) -> int:
         return self.latent
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    score_kind: ClassVar[ScoreKind] = "bound"
+    posteriors: ClassVar[tuple[str, ...]] = ("exact", "network")
+    components: ClassVar[Components] = "required"
+
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows, and the clusters that the start alone gave them."""
+        return None if self.start_labels_ is None else (self.train_rows_, self.start_labels_)
+
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
+
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        fit_stages(self, X, y, **given, resume=resume)
+        return self
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        score = {"score_is": "validation bound", "start": self.init_params}
+        return super().facts() | score
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | {
+            "start_labels": optional_tensor(self.start_labels_),
+            "train_rows": torch.as_tensor(self.train_rows_),
+        }
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        labels = state["start_labels"]
+        labels = None if labels is None else labels.numpy()
+        self._keep(module_from(state["model"]), FitResult(**state["result"]), labels)
+        self.train_rows_ = state["train_rows"].numpy()

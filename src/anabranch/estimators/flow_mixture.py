@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,8 +11,11 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.archive import Tree
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.estimator import Components, Json, State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.invariance import teach_invariance
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.prepared import PreparedEstimator
@@ -444,3 +447,25 @@ class FlowMixture(PreparedEstimator):
             precise = copy.deepcopy(self.model_.mixture).double()
             joint[:, overflow] = precise.joint_log_prob(z[overflow].double())
         return joint
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    posteriors: ClassVar[tuple[str, ...]] = METHODS
+    components: ClassVar[Components] = "searched"
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        bound = {"score_is": "validation bound"} if self.inference == "variational" else {}
+        return super().facts() | bound | {"start": self.start_}
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        snapshots = [{"step": step, "state": state} for step, state in self.snapshots_]
+        return super().state() | {"start": self.start_, "snapshots": snapshots}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
+        model, result = module_from(state["model"]), FitResult(**state["result"])
+        self._keep(state["start"], model, result, snapshots)

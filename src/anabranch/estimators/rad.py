@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.distributions import Flow
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.estimator import State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.trainer import fit_options
@@ -253,3 +256,16 @@ class RAD(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         return free_parameters(self.model_)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        codes, weights = torch.as_tensor(self.codes_), torch.as_tensor(self.weights_)
+        return super().state() | {"codes": codes, "weights": weights}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self.codes_, self.weights_ = state["codes"].numpy(), state["weights"].numpy()
+        self.n_components_ = len(self.codes_)
