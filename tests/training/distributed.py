@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 
 from anabranch.archive import write_archive
+from anabranch.contracts import Objective
 from anabranch.models import flow_mixture
 from anabranch.training import FitOptions, fit
 from tests.registry import perturb, seeded
@@ -31,7 +32,22 @@ class Broken(torch.nn.Module):
         return loss
 
 
-def train(batch_size, *, broken=False, norm=None):
+class Jittered(Objective):
+    """The model at rows that are moved at random."""
+
+    stochastic = True
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch, *, generator=None):
+        x = batch["x"]
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        return self.model({"x": x + 0.1 * noise})
+
+
+def train(batch_size, *, wrap=None, norm=None):
     flow = {"name": "realnvp", "n_layers": 2, "hidden": [8], "norm": norm}
     model = perturb(
         flow_mixture(2, 3, flow=flow, posterior={"name": "mlp", "hidden": [8]}, seed=0), std=0.4
@@ -47,11 +63,12 @@ def train(batch_size, *, broken=False, norm=None):
         progress=False,
     )
     result = fit(
-        Broken(model) if broken else model,
+        model if wrap is None else wrap(model),
         {"x": x},
         {"x": x[:20] * 1.1},
         options=options,
         generator=seeded(1),
+        noise=seeded(2),
     )
     after = torch.cat([p.detach().flatten() for p in model.parameters()])
     return {
@@ -64,8 +81,9 @@ def train(batch_size, *, broken=False, norm=None):
 
 def train_all(path):
     runs = {f"batch{size}": train(size) for size in BATCH_SIZES}
-    runs["broken"] = train(16, broken=True)
+    runs["broken"] = train(16, wrap=Broken)
     runs["batchnorm"] = train(16, norm="batchnorm")
+    runs["noise"] = train(16, wrap=Jittered)
     if path is not None:
         write_archive(path, "model", runs)
     return runs

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import SupportsInt, TypeGuard
 
 
-def check_whole(settings: Any, names: Iterable[str], least: int) -> None:
-    """Settings that are integers of at least some number.
+def check_whole(
+    settings: object, names: Iterable[str], least: int, *, optional: bool = False
+) -> None:
+    """Settings that are integers of at least some number, or None where they are optional.
+
+    True and False are no numbers here, nor are they below.
 
     Raises:
         ValueError: naming the first that is not.
@@ -19,13 +23,13 @@ def check_whole(settings: Any, names: Iterable[str], least: int) -> None:
         ValueError: latent must be an integer of at least 1, got 2.5
     """
 
-    def fits(value: Any) -> bool:
-        return isinstance(value, Integral) and int(value) >= least
+    def fits(value: object) -> bool:
+        return is_whole(value) and int(value) >= least
 
-    _check(settings, names, fits, f"an integer of at least {least}")
+    _check(settings, names, fits, f"an integer of at least {least}", optional=optional)
 
 
-def check_positive(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
+def check_positive(settings: object, names: Iterable[str], *, optional: bool = False) -> None:
     """Settings that are finite and above zero, or None where they are optional.
 
     Raises:
@@ -42,7 +46,7 @@ def check_positive(settings: Any, names: Iterable[str], *, optional: bool = Fals
     _check(settings, names, fits, "a positive number", optional=optional)
 
 
-def check_not_negative(settings: Any, names: Iterable[str], *, optional: bool = False) -> None:
+def check_not_negative(settings: object, names: Iterable[str], *, optional: bool = False) -> None:
     """Likewise, zero included.
 
     Raises:
@@ -58,7 +62,7 @@ def check_not_negative(settings: Any, names: Iterable[str], *, optional: bool = 
     _check(settings, names, fits, "a number not below zero", optional=optional)
 
 
-def check_share(settings: Any, names: Iterable[str]) -> None:
+def check_share(settings: object, names: Iterable[str]) -> None:
     """Settings strictly between 0 and 1.
 
     Raises:
@@ -73,7 +77,7 @@ def check_share(settings: Any, names: Iterable[str]) -> None:
     _check(settings, names, lambda value: 0 < real(value) < 1, "in (0, 1)")
 
 
-def check_dict(settings: Any, names: Iterable[str]) -> None:
+def check_dict(settings: object, names: Iterable[str]) -> None:
     """Settings that are dicts of further ones, or None.
 
     Raises:
@@ -88,7 +92,7 @@ def check_dict(settings: Any, names: Iterable[str]) -> None:
     _check(settings, names, lambda value: isinstance(value, dict), "a dict", optional=True)
 
 
-def check_sizes(name: str, sizes: Any) -> None:
+def check_sizes(name: str, sizes: object) -> None:
     """Sizes of layers: positive integers, at least one.
 
     Raises:
@@ -100,24 +104,34 @@ def check_sizes(name: str, sizes: Any) -> None:
         ValueError: hidden must be positive integers, at least one, got 8
     """
     given = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else []
-    if not given or not all(isinstance(size, Integral) and int(size) > 0 for size in given):
+    if not given or not all(is_whole(size) and int(size) > 0 for size in given):
         raise ValueError(f"{name} must be positive integers, at least one, got {sizes!r}")
 
 
-def real(value: Any) -> float:
+def is_whole(value: object) -> TypeGuard[SupportsInt]:
+    """Whether a setting is an integer.
+
+    Example:
+        >>> is_whole(3), is_whole(3.0), is_whole(True)
+        (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def real(value: object) -> float:
     """The number that a setting is; NaN, which is in no range, for anything else.
 
     Example:
-        >>> real(3), real("3"), real(None)
+        >>> real(3), real("3"), real(True)
         (3.0, nan, nan)
     """
-    return float(value) if isinstance(value, Real) else math.nan
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
 
 
 def _check(
-    settings: Any,
+    settings: object,
     names: Iterable[str],
-    fits: Callable[[Any], bool],
+    fits: Callable[[object], bool],
     expected: str,
     *,
     optional: bool = False,

@@ -67,6 +67,7 @@ def fit(
     options: FitOptions | None = None,
     schedules: Sequence[Schedule] = (),
     generator: torch.Generator | None = None,
+    noise: torch.Generator | None = None,
     resume: bool = False,
     on_epoch: Callable[[int], Tensor | None] | None = None,
     identity: dict[str, Any] | None = None,
@@ -89,6 +90,9 @@ def fit(
         options: see `FitOptions`.
         schedules: see `Schedule`.
         generator: source of the row order, on the CPU; also saved in checkpoints.
+        noise: source of the draws of an objective that is ``stochastic``, which is called with
+            ``generator=noise`` in training and in validation alike; on the device of the model, and
+            saved in checkpoints. None for torch's own source, whose state nothing keeps.
         resume: continue from ``options.checkpoint``; the run ends with the same bits as one that
             was never interrupted.
         on_epoch: called with the epoch number before each epoch; it may rewrite tensors of
@@ -121,7 +125,9 @@ def fit(
         2.0
     """
     options = options or FitOptions()
-    loop = _Loop(model, data, validation, options, schedules, generator, on_epoch, identity)
+    loop = _Loop(
+        model, data, validation, options, schedules, (generator, noise), on_epoch, identity
+    )
     if resume:
         loop.load()
     return loop.run()
@@ -137,13 +143,14 @@ class _Loop:
         validation: Data | None,
         options: FitOptions,
         schedules: Sequence[Schedule],
-        generator: torch.Generator | None,
+        sources: tuple[torch.Generator | None, torch.Generator | None],
         on_epoch: Callable[[int], Tensor | None] | None,
         identity: dict[str, Any] | None,
     ) -> None:
         self.model, self.data, self.validation = model, data, validation
         self.options, self.schedules, self.on_epoch = options, list(schedules), on_epoch
-        self.generator = generator if generator is not None else torch.Generator()
+        self.generator = sources[0] if sources[0] is not None else torch.Generator()
+        self.noise = sources[1]
         self.n_rows = _n_rows(data)
         self.batch_size = min(options.batch_size, self.n_rows)
         self.group = process_group()
@@ -160,6 +167,7 @@ class _Loop:
         )
         forward = synchronised(model) if self.group.size > 1 else model
         self.forward = torch.compile(forward) if options.compile else forward
+        self.drawing = drawing_from(self.noise, model)
         self.state = [*model.parameters(), *model.buffers()]
         self.best = [t.detach().clone() for t in self.state]
         self.good = [t.detach().clone() for t in self.state]
@@ -252,7 +260,7 @@ class _Loop:
         self.batch += 1
         self.result.steps += 1
         self.optimizer.zero_grad()
-        loss = self.forward(batch).total
+        loss = self.forward(batch, **self.drawing).total
         if self.group.size > 1:
             rows = len(next(iter(batch.values())))
             loss = loss * (rows * self.group.size / self.batch_size)
@@ -305,7 +313,7 @@ class _Loop:
         score = entry["train_loss"]
         if self.validation is not None:
             share_buffers(self.model, self.group)
-            terms = evaluate(self.model, self.validation, self.options.batch_size)
+            terms = evaluate(self.model, self.validation, self.options.batch_size, self.noise)
             entry |= {f"validation_{name}": value for name, value in terms.items()}
             score = terms[self.options.monitor]
         entry |= {s.name: s.value for s in self.schedules}
@@ -391,9 +399,10 @@ class _Loop:
         }
 
     def _generators(self) -> list[torch.Generator]:
-        """All sources of randomness of the run: the row order, and stochastic transforms."""
+        """All sources of randomness of the run: the row order, draws, stochastic transforms."""
         own = (getattr(module, "generator", None) for module in self.model.modules())
-        return [self.generator, *(g for g in own if isinstance(g, torch.Generator))]
+        sources = [self.generator, self.noise, *own]
+        return [source for source in sources if isinstance(source, torch.Generator)]
 
     def _identity(self, given: dict[str, Any]) -> dict[str, Any]:
         """What makes two runs the same: rows, parameters, seed and settings of the trajectory."""
@@ -409,8 +418,16 @@ class _Loop:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Data, batch_size: int) -> dict[str, float]:
+def evaluate(
+    model: nn.Module, data: Data, batch_size: int, noise: torch.Generator | None = None
+) -> dict[str, float]:
     """Means over data of the loss and its terms, in evaluation mode.
+
+    Args:
+        model: whose forward takes a dict of tensors and returns a `Loss`.
+        data: tensors with equal first dimensions.
+        batch_size: rows at once, at least 4096.
+        noise: source of the draws of a stochastic objective.
 
     Example:
         >>> from anabranch.objectives import Loss
@@ -420,19 +437,26 @@ def evaluate(model: nn.Module, data: Data, batch_size: int) -> dict[str, float]:
         >>> evaluate(Square(), {"x": torch.tensor([1.0, 2.0, 3.0])}, batch_size=2)["loss"]
         4.666...
     """
-    was_training = model.training
+    was_training, drawing = model.training, drawing_from(noise, model)
     model.eval()
     n_rows = _n_rows(data)
     size = max(batch_size, 4096)
     totals: dict[str, float] = {}
     for start in range(0, n_rows, size):
         batch = {name: tensor[start : start + size] for name, tensor in data.items()}
-        loss = model(batch)
+        loss = model(batch, **drawing)
         share = min(size, n_rows - start) / n_rows
         for name, value in {"loss": loss.total, **loss.terms}.items():
             totals[name] = totals.get(name, 0.0) + share * float(value)
     model.train(was_training)
     return totals
+
+
+def drawing_from(
+    noise: torch.Generator | None, model: nn.Module
+) -> dict[str, torch.Generator | None]:
+    """Keywords for the forward of a model: its source of draws, where it is stochastic."""
+    return {"generator": noise} if getattr(model, "stochastic", False) else {}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -1,0 +1,176 @@
+"""How an estimator is trained: the settings that all of them share, checked once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+import torch
+
+from anabranch.estimators.numbers import (
+    check_dict,
+    check_not_negative,
+    check_positive,
+    check_share,
+    check_whole,
+    is_whole,
+)
+from anabranch.training import FitOptions
+
+KEEP = ("best", "last")
+
+
+class Settings(Protocol):
+    """What has scikit-learn's parameters."""
+
+    def get_params(self, deep: bool = True) -> Mapping[str, object]:
+        """The settings by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """The settings of training that estimators share, refused by name where they cannot be meant.
+
+    An estimator without one of them, such as ``patience`` where all epochs are run, has the default
+    that stands here.
+
+    Attributes:
+        learning_rate: of AdamW; "auto" where the estimator chooses it by the number of rows.
+        weight_decay: of AdamW.
+        batch_size: rows per step, at most.
+        max_epochs: upper limit of passes over the rows.
+        patience: evaluations without improvement before a run stops; None to run all epochs.
+        validation_fraction: share of the rows held out.
+        keep: whether the state that was best on rows held out is what comes out, or the last.
+        fit_options: further settings of `anabranch.training.FitOptions`.
+        device: where the model is trained.
+        random_state: None, a seed, or a source of numbers.
+        verbose: whether progress is shown.
+
+    Raises:
+        ValueError: naming the setting, what was given and what was expected.
+
+    Example:
+        >>> Optimisation(batch_size=2.5)
+        Traceback (most recent call last):
+        ValueError: batch_size must be an integer of at least 1, got 2.5
+    """
+
+    learning_rate: float | Literal["auto"] = 1e-3
+    weight_decay: float = 0.0
+    batch_size: int = 512
+    max_epochs: int = 500
+    patience: int | None = None
+    validation_fraction: float = 0.1
+    keep: Literal["best", "last"] = "best"
+    fit_options: Mapping[str, object] | None = None
+    device: str = "cpu"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    def __post_init__(self) -> None:
+        if self.learning_rate != "auto":
+            check_positive(self, ("learning_rate",))
+        check_not_negative(self, ("weight_decay",))
+        check_whole(self, ("batch_size",), 1)
+        check_whole(self, ("max_epochs",), 0)
+        check_whole(self, ("patience",), 0, optional=True)
+        check_share(self, ("validation_fraction",))
+        if self.keep not in KEEP:
+            raise ValueError(f"keep must be one of {KEEP}, got {self.keep!r}")
+        check_dict(self, ("fit_options",))
+        _check_names(self.fit_options or {})
+        _check_device(self.device)
+        _check_random_state(self.random_state)
+        if not isinstance(self.verbose, bool):
+            check_whole(self, ("verbose",), 0)
+
+    @classmethod
+    def of(cls, estimator: Settings, *, automatic_rate: bool = False) -> Self:
+        """Those of an estimator.
+
+        Args:
+            estimator: what has them among its parameters.
+            automatic_rate: whether it understands a learning rate of "auto".
+
+        Raises:
+            ValueError: naming the first setting that cannot be meant.
+        """
+        given = estimator.get_params(deep=False)
+        names = {field.name for field in fields(cls)} & set(given)
+        settings: dict[str, Any] = {name: _plain(given[name]) for name in names}
+        if settings.get("learning_rate") == "auto" and not automatic_rate:
+            raise ValueError("learning_rate must be a positive number, got 'auto'")
+        return cls(**settings)
+
+    def rate(self, usual: float) -> float:
+        """The learning rate, where "auto" stands for the usual one.
+
+        Example:
+            >>> Optimisation(learning_rate="auto").rate(5e-3), Optimisation().rate(5e-3)
+            (0.005, 0.001)
+        """
+        return usual if self.learning_rate == "auto" else float(self.learning_rate)
+
+    def options(self, n_rows: int, *, least_batch: int = 64, **usual: object) -> FitOptions:
+        """The settings of the loop.
+
+        Args:
+            n_rows: N; small tables need steps more than they need large batches, so that a batch is
+                a quarter of them at most.
+            least_batch: but not smaller than this.
+            usual: what the estimator sets otherwise, which ``fit_options`` overrule.
+
+        Example:
+            >>> optimisation = Optimisation(fit_options={"average": 0.5})
+            >>> options = optimisation.options(1000, average=0.99, patience=3)
+            >>> options.batch_size, options.average, options.patience
+            (250, 0.5, 3)
+        """
+        given: dict[str, Any] = {
+            "max_epochs": self.max_epochs,
+            "batch_size": min(self.batch_size, max(least_batch, n_rows // 4)),
+            "weight_decay": self.weight_decay,
+            "patience": self.patience,
+            "progress": None if self.verbose else False,
+            **usual,
+            **{name: _plain(value) for name, value in (self.fit_options or {}).items()},
+        }
+        if "learning_rate" not in given:
+            given["learning_rate"] = self.learning_rate
+        return FitOptions(**given)
+
+
+def _plain(value: object) -> object:
+    """Numbers of numpy, such as a grid search gives, as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check_names(fit_options: Mapping[str, object]) -> None:
+    known = [field.name for field in fields(FitOptions)]
+    for name in fit_options:
+        if name not in known:
+            raise ValueError(f"fit_options has no {name!r}: it takes {', '.join(known)}")
+
+
+def _check_device(device: object) -> None:
+    """Refuse what torch cannot compute on here; "meta" computes nothing."""
+    try:
+        usable = torch.empty(0, device=device).device.type != "meta"  # pyright: ignore
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError):
+        usable = False
+    if device is None or isinstance(device, bool | int) or not usable:
+        raise ValueError(
+            f"device must be one that torch can compute on here, such as 'cpu', got {device!r}"
+        )
+
+
+def _check_random_state(state: object) -> None:
+    seed = is_whole(state) and 0 <= int(state) < 2**32
+    source = isinstance(state, np.random.RandomState) or state is np.random
+    if not (state is None or seed or source):
+        raise ValueError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState, got {state!r}"
+        )
