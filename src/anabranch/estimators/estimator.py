@@ -1,6 +1,7 @@
 """What every estimator says of itself, so that commands and files need not know which it is."""
 
 import dataclasses
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from anabranch.archive import Tree
+from anabranch.estimators.groups import GroupedSettings
 
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 State: TypeAlias = dict[str, Any]
@@ -18,7 +20,7 @@ ScoreKind: TypeAlias = Literal["log-density", "bound", "none"]
 Components: TypeAlias = Literal["searched", "required", "none"]
 
 
-class Estimator(BaseEstimator):
+class Estimator(GroupedSettings):
     """An estimator that commands, reports and model files can ask.
 
     Attributes:
@@ -88,6 +90,13 @@ class Estimator(BaseEstimator):
     def checkpoint_files(cls, path: Path) -> list[Path]:
         """The files that an unfinished fit with the checkpoint of that name has left."""
         return [path] if path.exists() else []
+
+    @classmethod
+    def fit_takes(cls, keyword: str) -> bool:
+        """Whether ``fit`` has a keyword, such as "resume"."""
+        fit: Any = getattr(cls, "fit")  # noqa: B009 - each subclass has its own
+        known = inspect.signature(fit).parameters.values()
+        return any(p.name == keyword or p.kind is p.VAR_KEYWORD for p in known)
 
     def fit_keeping_checkpoint(
         self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any

@@ -96,9 +96,10 @@ def describe(path: str | Path) -> dict[str, Json]:
     """
     header, tree = _read(path)
     model = _restored(path, tree)
-    facts = module_facts(model)
     if "estimator" in tree:
         facts = model.facts() | {"settings": dict(sorted(model.settings().items()))}
+    else:
+        facts = module_facts(model)
     return facts | {
         "written_by": f"anabranch {header.library_version}",
         "format_version": header.format_version,
