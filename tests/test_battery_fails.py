@@ -21,83 +21,83 @@ class Good(Transform):
     """z = (x + shift(c)) exp(s), written to be broken."""
 
     def __init__(self, *, batch_shape=(), context_features=0):
-        super().__init__((2,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__(2, batch_shape=batch_shape, context_shape=context_features)
         self.shift = nn.Parameter(torch.full((*batch_shape, 1, 2), 0.3, dtype=torch.float64))
         self.log_scale = nn.Parameter(torch.full((*batch_shape, 1, 2), 0.4, dtype=torch.float64))
 
     def _shift(self, context):
         return self.shift if context is None else self.shift + context.sum(-1, keepdim=True)
 
-    def _encode(self, x, context):
+    def _encode(self, x, context, generator):
         z = (x + self._shift(context)) * self.log_scale.exp()
         return z, self.log_scale.sum(-1).expand(z.shape[:-1])
 
-    def _decode(self, z, context):
+    def _decode(self, z, context, generator):
         x = z * torch.exp(-self.log_scale) - self._shift(context)
         return x, -self.log_scale.sum(-1).expand(x.shape[:-1])
 
 
 class WrongInverse(Good):
-    def _decode(self, z, context):
-        x, term = super()._decode(z, context)
+    def _decode(self, z, context, generator):
+        x, term = super()._decode(z, context, generator)
         return x + 1e-6, term
 
 
 class WrongDecodeTerm(Good):
-    def _decode(self, z, context):
-        x, term = super()._decode(z, context)
+    def _decode(self, z, context, generator):
+        x, term = super()._decode(z, context, generator)
         return x, -term
 
 
 class WrongTerm(Good):
     """Consistent in both directions, so that only the Jacobian can tell."""
 
-    def _encode(self, x, context):
-        z, term = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, term = super()._encode(x, context, generator)
         return z, 2 * term
 
-    def _decode(self, z, context):
-        x, term = super()._decode(z, context)
+    def _decode(self, z, context, generator):
+        x, term = super()._decode(z, context, generator)
         return x, 2 * term
 
 
 class Mixing(Good):
-    def _encode(self, x, context):
-        return super()._encode(x - x.mean(-2, keepdim=True), context)
+    def _encode(self, x, context, generator):
+        return super()._encode(x - x.mean(-2, keepdim=True), context, generator)
 
 
 class ScalarTerm(Good):
-    def _encode(self, x, context):
-        z, _ = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, _ = super()._encode(x, context, generator)
         return z, self.log_scale.sum(-1)
 
     def encode(self, x, context=None):
-        return self._encode(x, context)
+        return self._encode(x, context, None)
 
 
 class SinglePrecisionTerm(Good):
-    def _encode(self, x, context):
-        z, term = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, term = super()._encode(x, context, generator)
         return z, term.float()
 
 
 class CpuTerm(Good):
-    def _encode(self, x, context):
-        z, _ = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, _ = super()._encode(x, context, generator)
         return z, torch.zeros(z.shape[:-1], dtype=z.dtype)
 
 
 class Overflowing(Good):
-    def _encode(self, x, context):
-        z, term = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, term = super()._encode(x, context, generator)
         return z, term + torch.exp(self.log_scale * 1e4).sum()
 
 
 class NanGradient(Good):
     """Finite values, but the gradient of the square root at zero is not."""
 
-    def _encode(self, x, context):
-        z, term = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, term = super()._encode(x, context, generator)
         return z, term + torch.where(x > 0, torch.sqrt(x.clamp_min(0.0)) * 0.0, 0.0).sum(-1)
 
 
@@ -108,12 +108,12 @@ class DeadParameter(Good):
 
 
 class SilencedParameter(DeadParameter):
-    def _encode(self, x, context):
-        return super()._encode(x + 0.0 * self.unused, context)
+    def _encode(self, x, context, generator):
+        return super()._encode(x + 0.0 * self.unused, context, generator)
 
 
 class FirstComponentOnly(Good):
-    def _encode(self, x, context):
+    def _encode(self, x, context, generator):
         z = (x + self.shift[:1]) * self.log_scale.exp()
         return z, self.log_scale.sum(-1).expand(z.shape[:-1])
 
@@ -131,8 +131,8 @@ class ForgetfulState(Good):
         hidden = torch.rand(2, dtype=torch.float64, generator=seeded(seed))
         self.register_buffer("hidden", hidden, persistent=False)
 
-    def _encode(self, x, context):
-        return super()._encode(x + self.hidden, context)
+    def _encode(self, x, context, generator):
+        return super()._encode(x + self.hidden, context, generator)
 
 
 class Unpicklable(Good):
@@ -142,8 +142,8 @@ class Unpicklable(Good):
 
 
 class Breaking(Good):
-    def _encode(self, x, context):
-        z, term = super()._encode(x, context)
+    def _encode(self, x, context, generator):
+        z, term = super()._encode(x, context, generator)
         return z, term + float(x.detach().numpy().sum() * 0.0 + len(repr(x)) * 0)
 
 
@@ -251,8 +251,8 @@ class Shifted(Normal):
 
 
 class Unnormalised(Normal):
-    def _log_prob(self, x, context):
-        return super()._log_prob(x, context) + 0.01
+    def _log_prob(self, x, context, generator):
+        return super()._log_prob(x, context, generator) + 0.01
 
 
 class OffPair(Normal):
@@ -268,13 +268,13 @@ class Lopsided(Mixture):
 
 
 class SharedDensity(Flow):
-    def _log_prob(self, x, context):
-        return super()._log_prob(x, context)[:1].expand(*self.batch_shape, -1)
+    def _log_prob(self, x, context, generator):
+        return super()._log_prob(x, context, generator)[:1].expand(*self.batch_shape, -1)
 
 
 class SinglePrecision(Normal):
-    def _log_prob(self, x, context):
-        return super()._log_prob(x.float(), context)
+    def _log_prob(self, x, context, generator):
+        return super()._log_prob(x.float(), context, generator)
 
 
 def doubled(kind, features):

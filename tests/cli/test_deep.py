@@ -2,7 +2,6 @@
 
 import re
 import signal
-import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from anabranch.cli.app import app
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.deep_trainer import METHODS
 from anabranch.metrics import clustering_accuracy
+from anabranch.training.run import Run
 
 SMALL = ("--set", "latent=2", "--set", "hidden=[8]", "--max-epochs", "2")
 MIXTURE = ("--model", "deep-mixture", *SMALL, "--set", "init_epochs=2")
@@ -250,8 +250,7 @@ def interrupted(cli, features, tmp_path, monkeypatch):
 
     def run(step, *options):
         command = ["fit", features, "-o", tmp_path / "m", "--columns", "a,b,c,d,e,f", *options]
-        loop = sys.modules["anabranch.training.fit"]._Loop  # pyright: ignore[reportAttributeAccessIssue]
-        taken, whole = [], loop._step
+        taken, whole = [], Run._step
 
         def counting(self):
             taken.append(self)
@@ -260,7 +259,7 @@ def interrupted(cli, features, tmp_path, monkeypatch):
             return whole(self)
 
         with monkeypatch.context() as patched:
-            patched.setattr(loop, "_step", counting)
+            patched.setattr(Run, "_step", counting)
             result = cli(*command)
         assert result.exit_code == 130
         return command, result.stderr.splitlines()[-1]
@@ -290,7 +289,7 @@ def test_a_checkpoint_of_another_kind(interrupted, cli, fail, features, tmp_path
     flows = ("fit", features, "-o", tmp_path / "m", "-k", 3, "--max-epochs", 1)
     assert "is the checkpoint of another kind of --model" in fail(*flows, "--resume")
     other = ("fit", features, "-o", tmp_path / "m", "--columns", "a,b,c,d,e,f", *MIXTURE, "-k", 3)
-    assert "it differs in" in fail(*other, "--resume")
+    assert "is the checkpoint of another run" in fail(*other, "--resume")
     assert (tmp_path / "m.checkpoint.autoencoder-0").exists()
     monkeypatch.setattr(FlowMixture, "fit", lambda *_, **__: pytest.fail("nobody has said so"))
     assert "holds an unfinished fit" in fail(*flows)
@@ -314,9 +313,7 @@ def test_what_cannot_be_saved_is_kept(fail, succeed, features, tmp_path, monkeyp
 
 
 def test_a_game_that_is_interrupted_keeps_nothing(cli, features, tmp_path, monkeypatch):
-    from anabranch.training import adversarial
-
-    monkeypatch.setattr(adversarial._Run, "_step", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(Run, "_step", lambda *_: signal.raise_signal(signal.SIGINT))
     result = cli("fit", features, *CLUSTERS, "--method", "gmgan", "-k", 3, "-o", tmp_path / "m")
     assert result.exit_code == 130
     said = "interrupted: no state of the fit was kept; nothing was written"

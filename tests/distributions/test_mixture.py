@@ -209,7 +209,7 @@ def test_component_index():
         ([Normal(2, batch_shape=(2, 3))], "batch_shape"),
         (
             [Flow(Normal(2), Coupling(Affine(), 2, context_features=c)) for c in (1, 2)],
-            r"context size, got \[1, 2\]",
+            r"context shape, got \[\(1,\), \(2,\)\]",
         ),
     ],
 )
@@ -234,6 +234,6 @@ def test_a_mixture_base_serves_the_components_of_a_stacked_flow():
         outer = TriangularAffine(2, batch_shape=(size,))
         flow = Flow(base, perturb(outer).double())
         for k in range(size):
-            one = Flow(base, flow.transform)._log_prob(X, None)[k]
+            one = Flow(base, flow.transform)._log_prob(X, None, None)[k]
             z, term = flow.transform.encode(X)
             same(one, base.log_prob(z[k]) + term[k], 1e-10)

@@ -1,7 +1,6 @@
 """Deep fits that are interrupted go on, stage by stage, and end with the same bits."""
 
 import signal
-import sys
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from anabranch import DeepClustering, DeepMixture, FlowMixture
 from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.objectives import Loss
 from anabranch.training import FitOptions
+from anabranch.training.run import Run
 
 X = np.random.RandomState(0).randn(110, 6) + 3.0 * (np.arange(110) % 3)[:, None]
 LABELS = np.where(np.arange(110) < 20, np.arange(110) % 3, -1)
@@ -58,8 +58,7 @@ STAGES = {
 @pytest.fixture
 def interrupt(monkeypatch):
     """Ctrl-C at a step of the fit loop, counted over all stages."""
-    loop = sys.modules["anabranch.training.fit"]._Loop  # pyright: ignore[reportAttributeAccessIssue]
-    step, taken = loop._step, []
+    step, taken = Run._step, []
 
     def at(number):
         def counting(self):
@@ -68,7 +67,7 @@ def interrupt(monkeypatch):
                 signal.raise_signal(signal.SIGINT)
             return step(self)
 
-        monkeypatch.setattr(loop, "_step", counting)
+        monkeypatch.setattr(Run, "_step", counting)
         return taken
 
     return at

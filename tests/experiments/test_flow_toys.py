@@ -10,7 +10,7 @@ from anabranch.distributions import DiagonalNormal
 from anabranch.experiments import Run, bnaf_toys, planar_vi, tabak_turner
 
 PNG = b"\x89PNG"
-variational = sys.modules["anabranch.training.reverse_kl"]
+variational = sys.modules["anabranch.training.fit_reverse_kl"]
 
 
 def by_name(outcome):
@@ -49,7 +49,7 @@ def test_more_planar_layers_come_closer(small):
 
 def test_of_the_starts_the_best_is_taken(small, monkeypatch):
     """Without a step, the base that was put nearest to the energy wins."""
-    monkeypatch.setattr(planar_vi, "fit_variational", lambda *args, **settings: None)
+    monkeypatch.setattr(planar_vi, "fit_reverse_kl", lambda *args, **settings: None)
 
     def make(shape):
         base = DiagonalNormal(2, batch_shape=shape)

@@ -61,14 +61,14 @@ def test_canonical_names_the_stack(shape):
     [((5, 2), (3,), (5,)), ((2,), (5, 3), (5,)), ((4, 2), (6, 1, 3), (6, 4)), ((2,), (3,), ())],
 )
 def test_broadcast_leading(x, context, lead):
-    x, context = broadcast_leading(torch.zeros(x), torch.zeros(context), 1, ())
+    x, context = broadcast_leading(torch.zeros(x), torch.zeros(context), 1)
     assert x.shape == (*lead, 2)
     assert context.shape == (*lead, 3)
 
 
 def test_broadcast_leading_names_both_shapes():
     with pytest.raises(ValueError, match=r"context of shape \(4, 3\).*x of shape \(5, 2\)"):
-        broadcast_leading(torch.zeros(5, 2), torch.zeros(4, 3), 1, ())
+        broadcast_leading(torch.zeros(5, 2), torch.zeros(4, 3), 1)
 
 
 def test_expand_batch():

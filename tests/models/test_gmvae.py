@@ -14,13 +14,13 @@ from anabranch.models import GaussianMixtureVAE, gmvae
 from anabranch.models.autoencoders import mixture_vae
 from anabranch.networks import MLP, ConvClassifier, LabelledMLP
 from anabranch.procedures import start_from_codes
+from anabranch.procedures.std_annealing import std_annealing
 from anabranch.training import (
     DivergedWarning,
     FitOptions,
     RateHalving,
     ScheduledBuffer,
     fit,
-    std_annealing,
 )
 
 CONV = {"name": "conv", "image_shape": [4, 4], "channels": [3, 4], "hidden": [8]}

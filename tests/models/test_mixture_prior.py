@@ -13,7 +13,8 @@ from anabranch.models.autoencoders.mixture_prior import MixturePrior
 from anabranch.networks import select_component
 from anabranch.problems import Pinwheel
 from anabranch.procedures import start_from_codes
-from anabranch.training import FitOptions, ScheduledBuffer, fit, std_annealing
+from anabranch.procedures.std_annealing import std_annealing
+from anabranch.training import FitOptions, ScheduledBuffer, fit
 from tests.registry import perturb, seeded
 
 FLOW = {"name": "realnvp", "n_layers": 3, "hidden": [6]}

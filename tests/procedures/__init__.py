@@ -1,1 +1,1 @@
-"""Tests of anabranch.training."""
+"""Tests of anabranch.procedures."""

@@ -1,6 +1,7 @@
 """The loop of generator and critic, against what is known of its end."""
 
 import math
+import signal
 
 import pytest
 import torch
@@ -8,7 +9,13 @@ from torch import nn
 
 from anabranch.networks import MLP
 from anabranch.procedures.games import make_game
-from anabranch.training import DivergedWarning, FitOptions, RateHalving, fit_adversarial
+from anabranch.training import (
+    DivergedWarning,
+    FitOptions,
+    RateHalving,
+    Schedule,
+    fit_adversarial,
+)
 from tests.registry import seeded
 
 LOSSES = ("nonsaturating", "wgan-gp")
@@ -190,10 +197,71 @@ def test_a_run_that_stays_broken_ends():
         ({"x": torch.zeros(3)}, r"x must be rows \(N, D\), got the shape \(3,\)"),
         ({"x": torch.zeros(0, 1)}, r"got the shape \(0, 1\)"),
         ({"x": torch.tensor([[0.0], [math.inf]])}, "x must be finite, got 1 numbers"),
-        ({"checkpoint": "file"}, "neither checkpoint nor compile"),
-        ({"compile": True}, "neither checkpoint nor compile"),
+        ({"compile": True}, "compile must be False for two players, got True"),
     ],
 )
 def test_bad_settings(changes, message):
     with pytest.raises(ValueError, match=message):
         played(**changes)
+
+
+# --- resumed -------------------------------------------------------------------------------------
+
+
+def outcome(run):
+    line, critic, result = run
+    facts = {k: v for k, v in vars(result).items() if k != "seconds"}
+    state = [p.tolist() for p in (*line.parameters(), *critic.parameters())]
+    return str((state, facts))
+
+
+class Killed(BaseException):
+    """What a kill looks like from within."""
+
+
+class Killing(Schedule):
+    """Ends the run before a step, at once or by Ctrl-C."""
+
+    name, value = "killing", 0.0
+
+    def __init__(self, step, *, gently):
+        self.step, self.gently = step, gently
+
+    def on_step(self, step):
+        if step == self.step and self.gently:
+            signal.raise_signal(signal.SIGINT)
+        elif step == self.step:
+            raise Killed
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("step", "gently"), [(2, False), (5, False), (8, True), (3, True)])
+def test_a_resumed_game_ends_with_the_same_bits(tmp_path, loss, step, gently):
+    common = {"average": 0.9, "critic_steps": 2, "checkpoint_steps": 1 if not gently else 99}
+
+    def run(number, resume=False, **changes):
+        schedules = [RateHalving(5), Killing(number, gently=gently)]
+        return played(loss, schedules=schedules, resume=resume, **common, **changes)
+
+    whole = outcome(run(10**9))
+    path = tmp_path / "game"
+    with pytest.raises(KeyboardInterrupt if gently else Killed):
+        run(step, checkpoint=path)
+    assert outcome(run(10**9, resume=True, checkpoint=path)) == whole
+
+
+def test_another_game_is_refused(tmp_path):
+    path = tmp_path / "game"
+    played(checkpoint=path)
+    with pytest.raises(ValueError, match=r"another run: game.weight was 0.5, now 0.25\."):
+        played(checkpoint=path, resume=True, penalty=0.25)
+    with pytest.raises(ValueError, match=r"another run: .*game\.critic was 'nonsaturating_critic'"):
+        played("wgan-gp", checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match=r"another run: critic_steps was 1, now 2\."):
+        played(checkpoint=path, resume=True, critic_steps=2)

@@ -87,9 +87,17 @@ def test_a_resumed_run_draws_what_it_would_have_drawn(tmp_path, call):
     options = {"checkpoint": tmp_path / "run", "checkpoint_steps": 1}
     with pytest.raises(Killed):
         run(Jittered(kill_at=call), **options)
-    found = run(resumed, seed=99, resume=True, **options).history
+    found = run(resumed, resume=True, **options).history
     assert found[1:] == expected[1:]
     assert torch.equal(whole.model.bias, resumed.model.bias)
+
+
+def test_other_draws_are_another_run(tmp_path):
+    run(Jittered(), checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="another run: noise was 3, now 99"):
+        run(Jittered(), seed=99, resume=True, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"noise must be a torch.Generator where a stochastic"):
+        run(Jittered(), seed=None, checkpoint=tmp_path / "run")
 
 
 def test_one_that_draws_nothing_is_called_without_a_source():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from anabranch.archive import read_archive, write_archive
-from anabranch.training import FitOptions, fit
+from anabranch.training import CosineDecay, FitOptions, fit
 from tests.registry import seeded
 from tests.training.toys import (
     EPOCHS,
@@ -178,43 +179,99 @@ def test_a_second_interrupt_stops_at_once(path):
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "said"),
     [
-        ({"batch_size": 10}, "options"),
-        ({"learning_rate": 0.01}, "options"),
-        ({"average": 0.0}, "options"),
+        ({"batch_size": 10}, "options.batch_size was 8, now 10"),
+        ({"learning_rate": 0.01}, "options.learning_rate was 0.02, now 0.01"),
+        ({"average": 0.0, "max_skipped": 3}, "options.average was 0.9, now 0.0; options.max_skip"),
     ],
 )
-def test_a_run_with_other_settings_is_refused(path, change, named):
+def test_a_run_with_other_settings_is_refused(path, change, said):
     run_bytes(path, max_epochs=1)
-    with pytest.raises(ValueError, match=rf"checkpoint of another run: it differs in {named}\."):
+    with pytest.raises(ValueError, match=rf"checkpoint of another run: {re.escape(said)}"):
         run_bytes(path, resume=True, **change)
 
 
 @pytest.mark.parametrize(
     ("named", "model", "data", "validation", "seed"),
     [
-        ("rows, data", Mean(), points(1.0, 9), points(0.0), 0),
-        ("data", Mean(), points(1.5), points(0.0), 0),
-        ("data", Mean(), points(1.0), points(0.5), 0),
-        ("data", Mean(), points(1.0), None, 0),
-        ("seed", Mean(), points(1.0), points(0.0), 1),
-        ("shapes", torch.nn.Sequential(Mean()), points(1.0), points(0.0), 0),
+        ("rows was 8, now 9; data was ", Mean(), points(1.0, 9), points(0.0), 0),
+        ("data was ", Mean(), points(1.5), points(0.0), 0),
+        ("validation was ", Mean(), points(1.0), points(0.5), 0),
+        ("validation was ", Mean(), points(1.0), None, 0),
+        ("seed was 0, now 1. ", Mean(), points(1.0), points(0.0), 1),
+        (
+            "shapes.0.loc was absent, now [1]; shapes.0.factor was absent, now []; "
+            "shapes.loc was [1], now absent; and 1 more. ",
+            torch.nn.Sequential(Mean()),
+            points(1.0),
+            points(0.0),
+            0,
+        ),
     ],
 )
 def test_a_run_on_other_things_is_refused(path, named, model, data, validation, seed):
     options = FitOptions(max_epochs=1, checkpoint=path)
     fit(Mean(), points(1.0), points(0.0), options=options, generator=seeded(0))
-    with pytest.raises(ValueError, match=f"it differs in {named}\\."):
+    with pytest.raises(ValueError, match=f"checkpoint of another run: {re.escape(named)}"):
         fit(model, data, validation, options=options, generator=seeded(seed), resume=True)
+
+
+def test_a_run_with_another_schedule_is_refused(path):
+    options = FitOptions(max_epochs=1, checkpoint=path)
+    fit(Mean(), points(1.0), options=options, schedules=[CosineDecay(20)])
+    said = "schedules.learning_rate.steps was 20, now 30"
+    with pytest.raises(ValueError, match=said):
+        fit(Mean(), points(1.0), options=options, schedules=[CosineDecay(30)], resume=True)
+    with pytest.raises(ValueError, match=r"learning_rate was .*CosineDecay.*, now absent"):
+        fit(Mean(), points(1.0), options=options, resume=True)
 
 
 def test_further_facts_can_be_asked_for(path):
     options = FitOptions(max_epochs=1, checkpoint=path)
-    fit(Mean(), points(1.0), options=options, identity={"start": "a"})
-    fit(Mean(), points(1.0), options=options, identity={"start": "a"}, resume=True)
-    with pytest.raises(ValueError, match="it differs in start"):
-        fit(Mean(), points(1.0), options=options, identity={"start": "b"}, resume=True)
+    flow = {"name": "maf", "activation": "relu"}
+    fit(Mean(), points(1.0), options=options, identity={"flow": flow})
+    fit(Mean(), points(1.0), options=options, identity={"flow": flow}, resume=True)
+    other = {"flow": {**flow, "activation": "tanh"}}
+    said = r"checkpoint of another run: flow\.activation was 'relu', now 'tanh'\. Resume with"
+    with pytest.raises(ValueError, match=said):
+        fit(Mean(), points(1.0), options=options, identity=other, resume=True)
+
+
+def test_limits_grow_and_do_not_shrink_below_the_run(path):
+    def run(resume=True, **changes):
+        options = FitOptions(
+            **{"max_epochs": 4, "patience": 9, "checkpoint": path, "batch_size": 8, **changes}
+        )
+        return fit(Mean(), points(1.0), points(0.0), options=options, resume=resume)
+
+    run(resume=False)
+    said = "checkpoint of another run: options.{} was {}, now {}. It may grow, not shrink"
+    with pytest.raises(ValueError, match=said.format("max_epochs", 4, 3)):
+        run(max_epochs=3)
+    with pytest.raises(ValueError, match=said.format("patience", 9, 8)):
+        run(patience=8)
+    assert run(max_epochs=5, patience=10).steps == 5
+    run(patience=None, max_epochs=5)
+    with pytest.raises(ValueError, match=said.format("patience", None, 10**6)):
+        run(patience=10**6, max_epochs=5)
+
+
+def test_a_longer_run_does_not_know_where_the_shorter_one_ended(path):
+    """The last epoch is always scored; in a longer run it may be one that is not."""
+    changes = {"min_evaluation_steps": 2 * STEPS}
+    first = run_bytes(path, max_epochs=3, **changes)[1]
+    assert [entry["epoch"] for entry in first.history] == [0, 2, 3]
+    again = run_bytes(path, max_epochs=3, resume=True, **changes)[1]
+    assert [entry["epoch"] for entry in again.history] == [0, 2, 3]
+    whole = run_bytes(None, max_epochs=4, **changes)
+    assert bits(*run_bytes(path, max_epochs=4, resume=True, **changes)) == bits(*whole)
+    assert [entry["epoch"] for entry in whole[1].history] == [0, 2, 4]
+
+
+def test_a_run_without_steps_is_taken_up(path):
+    run_bytes(path, max_epochs=0)
+    assert bits(*run_bytes(path, resume=True)) == bits(*run_bytes(None))
 
 
 def test_a_damaged_checkpoint_is_refused(path):

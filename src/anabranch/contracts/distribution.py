@@ -3,10 +3,12 @@
 from abc import abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from anabranch.contracts.context import needed_context, vector_size
+from anabranch.contracts.domain import REAL, Domain
 from anabranch.functional import broadcast_leading, canonical, check_dtype, expand_batch
-from anabranch.functional.shapes import Shape, size_of
+from anabranch.functional.shapes import Shape, as_shape, size_of
 
 
 class Distribution(nn.Module):
@@ -14,30 +16,56 @@ class Distribution(nn.Module):
 
     A subclass implements ``_log_prob`` and ``_sample`` on canonical shapes; see `Transform`.
 
-    Attributes:
-        event_shape: shape of one data point.
+    Args:
+        event_shape: shape of one data point; an integer is a vector's size.
         batch_shape: the component axis, () for one distribution.
-        context_features: size of the context it uses; 0 for one that ignores it.
+        context_shape: shape of the context it uses; an integer is a vector's size, 0 is none.
+
+    Attributes:
+        domain: where its points live.
         exact: whether log_prob is exact; False where it is a lower bound.
+        stochastic: whether log_prob draws random numbers.
+
+    Raises:
+        ValueError: for a shape that is none.
     """
 
+    domain: Domain = REAL
     exact: bool = True
+    stochastic: bool = False
 
     def __init__(
-        self, event_shape: Shape, *, batch_shape: Shape = (), context_features: int = 0
+        self,
+        event_shape: int | Shape,
+        *,
+        batch_shape: Shape = (),
+        context_shape: int | Shape = (),
     ) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = as_shape(event_shape, "event_shape")
         self.batch_shape = tuple(batch_shape)
-        self.context_features = context_features
+        self.context_shape = as_shape(context_shape, "context_shape")
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    @property
+    def context_features(self) -> int:
+        """Size of a vector context, 0 for none."""
+        return vector_size(self.context_shape)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether log_prob is a log-probability instead of a log-density."""
+        return self.domain.discrete
+
+    def log_prob(
+        self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
         """Log-density of x, in nats.
 
         Args:
             x: (..., *event_shape), or with a batch_shape (N, *event_shape) or
                 (*batch_shape, N, *event_shape).
-            context: (..., context_features).
+            context: (..., *context_shape).
+            generator: source of what a stochastic part draws; torch's default where None.
 
         Returns:
             (...), or with a batch_shape (*batch_shape, N).
@@ -46,22 +74,28 @@ class Distribution(nn.Module):
             ValueError: for a wrong shape, or a missing context.
             TypeError: for a dtype other than the distribution's.
         """
-        check_dtype(self, x, "x")
-        context = self._needed(context)
-        if context is not None:
-            x, context = broadcast_leading(x, context, len(self.event_shape), self.batch_shape)
-            context, _ = canonical(context, (self.context_features,), self.batch_shape, "context")
-        x, lead = canonical(x, self.event_shape, self.batch_shape, "x")
-        log_prob = self._log_prob(x, context)
+        x, context, lead = self._canonical(x, context)
+        log_prob = self._log_prob(x, context, generator)
         if self.batch_shape:
             return expand_batch(log_prob, self.batch_shape, 0)
         return log_prob if len(lead) == 1 else log_prob.reshape(lead)
+
+    def initialize(
+        self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
+    ) -> None:
+        """Set data-dependent parameters of all parts inside from x; by default there are none.
+
+        Whoever trains calls it once, before training; arguments and errors as of ``log_prob``.
+        """
+        with torch.no_grad():
+            x, context, _ = self._canonical(x, context)
+            self._initialize(x, context, generator)
 
     def sample(
         self,
         sample_shape: int | Shape = (),
         context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> Tensor:
         """Draw points, without gradients; ``rsample`` keeps them.
 
@@ -81,7 +115,7 @@ class Distribution(nn.Module):
         self,
         sample_shape: int | Shape = (),
         context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> Tensor:
         """Draw points by reparameterisation; arguments and shapes as in ``sample``."""
         lead, n, context = self._draws(sample_shape, context)
@@ -94,7 +128,7 @@ class Distribution(nn.Module):
         self,
         sample_shape: int | Shape = (),
         context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw points with their log-density, without gradients; shapes as in ``sample``."""
         with torch.no_grad():
@@ -104,7 +138,7 @@ class Distribution(nn.Module):
         self,
         sample_shape: int | Shape = (),
         context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The same by reparameterisation: gradients run through the points and the density.
 
@@ -121,61 +155,64 @@ class Distribution(nn.Module):
         return x.reshape(*shape, *self.event_shape), log_prob.reshape(shape)
 
     @abstractmethod
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor: ...
-
-    @abstractmethod
-    def _sample(
-        self, n: int, context: Tensor | None, generator: torch.Generator | None
+    def _log_prob(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
     ) -> Tensor: ...
 
+    @abstractmethod
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor: ...
+
     def _sample_and_log_prob(
-        self, n: int, context: Tensor | None, generator: torch.Generator | None
+        self, n: int, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
         """Draws and their log-density; a distribution that has both at once overrides it."""
         x = self._sample(n, context, generator)
-        return x, self._log_prob(x, context)
+        return x, self._log_prob(x, context, generator)
+
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
+        """Set data-dependent parameters; for subclasses that have any."""
+
+    def _canonical(
+        self, x: Tensor, context: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, torch.Size]:
+        """Check x and context and bring both to canonical shapes; give the leading shape too."""
+        check_dtype(self, x, "x")
+        context = needed_context(self, self.context_shape, context)
+        if context is not None:
+            kind = self.context_shape
+            x, context = broadcast_leading(x, context, len(self.event_shape), len(kind))
+            context, _ = canonical(context, kind, self.batch_shape, "context")
+        x, lead = canonical(x, self.event_shape, self.batch_shape, "x")
+        return x, context, lead
 
     def _draws(
         self, sample_shape: int | Shape, context: Tensor | None
     ) -> tuple[Shape, int, Tensor | None]:
         """The leading shape of the draws, how many they are, and the context of each."""
         sample_shape, n = size_of(sample_shape)
-        context = self._needed(context)
+        context = needed_context(self, self.context_shape, context)
         if context is None:
             return sample_shape, n, None
         lead = (*sample_shape, *self._context_lead(context))
         context = self._spread(context, sample_shape)
-        return lead, context.shape[-2], context
+        return lead, context.shape[-1 - len(self.context_shape)], context
 
-    def _needed(self, context: Tensor | None) -> Tensor | None:
-        if not self.context_features:
-            return None
-        if context is None:
-            raise ValueError(f"context of shape (..., {self.context_features}) is required")
-        if context.shape[-1] != self.context_features:
-            raise ValueError(
-                f"context must have shape (..., {self.context_features}), "
-                f"got {tuple(context.shape)}"
-            )
-        check_dtype(self, context, "context")
-        return context
-
-    def _context_lead(self, context: Tensor) -> tuple[int, ...]:
-        lead = tuple(context.shape[:-1])
+    def _context_lead(self, context: Tensor) -> Shape:
+        lead = tuple(context.shape[: context.ndim - len(self.context_shape)])
         k = len(self.batch_shape)
         return lead[k:] if k and len(lead) > k and lead[:k] == self.batch_shape else lead
 
     def _spread(self, context: Tensor, sample_shape: Shape) -> Tensor:
-        """Repeat the context for each draw: (*batch_shape, n, C) or (n, C)."""
-        lead = self._context_lead(context)
-        batch = tuple(context.shape[: context.ndim - 1 - len(lead)])
+        """Repeat the context for each draw: (*batch_shape, n, *context_shape) or without batch."""
+        lead, kind = self._context_lead(context), self.context_shape
+        batch = tuple(context.shape[: context.ndim - len(kind) - len(lead)])
         ones = (1,) * len(sample_shape)
-        spread = context.reshape(*batch, *ones, *lead, context.shape[-1])
-        spread = spread.expand(*batch, *sample_shape, *lead, context.shape[-1])
-        return spread.reshape(*batch, -1, context.shape[-1])
+        spread = context.reshape(*batch, *ones, *lead, *kind)
+        spread = spread.expand(*batch, *sample_shape, *lead, *kind)
+        return spread.reshape(*batch, -1, *kind)
 
     def extra_repr(self) -> str:
         """What repr shows of it."""
         stack = f", batch_shape={self.batch_shape}" if self.batch_shape else ""
-        context = f", context_features={self.context_features}" if self.context_features else ""
+        context = f", context_shape={self.context_shape}" if self.context_shape else ""
         return f"{self.event_shape}{stack}{context}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.heads import Head
@@ -48,22 +48,17 @@ class AutoregressiveModel(Distribution):
         context_features: int = 0,
         batch_shape: Shape = (),
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.network: Any = network
-        self.head = head
+        self.head, self.domain = head, head.domain
 
-    @property
-    def discrete(self) -> bool:
-        """Whether log_prob is a log-probability instead of a log-density."""
-        return self.head.discrete
-
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         columns = expand_batch(x, self.batch_shape, 1).mT
         params = self.network.columns(columns, None if context is None else context.mT)
         params = split_parameters(params, self.head.n_params)
         return self.head.log_prob(columns, params).sum(-2)
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         refuse_gradients(self.head)
         like = next(self.parameters()).new_empty(*self.batch_shape, *self.event_shape, n)
         columns = None if context is None else context.mT
@@ -77,5 +72,5 @@ def refuse_gradients(head: Head) -> None:
     Raises:
         TypeError: for a discrete head outside ``torch.no_grad()``.
     """
-    if head.discrete and torch.is_grad_enabled():
+    if head.domain.discrete and torch.is_grad_enabled():
         raise TypeError(f"draws of {head} carry no gradients: use sample instead of rsample")

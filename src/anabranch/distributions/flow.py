@@ -1,8 +1,8 @@
 """A flow: a base distribution seen through a transform."""
 
-import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from anabranch.contracts.context import common_context
 from anabranch.contracts.distribution import Distribution
 from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape
@@ -18,9 +18,11 @@ class Flow(Distribution):
         transform: the map between x and z.
 
     Raises:
-        ValueError: where base and transform differ in event shape, batch shape or context size.
+        ValueError: where base and transform do not fit: the transform's latents are of another
+            shape or domain than the base's points, or batch shapes or contexts differ.
 
     Example:
+        >>> import torch
         >>> from anabranch.distributions import Normal
         >>> from anabranch.transforms import Affine, Coupling
         >>> flow = Flow(Normal(2), Coupling(Affine(), 2))
@@ -29,46 +31,55 @@ class Flow(Distribution):
     """
 
     def __init__(self, base: Distribution, transform: Transform) -> None:
-        if base.event_shape != transform.event_shape:
+        if transform.latent_shape != base.event_shape:
             raise ValueError(
-                f"base has event shape {base.event_shape}, transform {transform.event_shape}"
+                f"Flow: the base takes {base.event_shape}, "
+                f"the transform gives {transform.latent_shape}"
+            )
+        if transform.codomain is not None and not transform.codomain.within(base.domain):
+            raise ValueError(
+                f"Flow: the base takes points of {base.domain}, "
+                f"the transform gives points of {transform.codomain}"
             )
         batch_shape = transform.batch_shape or base.batch_shape
         if base.batch_shape not in ((), batch_shape):
             raise ValueError(
                 f"base has batch shape {base.batch_shape}, transform {transform.batch_shape}"
             )
-        if len({base.context_features, transform.context_features} - {0}) > 1:
-            raise ValueError(
-                f"base has context size {base.context_features}, "
-                f"transform {transform.context_features}"
-            )
         super().__init__(
             transform.event_shape,
             batch_shape=batch_shape,
-            context_features=max(base.context_features, transform.context_features),
+            context_shape=common_context(base, transform, ("Flow: the base", "the transform")),
         )
         self.base = base
         self.transform = transform
+        self.domain = base.domain if transform.domain is None else transform.domain
         self.exact = base.exact and transform.exact
+        self.stochastic = base.stochastic or transform.stochastic
 
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
-        z, term = self.transform._encode(x, context)
-        return self.base._log_prob(z, context) + term
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
+        z, term = self.transform._encode(x, context, generator)
+        return self.base._log_prob(z, context, generator) + term
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        return self.transform._decode(self._latents(n, context, generator), context)[0]
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
+        z = self._latents(n, context, generator)
+        return self.transform._decode(z, context, generator)[0]
 
     def _sample_and_log_prob(
-        self, n: int, context: Tensor | None, generator: torch.Generator | None
+        self, n: int, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
         if not self.exact:
             return super()._sample_and_log_prob(n, context, generator)
         z = self._latents(n, context, generator)
-        x, term = self.transform._decode(z, context)
-        return x, self.base._log_prob(z, context) - term
+        x, term = self.transform._decode(z, context, generator)
+        return x, self.base._log_prob(z, context, generator) - term
 
-    def _latents(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
+        self.transform._initialize(x, context, generator)
+        z, _ = self.transform._encode(x, context, generator)
+        self.base._initialize(z, context, generator)
+
+    def _latents(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         if self.batch_shape and not self.base.batch_shape:
             # one base serves all components: independent draws for each
             return self.base.rsample(self._base_shape(n, context), context, generator)
@@ -76,9 +87,9 @@ class Flow(Distribution):
 
     def _base_shape(self, n: int, context: Tensor | None) -> Shape:
         """How many draws of a shared base, beside those that its context asks for."""
-        if context is None or not self.base.context_features:
+        if context is None or not self.base.context_shape:
             return (*self.batch_shape, n)
-        return self.batch_shape if context.ndim == 2 else ()
+        return self.batch_shape if context.ndim == 1 + len(self.context_shape) else ()
 
     def extra_repr(self) -> str:
         """What repr shows of it."""

@@ -9,11 +9,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from anabranch.contracts.domain import REAL, Domain, Integers
 from anabranch.functional import bounded
 
 
@@ -24,7 +26,7 @@ class Head(ABC):
     ``params`` has shape (n_params, \*x.shape), or one that broadcasts to it.
     """
 
-    discrete = False
+    domain: ClassVar[Domain] = REAL
 
     @property
     @abstractmethod
@@ -49,7 +51,7 @@ class Bernoulli(Head):
         tensor([-0.6931, -0.6931])
     """
 
-    discrete = True
+    domain: ClassVar[Domain] = Integers(2)
 
     @property
     def n_params(self) -> int:

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.tree_structure import TreeStructure
@@ -57,9 +57,7 @@ class LatentTree(Distribution):
         (torch.Size([5]), [(3, 5), (2, 5)])
     """
 
-    def __init__(
-        self, structure: TreeStructure, *, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, structure: TreeStructure, *, generator: Generator | None = None) -> None:
         if not isinstance(structure, TreeStructure):
             raise TypeError(f"structure must be a TreeStructure, got {type(structure).__name__}")
         super().__init__((structure.features,))
@@ -121,7 +119,7 @@ class LatentTree(Distribution):
         return torch.stack(found)
 
     def sample_with_labels(
-        self, n: int, generator: torch.Generator | None = None
+        self, n: int, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw n rows (n, D) with the states (n, m) of the variables."""
         with torch.no_grad():
@@ -143,15 +141,15 @@ class LatentTree(Distribution):
             factors[parent] = factors[parent] + messages[i]
         return messages
 
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         factors, tables = self.node_log_prob(x), self.log_tables()
         self._collect(factors, tables)
         return torch.logsumexp(tables[0][:, None] + factors[0], dim=0)
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         return self._draw(n, generator)[0]
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _draw(self, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
         labels = self._draw_states(n, generator)
         x = self.loc[0].new_empty(n, self.structure.features)
         for i, states in enumerate(labels):
@@ -160,7 +158,7 @@ class LatentTree(Distribution):
             x[:, list(self.structure.owned(i))] = loc + (scale @ noise[..., None]).squeeze(-1)
         return x, torch.stack(labels, -1)
 
-    def _draw_states(self, n: int, generator: torch.Generator | None) -> list[Tensor]:
+    def _draw_states(self, n: int, generator: Generator | None) -> list[Tensor]:
         labels: list[Tensor] = []
         for table, parent in zip(self.log_tables(), self.structure.parents, strict=True):
             rows = table.expand(n, -1) if parent < 0 else table[labels[parent]]

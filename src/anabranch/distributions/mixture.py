@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from itertools import chain
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.domain import Domain
 from anabranch.functional.shapes import Shape
 from anabranch.networks import select_component
 
@@ -23,7 +24,7 @@ class Mixture(Distribution):
         trainable_weights: whether gradients reach the weights, as softmax logits.
 
     Raises:
-        ValueError: where components differ in event shape or context size, or weights have the
+        ValueError: where components differ in event shape, context or domain, or weights have the
             wrong length or sign.
 
     Example:
@@ -44,11 +45,14 @@ class Mixture(Distribution):
         groups = [components] if isinstance(components, Distribution) else list(components)
         _check_groups(groups)
         super().__init__(
-            groups[0].event_shape, context_features=max(g.context_features for g in groups)
+            groups[0].event_shape,
+            context_shape=max((g.context_shape for g in groups), key=len),
         )
+        self.domain = _domain(groups)
         self._groups = nn.ModuleList(groups)
         self.n_components = sum(g.batch_shape[0] if g.batch_shape else 1 for g in groups)
         self.exact = all(g.exact for g in groups)
+        self.stochastic = any(g.stochastic for g in groups)
         self.logits = nn.Parameter(
             _logits(weights, self.n_components, _anchor(groups)), requires_grad=trainable_weights
         )
@@ -73,24 +77,31 @@ class Mixture(Distribution):
             )
         self.logits.copy_(torch.log(weights / weights.sum()))
 
-    def component_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def component_log_prob(
+        self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
         r""":math:`\log p(x \mid k)`, shape (K, N), for x of shape (N, \*event)."""
         if x.ndim != 1 + len(self.event_shape):
             raise ValueError(
                 f"x must have shape (N, {', '.join(map(str, self.event_shape))}), "
                 f"got {tuple(x.shape)}"
             )
-        parts = [group.log_prob(x, context) for group in self.groups]
+        parts = [group.log_prob(x, context, generator=generator) for group in self.groups]
         parts = [p if p.ndim == 2 else p.unsqueeze(0) for p in parts]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def joint_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def joint_log_prob(
+        self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
         r""":math:`\log \pi_k + \log p(x \mid k)`, shape (K, N), for x of shape (N, \*event)."""
-        return self.component_log_prob(x, context) + self.log_weights.unsqueeze(-1)
+        parts = self.component_log_prob(x, context, generator=generator)
+        return parts + self.log_weights.unsqueeze(-1)
 
-    def log_posterior(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def log_posterior(
+        self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
         r"""Log-responsibilities :math:`\log p(k \mid x)`, shape (K, N)."""
-        return torch.log_softmax(self.joint_log_prob(x, context), dim=0)
+        return torch.log_softmax(self.joint_log_prob(x, context, generator=generator), dim=0)
 
     def component(self, index: int) -> Distribution:
         """Component k as a distribution of its own, sharing memory with the mixture."""
@@ -104,7 +115,7 @@ class Mixture(Distribution):
         raise RuntimeError("groups and n_components disagree")
 
     def sample_with_labels(
-        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+        self, n: int, context: Tensor | None = None, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw n points with the components they come from, in random order.
 
@@ -112,7 +123,7 @@ class Mixture(Distribution):
 
         Args:
             n: how many.
-            context: (n, context_features), where the components take one.
+            context: (n, *context_shape), where the components take one.
             generator: source of randomness.
 
         Returns:
@@ -121,19 +132,27 @@ class Mixture(Distribution):
         with torch.no_grad():
             return self._draw(n, context, generator)
 
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         lead = x.shape[: x.ndim - len(self.event_shape)]
         if len(lead) != 1:  # the base of a stacked flow: the axes in front are its components'
             if context is not None:
-                context = context.expand(*lead, -1).flatten(0, -2)
+                kind = self.context_shape
+                context = context.expand(*lead, *kind).reshape(-1, *kind)
             x = x.flatten(0, len(lead) - 1)
-        return torch.logsumexp(self.joint_log_prob(x, context), dim=0).reshape(lead)
+        return torch.logsumexp(self.joint_log_prob(x, context, generator=generator), 0).reshape(
+            lead
+        )
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
+        for group in self.groups:
+            own = context if group.context_shape else None
+            group._initialize(x, own, generator)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         return self._draw(n, context, generator)[0]
 
     def _draw(
-        self, n: int, context: Tensor | None, generator: torch.Generator | None
+        self, n: int, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
         if n == 0:
             empty = self.logits.new_zeros(0, *self.event_shape)
@@ -144,7 +163,7 @@ class Mixture(Distribution):
             where = (labels == k).nonzero().squeeze(-1)
             if len(where):
                 component = self.component(k)
-                own = context[where] if context is not None and component.context_features else None
+                own = context[where] if context is not None and component.context_shape else None
                 size: Shape = (len(where),) if own is None else ()
                 parts.append(component.rsample(size, own, generator))
                 places.append(where)
@@ -164,8 +183,17 @@ def _check_groups(groups: list[Distribution]) -> None:
         raise ValueError(f"components must agree in event shape, got {shapes}")
     if any(len(g.batch_shape) > 1 for g in groups):
         raise ValueError("components must have batch_shape () or (K,)")
-    if len(sizes := {g.context_features for g in groups} - {0}) > 1:
-        raise ValueError(f"components must agree in context size, got {sorted(sizes)}")
+    if len(shapes := {g.context_shape for g in groups} - {()}) > 1:
+        raise ValueError(f"components must agree in context shape, got {sorted(shapes)}")
+
+
+def _domain(groups: list[Distribution]) -> Domain:
+    """The domain in which all components live."""
+    domains = [group.domain for group in groups]
+    for domain in domains:
+        if all(other.within(domain) for other in domains):
+            return domain
+    raise ValueError(f"components must agree in domain, got {', '.join(map(str, domains))}")
 
 
 def _anchor(groups: list[Distribution]) -> Tensor:

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from anabranch.contracts.context import needed_context
 from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.autoregressive import refuse_gradients
 from anabranch.distributions.heads import Head
@@ -33,7 +34,7 @@ class OrderlessModel(Distribution):
         fresh: whether training draws new orderings at each call, instead of going through the R.
         context_features: size of the context that the network was made with.
         batch_shape: the component axis that the network was made with.
-        generator: source of the orderings in training; torch's default where None.
+        generator: source of the orderings in training where ``log_prob`` is given none.
 
     Source: Uria, Murray, Larochelle (2014), "A deep and tractable density estimator",
     arXiv:1310.1757; Germain, Gregor, Murray, Larochelle (2015), arXiv:1502.03509.
@@ -55,27 +56,22 @@ class OrderlessModel(Distribution):
         fresh: bool = True,
         context_features: int = 0,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.network: Any = network
-        self.head = head
+        self.head, self.domain = head, head.domain
         self.n_orderings = len(self.network.places)
-        self.fresh = fresh
+        self.fresh = self.stochastic = fresh
         self.generator = generator
-
-    @property
-    def discrete(self) -> bool:
-        """Whether log_prob is a log-probability instead of a log-density."""
-        return self.head.discrete
 
     def ordering_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Log-density in each ordering, (*batch_shape, R, N), for x of shape (N, D)."""
-        return self._in_each(x, self._needed(context))
+        return self._in_each(x, needed_context(self, self.context_shape, context))
 
-    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         if self.training:
-            return self._dealt(x, context)
+            return self._dealt(x, context, generator or self.generator)
         return torch.logsumexp(self._in_each(x, context), -2) - math.log(self.n_orderings)
 
     def _in_each(self, x: Tensor, context: Tensor | None) -> Tensor:
@@ -84,10 +80,10 @@ class OrderlessModel(Distribution):
         layouts = [self.network.layout[r : r + 1] for r in range(self.n_orderings)]
         return torch.cat([self._run(x_columns, context_columns, each) for each in layouts], -2)
 
-    def _dealt(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _dealt(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         """Log-density of each row in one ordering: the first share of rows in the first, ..."""
         network, size = self.network, DRAWN if self.fresh else self.n_orderings
-        layout = network.fresh_layout(size, self.generator) if self.fresh else network.layout
+        layout = network.fresh_layout(size, generator) if self.fresh else network.layout
         log_prob = self._run(self._stacked(x, size), self._stacked(context, size), layout)
         return log_prob.flatten(-2)[..., : x.shape[-2]]
 
@@ -111,7 +107,7 @@ class OrderlessModel(Distribution):
             rows = rows.index_select(-2, places)
         return rows.unflatten(-2, (size, share)).mT
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         refuse_gradients(self.head)
         anchor = next(self.parameters())
         labels = torch.randint(self.n_orderings, (n,), generator=generator, device=anchor.device)

@@ -306,7 +306,7 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         if self.levels is not None:
             self.preparation_ = Preparation.empty(X.shape[1], levels=self.levels, alpha=1e-6)
             return
-        self.preparation_ = Preparation.fit(X, constant, levels=None, alpha=1e-6, seed=0)
+        self.preparation_ = Preparation.fit(X, constant, levels=None, alpha=1e-6)
 
     @property
     def _n_features_out(self) -> int:

@@ -362,7 +362,6 @@ class DeepMixture(PreparedEstimator):
         if self.likelihood == "bernoulli" or self.levels is not None:
             self.constant_ = np.zeros(X.shape[1], bool)
             self.preparation_ = self._blank_preparation(X.shape[1])
-            self.preparation_.seed(seed)
         else:
             super()._prepare(X, seed)
 

@@ -15,14 +15,13 @@ from anabranch.models import GaussianMixtureVAE
 from anabranch.models.autoencoders.gmvae import POSTERIORS
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.autoencoders.mixture_vae import INFERENCES, OBJECTIVES
+from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     FitOptions,
     LateFloat32,
     RateHalving,
     Schedule,
     ScheduledBuffer,
-    first_std,
-    std_annealing,
 )
 
 if TYPE_CHECKING:

@@ -44,7 +44,6 @@ class Preparation:
         *,
         levels: int | None,
         alpha: float,
-        seed: int,
         support: Support | None = None,
     ) -> "Preparation":
         """Take the statistics from training rows."""
@@ -58,7 +57,6 @@ class Preparation:
             standardize = next(step for step in steps if isinstance(step, Standardize))
             standardize.set_statistics(torch.as_tensor(loc), torch.as_tensor(scale))
         else:
-            preparation.seed(seed)
             preparation.transform.initialize(torch.as_tensor(X))
         preparation.transform.eval()
         return preparation
@@ -75,18 +73,11 @@ class Preparation:
         steps = [UniformDequantization(n_features, levels=levels), Logit(n_features, alpha=alpha)]
         return cls(Compose([*steps, standardize]).eval(), levels)
 
-    def seed(self, seed: int) -> None:
-        """Give the dequantization of training rows a source of its own."""
-        for module in self.transform.modules():
-            if isinstance(module, UniformDequantization):
-                module.generator = torch.Generator().manual_seed(seed)
-
     @torch.no_grad()
     def renew(self, raw: Tensor, z: Tensor, seed: int) -> None:
         """Dequantize integers anew, into z."""
-        self.seed(seed)
         self.transform.train()
-        z.copy_(self.transform.encode(raw)[0])
+        z.copy_(self.transform.encode(raw, generator=torch.Generator().manual_seed(seed))[0])
         self.transform.eval()
 
     def encode(self, X: Array) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,6 @@ class PreparedDensity(DensityEstimator):
             self.constant_,
             levels=self.levels,
             alpha=self.logit_alpha,
-            seed=seed,
             support=self._support(X),
         )
 

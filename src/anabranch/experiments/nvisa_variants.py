@@ -13,6 +13,7 @@ from torch import Tensor
 
 from anabranch.metrics import clustering_accuracy, normalized_mutual_info
 from anabranch.models import GaussianMixtureVAE, gmvae
+from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     DivergedWarning,
     FitOptions,
@@ -20,9 +21,7 @@ from anabranch.training import (
     RateHalving,
     Schedule,
     ScheduledBuffer,
-    first_std,
     fit,
-    std_annealing,
 )
 
 Labels = NDArray[np.int64]

@@ -16,9 +16,9 @@ from anabranch.experiments.tables import text_table
 from anabranch.metrics import ImportanceDiagnostics
 from anabranch.models import planar, radial
 from anabranch.networks import select_component
-from anabranch.objectives import ReverseKL
+from anabranch.objectives import ReverseKL, importance_diagnostics
 from anabranch.problems import Energy
-from anabranch.training import fit_variational, importance_diagnostics
+from anabranch.training import fit_reverse_kl
 
 ENERGIES = tuple(Energy(name) for name in ("U1", "U2", "U3", "U4"))
 TARGETS = {"U1": 0.02, "U2": 0.12, "U3": 0.15, "U4": 0.06}
@@ -88,7 +88,7 @@ def approximate(
     """
     flow = make((len(ENERGIES), starts or STARTS))
     objective = ReverseKL(flow, log_densities, seed=seed)
-    fit_variational(objective, steps=steps or STEPS, n_samples=SAMPLES, learning_rate=rate or RATE)
+    fit_reverse_kl(objective, steps=steps or STEPS, n_samples=SAMPLES, learning_rate=rate or RATE)
     with torch.no_grad():
         terms = objective.eval()({"draw": torch.zeros(10_000)}).terms
     energies = torch.stack(list(terms.values())).reshape(len(ENERGIES), -1)

@@ -12,10 +12,19 @@ from anabranch.functional.normal import (
     softplus_normal_log_prob,
 )
 from anabranch.functional.scales import bounded
-from anabranch.functional.shapes import broadcast_leading, canonical, check_dtype, expand_batch
+from anabranch.functional.shapes import (
+    as_rows,
+    as_shape,
+    broadcast_leading,
+    canonical,
+    check_dtype,
+    expand_batch,
+)
 
 __all__ = [
     "affine_normal_log_prob",
+    "as_rows",
+    "as_shape",
     "bounded",
     "broadcast_leading",
     "canonical",

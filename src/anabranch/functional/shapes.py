@@ -1,5 +1,6 @@
 """Shape rules of the component axis, checked once at the public boundary."""
 
+from collections.abc import Sequence
 from itertools import chain
 from math import prod
 
@@ -7,6 +8,22 @@ import torch
 from torch import Size, Tensor, nn
 
 Shape = tuple[int, ...]
+
+
+def as_shape(size: int | Sequence[int], name: str) -> Shape:
+    """The shape of a vector of that size, or the shape itself; () for 0, which means none.
+
+    Raises:
+        ValueError: for a size that is no integer or negative.
+
+    Example:
+        >>> as_shape(3, "event_shape"), as_shape((3, 8, 8), "event_shape"), as_shape(0, "context")
+        ((3,), (3, 8, 8), ())
+    """
+    sizes = ((size,) if size else ()) if isinstance(size, int) else tuple(size)
+    if not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in sizes):
+        raise ValueError(f"{name} must be a size or a shape in integers, got {size!r}")
+    return sizes
 
 
 def canonical(x: Tensor, event_shape: Shape, batch_shape: Shape, name: str) -> tuple[Tensor, Size]:
@@ -45,19 +62,19 @@ def _inside(shape: Shape) -> str:
 
 
 def broadcast_leading(
-    x: Tensor, context: Tensor, event_dims: int, batch_shape: Shape
+    x: Tensor, context: Tensor, event_dims: int, context_dims: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Broadcast the leading dimensions of x (..., *event) and context (..., C) to each other.
+    """Broadcast the leading dimensions of x (..., *event) and context (..., *kind) to each other.
 
     Raises:
         ValueError: where they cannot be broadcast.
 
     Example:
-        >>> x, c = broadcast_leading(torch.zeros(5, 2), torch.zeros(3), 1, ())
+        >>> x, c = broadcast_leading(torch.zeros(5, 2), torch.zeros(3), 1)
         >>> c.shape
         torch.Size([5, 3])
     """
-    lead_x, lead_c = x.shape[: x.ndim - event_dims], context.shape[:-1]
+    lead_x, lead_c = x.shape[: x.ndim - event_dims], context.shape[: context.ndim - context_dims]
     if lead_x == lead_c:
         return x, context
     try:
@@ -67,8 +84,8 @@ def broadcast_leading(
             f"context of shape {tuple(context.shape)} does not fit x of shape {tuple(x.shape)}: "
             f"leading dimensions {tuple(lead_c)} and {tuple(lead_x)}"
         ) from error
-    event = x.shape[x.ndim - event_dims :]
-    return x.expand(*lead, *event), context.expand(*lead, context.shape[-1])
+    event, kind = x.shape[x.ndim - event_dims :], context.shape[context.ndim - context_dims :]
+    return x.expand(*lead, *event), context.expand(*lead, *kind)
 
 
 def expand_batch(x: Tensor, batch_shape: Shape, event_dims: int) -> Tensor:
@@ -81,6 +98,18 @@ def expand_batch(x: Tensor, batch_shape: Shape, event_dims: int) -> Tensor:
     if x.ndim >= len(batch_shape) + 1 + event_dims:
         return x
     return x.expand(*batch_shape, *x.shape)
+
+
+def as_rows(x: Tensor, event_shape: Shape) -> Tensor:
+    """The events of x (..., *event) as rows of numbers (..., D); vectors are such rows.
+
+    Example:
+        >>> as_rows(torch.zeros(5, 3, 4, 4), (3, 4, 4)).shape
+        torch.Size([5, 48])
+    """
+    if len(event_shape) == 1:
+        return x
+    return x.reshape(*x.shape[: x.ndim - len(event_shape)], prod(event_shape))
 
 
 def check_dtype(module: nn.Module, x: Tensor, name: str) -> None:

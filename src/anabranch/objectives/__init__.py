@@ -26,7 +26,7 @@ from anabranch.objectives.perturbations import (
     make_perturbation,
     warp,
 )
-from anabranch.objectives.reverse_kl import ReverseKL
+from anabranch.objectives.reverse_kl import ReverseKL, importance_diagnostics
 from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 
@@ -44,6 +44,7 @@ __all__ = [
     "cross_entropy",
     "distillation",
     "elbo_enumerated",
+    "importance_diagnostics",
     "iwae",
     "joint_log_likelihood",
     "make_perturbation",

@@ -1,12 +1,16 @@
 """Maximum likelihood of one distribution."""
 
-from torch import Tensor, nn
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
 
 from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
 from anabranch.distributions import Distribution
 
 
-class Likelihood(nn.Module):
+class Likelihood(Objective):
     r"""Negative mean log-density, :math:`-\frac1N \sum_n \log p(x_n \mid c_n)`, in nats.
 
     Where the distribution's ``log_prob`` is a lower bound, so is the likelihood that is maximised.
@@ -29,7 +33,9 @@ class Likelihood(nn.Module):
         super().__init__()
         self.distribution = distribution
 
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
         """The objective, and the same in the units of the data as the term "nll"."""
         nll = -self.distribution.log_prob(batch["x"], batch.get("context")).mean()
         offset = batch["term"].mean() if "term" in batch else 0.0

@@ -1,18 +1,20 @@
 """Reverse Kullback-Leibler divergence to an unnormalised density."""
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
 from anabranch.distributions import Distribution
+from anabranch.metrics.importance import ImportanceDiagnostics
+from anabranch.metrics.importance import importance_diagnostics as diagnose
 
 LogDensity = Callable[[Tensor], Tensor]
 
 
-class ReverseKL(nn.Module):
+class ReverseKL(Objective):
     r"""The free energy of a distribution q that shall approximate p = p~ / Z.
 
     .. math:: F = \mathbb{E}_{x \sim q}[\log q(x) - \beta \log \tilde p(x)]
@@ -29,7 +31,7 @@ class ReverseKL(nn.Module):
         distribution: q; a flow with a fast ``decode``, such as one of `Inverse` layers.
         log_density: :math:`\log \tilde p`, from points (\*batch_shape, N, \*event) to
             (\*batch_shape, N), in nats.
-        seed: of the draws. In evaluation the same draws are used each time.
+        seed: of the draws in evaluation, which are the same each time.
 
     Batches are dicts of ``draw`` (N,), whose length is the number of draws.
 
@@ -43,6 +45,7 @@ class ReverseKL(nn.Module):
         tensor(0.)
     """
 
+    stochastic = True
     beta: Tensor
 
     def __init__(
@@ -53,13 +56,14 @@ class ReverseKL(nn.Module):
         self.log_density = log_density
         self.seed = seed
         self.register_buffer("beta", torch.ones(()))
-        self.generator = torch.Generator(_device(distribution)).manual_seed(seed)
 
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        """The free energy of as many fresh draws as the batch has rows."""
-        x, log_q = self.distribution.rsample_and_log_prob(
-            len(batch["draw"]), generator=self._source()
-        )
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
+        """The free energy of as many draws as the batch has rows, fresh ones in training."""
+        if not self.training:
+            generator = torch.Generator(batch["draw"].device).manual_seed(self.seed + 1)
+        x, log_q = self.distribution.rsample_and_log_prob(len(batch["draw"]), generator=generator)
         log_p = self.log_density(x)
         if self.training:
             log_p = self.beta * log_p
@@ -69,13 +73,42 @@ class ReverseKL(nn.Module):
         terms = {f"free_energy_{k}": e for k, e in enumerate(energies.flatten())}
         return Loss(energies.mean(), terms)
 
-    def _source(self) -> torch.Generator:
-        """The running generator in training, a fresh one in evaluation."""
-        if self.training:
-            return self.generator
-        return torch.Generator(self.generator.device).manual_seed(self.seed + 1)
 
+@torch.no_grad()
+def importance_diagnostics(
+    distribution: Distribution,
+    log_density: LogDensity,
+    n: int = 50_000,
+    *,
+    log_z: float | None = None,
+    generator: torch.Generator | None = None,
+) -> ImportanceDiagnostics:
+    """Judge q, which has no component axis, by n draws from it.
 
-def _device(module: nn.Module) -> torch.device:
-    tensors = chain(module.parameters(), module.buffers())
-    return next((t.device for t in tensors), torch.device("cpu"))
+    Args:
+        distribution: q.
+        log_density: of the target, not normalised.
+        n: draws.
+        log_z: the true log Z, where it is known.
+        generator: source of the draws.
+
+    Returns:
+        See `anabranch.metrics.ImportanceDiagnostics`.
+
+    Raises:
+        ValueError: for a distribution with a component axis or a context, or weights that are
+            not numbers.
+
+    Example:
+        >>> from anabranch.distributions import Normal
+        >>> found = importance_diagnostics(Normal(2), lambda x: Normal(2).log_prob(x) + 1.0, 100)
+        >>> round(found.log_z, 3), round(found.ess, 3)
+        (1.0, 1.0)
+    """
+    if distribution.batch_shape or distribution.context_features:
+        raise ValueError(
+            "distribution must have neither component axis nor context, got batch_shape "
+            f"{distribution.batch_shape} and context_features {distribution.context_features}"
+        )
+    x, log_q = distribution.sample_and_log_prob(n, generator=generator)
+    return diagnose((log_density(x) - log_q).double().cpu().numpy(), log_z)

@@ -1,24 +1,15 @@
-"""One fit loop, schedules, initialisation and checkpoints."""
+"""One fit loop, a loop for two players, schedules, and checkpoints."""
 
 from anabranch.training.adversarial import Game, fit_adversarial
-from anabranch.training.fit import DivergedWarning, FitResult, fit
-from anabranch.training.halving import Halving, RateHalving, first_std, std_annealing
+from anabranch.training.evaluation import evaluate
+from anabranch.training.fit import fit
+from anabranch.training.fit_reverse_kl import fit_reverse_kl
 from anabranch.training.options import FitOptions
-from anabranch.training.reverse_kl import (
-    Annealing,
-    CosineDecay,
-    fit_variational,
-    importance_diagnostics,
-)
-from anabranch.training.schedules import (
-    ExponentialDecay,
-    LateFloat32,
-    RampUp,
-    ReduceOnPlateau,
-    Schedule,
-    ScheduledBuffer,
-)
+from anabranch.training.rates import CosineDecay, RateHalving, ReduceOnPlateau
+from anabranch.training.result import DivergedWarning, FitResult
+from anabranch.training.schedules import LateFloat32, Schedule, ScheduledBuffer
 from anabranch.training.snapshots import Snapshots
+from anabranch.training.step_functions import Annealing, ExponentialDecay, Halving, RampUp
 
 __all__ = [
     "Annealing",
@@ -36,10 +27,8 @@ __all__ = [
     "Schedule",
     "ScheduledBuffer",
     "Snapshots",
-    "first_std",
+    "evaluate",
     "fit",
     "fit_adversarial",
-    "fit_variational",
-    "importance_diagnostics",
-    "std_annealing",
+    "fit_reverse_kl",
 ]

@@ -16,12 +16,15 @@ class Logs:
     Args:
         options: which outputs are wanted.
         rank: number of the process.
+        stage: what the bar is named after.
     """
 
-    def __init__(self, options: FitOptions, rank: int = 0) -> None:
+    def __init__(self, options: FitOptions, rank: int = 0, stage: str | None = None) -> None:
         first = rank == 0
         shown = options.progress if options.progress is not None else sys.stderr.isatty()
-        self.bar = tqdm(total=options.max_epochs, unit="epoch", disable=not (shown and first))
+        self.bar = tqdm(
+            total=options.max_epochs, desc=stage, unit="epoch", disable=not (shown and first)
+        )
         self.lines = None
         if options.log_path is not None and first:
             self.lines = Path(options.log_path).open("a", encoding="utf-8")  # noqa: SIM115

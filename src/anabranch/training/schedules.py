@@ -1,11 +1,13 @@
 """Schedules: numbers that change during training, with a state that checkpoints keep."""
 
-import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Plain = None | bool | int | float | str
 
 
 class Schedule(ABC):
@@ -25,6 +27,10 @@ class Schedule(ABC):
     ) -> None:
         """Act after an evaluation with that validation score (lower is better)."""
 
+    def settings(self) -> dict[str, Plain]:
+        """What it was made with and the run depends on: a run with other settings is another."""
+        return {}
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Plain values that ``load_state_dict`` takes back."""
@@ -32,52 +38,6 @@ class Schedule(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
-
-
-class ExponentialDecay:
-    r"""A function of the step: :math:`\max(v_0 e^{-r t}, v_{\min})`.
-
-    Example:
-        >>> decay = ExponentialDecay(1.0, rate=1e-3, floor=0.01)
-        >>> decay(0), round(decay(1000), 4), decay(10**9)
-        (1.0, 0.3679, 0.01)
-    """
-
-    def __init__(self, start: float, *, rate: float, floor: float) -> None:
-        if rate < 0 or floor <= 0 or start < floor:
-            raise ValueError(
-                f"need rate >= 0 and start >= floor > 0, got {start=}, {rate=}, {floor=}"
-            )
-        self.log_start = torch.tensor(start, dtype=torch.float64).log().item()
-        self.rate, self.floor = rate, floor
-
-    def __call__(self, step: int) -> float:
-        """The value at a step."""
-        # in logs, so that no step underflows
-        exponent = max(self.log_start - self.rate * step, -700.0)
-        return max(torch.tensor(exponent, dtype=torch.float64).exp().item(), self.floor)
-
-
-class RampUp:
-    r"""A function of the step that rises from almost 0 to 1: :math:`e^{-5 (1 - \min(t / L, 1))^2}`.
-
-    Source: Laine, Aila (2017), "Temporal ensembling for semi-supervised learning",
-    arXiv:1610.02242.
-
-    Example:
-        >>> ramp = RampUp(100)
-        >>> round(ramp(0), 4), round(ramp(50), 4), ramp(100), ramp(10**9)
-        (0.0067, 0.2865, 1.0, 1.0)
-    """
-
-    def __init__(self, length: int) -> None:
-        if length < 1:
-            raise ValueError(f"length must be at least 1 step, got {length}")
-        self.length = length
-
-    def __call__(self, step: int) -> float:
-        """The value at a step."""
-        return math.exp(-5.0 * (1.0 - min(step / self.length, 1.0)) ** 2)
 
 
 class ScheduledBuffer(Schedule):
@@ -96,7 +56,7 @@ class ScheduledBuffer(Schedule):
         tensor(0.2500)
     """
 
-    def __init__(self, name: str, buffer: Tensor, function: Any) -> None:
+    def __init__(self, name: str, buffer: Tensor, function: Callable[[int], float]) -> None:
         self.name, self.buffer, self.function = name, buffer, function
         self.value = float(buffer)
 
@@ -104,6 +64,13 @@ class ScheduledBuffer(Schedule):
         """Write the value of this step."""
         self.value = self.function(step)
         self.buffer.fill_(self.value)
+
+    def settings(self) -> dict[str, Plain]:
+        """The name of the function, and its public attributes."""
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        found = getattr(self.function, "__dict__", {})
+        plain = {k: v for k, v in found.items() if k[0] != "_" and isinstance(v, Plain)}
+        return {"function": name, **plain}
 
     def state_dict(self) -> dict[str, Any]:
         """Its present value; the function itself has no state."""
@@ -149,6 +116,10 @@ class LateFloat32(Schedule):
         """Choose the precision of this step."""
         self._set(step < self.first)
 
+    def settings(self) -> dict[str, Plain]:
+        """The first step in float32."""
+        return {"first": self.first}
+
     def state_dict(self) -> dict[str, Any]:
         """Its present value."""
         return {"value": self.value}
@@ -161,45 +132,16 @@ class LateFloat32(Schedule):
         self.model.half_precision, self.value = half, float(half)
 
 
-class ReduceOnPlateau(Schedule):
-    """Multiplies the learning rate when the validation score stops improving.
-
-    Args:
-        factor: what to multiply by.
-        patience: evaluations without improvement before it does.
-        floor: smallest learning rate.
+def settings_of(schedules: Sequence[Schedule]) -> dict[str, dict[str, Plain]]:
+    """The settings of schedules by their names, numbered where these repeat.
 
     Example:
-        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-        >>> schedule = ReduceOnPlateau(patience=1)
-        >>> for score in (3.0, 3.0, 3.0):
-        ...     schedule.on_evaluation(score, optimizer)
-        >>> optimizer.param_groups[0]["lr"]
-        0.5
+        >>> buffer = torch.ones(())
+        >>> settings_of([ScheduledBuffer("beta", buffer, lambda step: 1.0)])
+        {'beta': {'kind': 'ScheduledBuffer', 'function': '<lambda>'}}
     """
-
-    name = "learning_rate"
-
-    def __init__(self, *, factor: float = 0.5, patience: int = 8, floor: float = 1e-5) -> None:
-        self.factor, self.patience, self.floor = factor, patience, floor
-        self.best, self.waited, self.value = float("inf"), 0, float("nan")
-
-    def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
-        """Count evaluations without improvement, and act at the patience."""
-        improved = score < self.best
-        self.best = score if improved else self.best
-        self.waited = 0 if improved else self.waited + 1
-        if self.waited > self.patience:
-            self.waited = 0
-            for group in optimizer.param_groups:
-                # a rate that is below the floor already is not raised to it
-                group["lr"] = min(group["lr"], max(group["lr"] * self.factor, self.floor))
-        self.value = float(optimizer.param_groups[0]["lr"])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Best score, count and value; the learning rate itself is the optimizer's."""
-        return {"best": self.best, "waited": self.waited, "value": self.value}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore them."""
-        self.best, self.waited, self.value = state["best"], state["waited"], state["value"]
+    found: dict[str, dict[str, Plain]] = {}
+    for number, schedule in enumerate(schedules):
+        name = schedule.name if schedule.name not in found else f"{schedule.name}-{number}"
+        found[name] = {"kind": type(schedule).__name__, **schedule.settings()}
+    return found

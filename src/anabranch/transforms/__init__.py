@@ -13,6 +13,7 @@ from anabranch.transforms.permutation import Permutation, Reverse
 from anabranch.transforms.planar import Planar
 from anabranch.transforms.preprocessing import Logit, Standardize, UniformDequantization
 from anabranch.transforms.radial import LocalExpansion, Radial
+from anabranch.transforms.reshaping import Reshape, Squeeze
 from anabranch.transforms.rotation import Rotation
 from anabranch.transforms.scalar import (
     Additive,
@@ -53,10 +54,12 @@ __all__ = [
     "Planar",
     "Radial",
     "RationalQuadratic",
+    "Reshape",
     "Reverse",
     "Rotation",
     "ScalarMap",
     "Scale",
+    "Squeeze",
     "Standardize",
     "Support",
     "Transform",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
@@ -64,9 +64,9 @@ class Autoregressive(Transform):
         adjacency: Sequence[Sequence[bool]] | None = None,
         activation: str = "relu",
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
         self.conditioner = MADE(
             features,
@@ -85,12 +85,16 @@ class Autoregressive(Transform):
         columns = self.conditioner.columns(columns, None if context is None else context.mT)
         return split_parameters(columns, self.scalar_map.n_params)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         columns = expand_batch(x, self.batch_shape, 1).mT
         z, log_slope = self.scalar_map.encode(columns, self._params(columns, context))
         return z.mT, log_slope.sum(-2)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         z = expand_batch(z, self.batch_shape, 1).mT
         arranged = self.conditioner.arranged(z)
         log_slopes: list[Tensor] = []

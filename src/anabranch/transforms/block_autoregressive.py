@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from anabranch.contracts.transform import Transform
@@ -54,9 +54,9 @@ class BlockAutoregressive(Transform):
         hidden: Sequence[int] = (50, 50),
         context_features: int = 0,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.network = BlockNetwork(
             features,
             hidden,
@@ -66,14 +66,18 @@ class BlockAutoregressive(Transform):
         )
         self.gate = nn.Parameter(torch.zeros(*batch_shape, features, 1))
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         columns = expand_batch(x, self.batch_shape, 1).mT
         y, log_slope = self.network.columns(columns, None if context is None else context.mT)
         gate = bounded(self.gate, BOUND)
         z = torch.lerp(columns, y, torch.sigmoid(gate))
         return z.mT, torch.logaddexp(logsigmoid(gate) + log_slope, logsigmoid(-gate)).sum(-2)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         columns = expand_batch(z, self.batch_shape, 1).mT.double()
         gate = torch.sigmoid(bounded(self.gate.double(), BOUND))
 
@@ -89,4 +93,4 @@ class BlockAutoregressive(Transform):
 
         x = self.network.in_turn(solve, None if context is None else context.mT)
         x = x.mT.to(z.dtype)
-        return x, -self._encode(x, context)[1]
+        return x, -self._encode(x, context, generator)[1]

@@ -1,14 +1,15 @@
 """Combinators: composition and inverse."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from anabranch.contracts.transform import Transform
+from anabranch.contracts.domain import Domain, Product
+from anabranch.contracts.transform import Pair, Step, Transform
 
 T = TypeVar("T")
-Step = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 class Compose(Transform):
@@ -20,10 +21,10 @@ class Compose(Transform):
     components, and those that come first are evaluated once for all of them.
 
     Args:
-        transforms: at least one.
+        transforms: at least one; what one gives is what the next one takes.
 
     Raises:
-        ValueError: where event shapes, batch shapes or context sizes do not fit together.
+        ValueError: where shapes, domains, batch shapes or contexts do not fit together.
 
     Example:
         >>> import torch
@@ -37,13 +38,17 @@ class Compose(Transform):
         transforms = list(transforms)
         if not transforms:
             raise ValueError("Compose needs at least one transform")
+        _check_shapes(transforms)
         super().__init__(
-            _common("event shape", [t.event_shape for t in transforms], ()),
+            transforms[0].event_shape,
+            transforms[-1].latent_shape,
             batch_shape=_common("batch shape", [t.batch_shape for t in transforms], ()),
-            context_features=_common("context", [t.context_features for t in transforms], 0),
+            context_shape=_common("context", [t.context_shape for t in transforms], ()),
         )
+        self.domain, self.codomain = _domains(transforms)
         self._transforms = nn.ModuleList(transforms)
         self.exact = all(t.exact for t in transforms)
+        self.stochastic = any(t.stochastic for t in transforms)
         self.bijective = all(t.bijective for t in transforms)
 
     @property
@@ -51,16 +56,16 @@ class Compose(Transform):
         """The parts, in the order of ``encode``."""
         return list(self._transforms)  # pyright: ignore[reportReturnType] - it holds nothing else
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return _run([t._encode for t in self.transforms], x, context)
+    def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return _run([t._encode for t in self.transforms], x, context, generator)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return _run([t._decode for t in reversed(self.transforms)], z, context)
+    def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return _run([t._decode for t in reversed(self.transforms)], z, context, generator)
 
-    def _initialize(self, x: Tensor, context: Tensor | None) -> None:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         for transform in self.transforms:
-            transform._initialize(x, context)
-            x, _ = transform._encode(x, context)
+            transform._initialize(x, context, generator)
+            x, _ = transform._encode(x, context, generator)
 
     def extra_repr(self) -> str:
         """What repr shows of it."""
@@ -88,28 +93,30 @@ class Inverse(Transform):
         if not (transform.exact and transform.bijective):
             raise ValueError(f"only a bijection has an inverse, got {type(transform).__name__}")
         super().__init__(
+            transform.latent_shape,
             transform.event_shape,
             batch_shape=transform.batch_shape,
-            context_features=transform.context_features,
+            context_shape=transform.context_shape,
         )
+        self.domain, self.codomain = transform.codomain, transform.domain
         self.transform = transform
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self.transform._decode(x, context)
+    def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return self.transform._decode(x, context, generator)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self.transform._encode(z, context)
+    def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return self.transform._encode(z, context, generator)
 
     def extra_repr(self) -> str:
         """What repr shows of it."""
         return ""
 
 
-def _run(steps: list[Step], x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+def _run(steps: list[Step], x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
     """Apply steps in turn and add up their terms."""
-    x, total = steps[0](x, context)
+    x, total = steps[0](x, context, generator)
     for step in steps[1:]:
-        x, term = step(x, context)
+        x, term = step(x, context, generator)
         total = total + term
     return x, total
 
@@ -120,3 +127,33 @@ def _common(name: str, values: list[T], neutral: T) -> T:
     if len(given) > 1:
         raise ValueError(f"composed transforms must agree in {name}, got {values}")
     return given.pop() if given else neutral
+
+
+def _check_shapes(transforms: list[Transform]) -> None:
+    for number, (one, after) in enumerate(pairwise(transforms), 1):
+        if one.latent_shape != after.event_shape:
+            raise ValueError(
+                f"Compose: part {number} gives {one.latent_shape}, "
+                f"part {number + 1} takes {after.event_shape}"
+            )
+
+
+def _domains(transforms: list[Transform]) -> tuple[Domain | None, Domain | None]:
+    """Domain and codomain of the whole; what takes points of any domain passes theirs on."""
+    domain, current, giver = None, None, 0
+    for number, transform in enumerate(transforms, 1):
+        if transform.domain is None:
+            if isinstance(current, Product):
+                raise ValueError(
+                    f"Compose: part {giver} gives {current}, "
+                    f"part {number} takes points that are alike in all places"
+                )
+            continue
+        if current is not None and not current.within(transform.domain):
+            raise ValueError(
+                f"Compose: part {giver} gives points of {current}, "
+                f"part {number} takes points of {transform.domain}"
+            )
+        domain = transform.domain if domain is None else domain
+        current, giver = transform.codomain, number
+    return domain, current

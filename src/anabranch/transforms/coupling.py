@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
@@ -69,9 +69,9 @@ class Coupling(Transform):
         activation: str = "relu",
         conditioner: Callable[..., Any] | None = None,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         moves = _mask(features, mask)
         self.scalar_map = scalar_map
         self.n_moved = int(moves.sum())
@@ -102,10 +102,14 @@ class Coupling(Transform):
             generator=generator,
         )
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return self._move(self.scalar_map.encode, x, context)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return self._move(self.scalar_map.decode, z, context)
 
     def _move(self, scalar: ScalarFunction, x: Tensor, context: Tensor | None) -> Pair:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import split_parameters
@@ -41,9 +41,9 @@ class Elementwise(Transform):
         context_features: int = 0,
         hidden: Sequence[int] = (64,),
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
         n_params = scalar_map.n_params
         if context_features:
@@ -67,10 +67,14 @@ class Elementwise(Transform):
             columns = self.conditioner.columns(context.mT[..., :0, :], context.mT)
         return split_parameters(columns, self.scalar_map.n_params).mT
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         z, log_slope = self.scalar_map.encode(x, self._params(context))
         return z, log_slope.sum(-1).expand(z.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         x, log_slope = self.scalar_map.decode(z, self._params(context))
         return x, log_slope.sum(-1).expand(x.shape[:-1])

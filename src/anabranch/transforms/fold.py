@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from anabranch.contracts.transform import Transform
@@ -73,11 +73,11 @@ class Fold(Transform):
         activation: str = "silu",
         bound: float = 8.0,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
         if not 0 <= coordinate < features:
             raise ValueError(f"coordinate must be in 0..{features - 1}, got {coordinate}")
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.bound = bound
         direction = torch.eye(features)[coordinate].expand(*batch_shape, 1, features)
         self.direction = nn.Parameter(direction.clone())
@@ -114,7 +114,9 @@ class Fold(Transform):
     def _unit(self) -> Tensor:
         return self.direction / self.direction.norm(dim=-1, keepdim=True)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         unit = self._unit()
         t = (x * unit).sum(-1) - self.loc
         k = self._branch(t)
@@ -122,7 +124,9 @@ class Fold(Transform):
         z = x + (folded - t).unsqueeze(-1) * unit
         return z, _pick(self._gated(z, unit, context), k) + log_slope
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         unit = self._unit()
         z = expand_batch(z, self.batch_shape, 1)
         log_gate = self._gated(z, unit, context)
@@ -145,14 +149,16 @@ class Fold(Transform):
         # the total is one up to rounding, and a branch of probability zero is never drawn
         return (u.to(z.dtype) * reached[-1] >= reached[:-1]).sum(0)
 
-    def _initialize(self, x: Tensor, context: Tensor | None) -> None:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         if not self.batch_shape:
             lay_fold(self, x, context)
             return
         x = expand_batch(x, self.batch_shape, 1)
         for k in range(self.batch_shape[0]):
             own = context if context is None or context.ndim == 2 else context[k]
-            select_component(self, k)._initialize(x[k], own)  # its tensors are views of these
+            select_component(self, k)._initialize(
+                x[k], own, generator
+            )  # its tensors are views of these
 
     @abstractmethod
     def _branch(self, t: Tensor) -> Tensor:
@@ -325,7 +331,7 @@ def lay_fold(fold: Fold, x: Tensor, context: Tensor | None = None) -> None:
         fold.direction.copy_(direction / direction.norm())
         for loc in _locations(x @ fold.direction[0]):
             fold.loc.fill_(loc)
-            score = _score(*fold._encode(x, context))
+            score = _score(*fold._encode(x, context, None))
             if score < best_score:
                 best, best_score = (fold.direction.clone(), fold.loc.clone()), score
     fold.direction.copy_(best[0])

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
@@ -76,14 +76,18 @@ class TriangularAffine(Transform):
     def _log_scale(self) -> Tensor:
         return self.log_scale_origin + bounded(self.log_scale, self.bound)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         log_scale = self._log_scale()
         centred = x - self.loc
         if self.lower is not None:
             centred = centred + (self.lower.tril(-1) @ centred.mT).mT
         return centred * log_scale.exp(), log_scale.sum(-1).expand(centred.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         log_scale = self._log_scale()
         centred = z * torch.exp(-log_scale)
         if self.lower is not None:
@@ -129,7 +133,7 @@ class LULinear(Transform):
         *,
         bound: float = 3.0,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
@@ -153,14 +157,18 @@ class LULinear(Transform):
         upper = bounded(self.upper, limit).triu(1)
         return lower, upper, bounded(self.log_scale, self.bound)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         lower, upper, log_scale = self._factors()
         columns = expand_batch(x, self.batch_shape, 1).mT
         columns = (columns + upper @ columns) * (self.sign * log_scale.exp()).mT
         z = (self.permutation @ (columns + lower @ columns)).mT
         return z, log_scale.sum(-1).expand(z.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         lower, upper, log_scale = self._factors()
         columns = self.permutation.mT @ expand_batch(z, self.batch_shape, 1).mT
         columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)

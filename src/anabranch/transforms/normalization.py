@@ -1,7 +1,7 @@
 """Normalisation layers."""
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded
@@ -39,7 +39,7 @@ class ActNorm(Transform):
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.register_buffer("log_scale_origin", torch.zeros(*batch_shape, 1, features))
 
-    def _initialize(self, x: Tensor, context: Tensor | None) -> None:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         x = _rows(x, self.batch_shape)
         std = x.std(-2, correction=0, keepdim=True)
         self.loc.copy_(x.mean(-2, keepdim=True).expand_as(self.loc))
@@ -50,12 +50,16 @@ class ActNorm(Transform):
     def _log_scale(self) -> Tensor:
         return self.log_scale_origin + bounded(self.log_scale, self.bound)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         log_scale = self._log_scale()
         z = (x - self.loc) * log_scale.exp()
         return z, log_scale.sum(-1).expand(z.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         log_scale = self._log_scale()
         x = z * torch.exp(-log_scale) + self.loc
         return x, -log_scale.sum(-1).expand(x.shape[:-1])
@@ -141,19 +145,23 @@ class BatchNorm(Transform):
         mean = (weights * x).sum(-2, keepdim=True)
         return (weights * (x - mean).square()).sum(-2, keepdim=True), mean
 
-    def _initialize(self, x: Tensor, context: Tensor | None) -> None:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         x = _rows(x, self.batch_shape)
         var, mean = torch.var_mean(x, -2, correction=0, keepdim=True)
         self.running_mean.copy_(mean.expand_as(self.running_mean))
         self.running_var.copy_(var.expand_as(self.running_var))
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         mean, var = self._statistics(x)
         log_scale = bounded(self.log_gamma, 5.0) - 0.5 * torch.log(var + self.eps)
         z = (x - mean) * log_scale.exp() + self.beta
         return z, log_scale.sum(-1).expand(z.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         mean = self.batch_mean if self.training else self.running_mean
         var = self.batch_var if self.training else self.running_var
         log_scale = bounded(self.log_gamma, 5.0) - 0.5 * torch.log(var + self.eps)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from anabranch.contracts.transform import Transform
+from anabranch.contracts.transform import Pair, Transform
+from anabranch.functional.shapes import Shape
 
 
 class Permutation(Transform):
@@ -22,6 +23,7 @@ class Permutation(Transform):
         (tensor([[3., 1., 2.]]), tensor([0.]))
     """
 
+    domain = codomain = None
     order: Tensor
     inverse_order: Tensor
 
@@ -33,10 +35,14 @@ class Permutation(Transform):
         self.register_buffer("order", torch.tensor(order))
         self.register_buffer("inverse_order", torch.tensor(order).argsort(), False)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return x.index_select(-1, self.order), torch.zeros_like(x[..., 0])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return z.index_select(-1, self.inverse_order), torch.zeros_like(z[..., 0])
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
@@ -45,21 +51,25 @@ class Permutation(Transform):
 
 
 class Reverse(Transform):
-    """Reverse the features, term zero; a flip costs less than a gather.
+    """Reverse the order of the features (or of the last axis), term zero.
+
+    A flip costs less than a gather.
 
     Args:
-        features: D.
+        event_shape: D, or a shape whose last axis is reversed.
 
     Example:
         >>> Reverse(3).encode(torch.tensor([[1.0, 2.0, 3.0]]))
         (tensor([[3., 2., 1.]]), tensor([0.]))
     """
 
-    def __init__(self, features: int) -> None:
-        super().__init__((features,))
+    domain = codomain = None
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return x.flip(-1), torch.zeros_like(x[..., 0])
+    def __init__(self, event_shape: int | Shape) -> None:
+        super().__init__(event_shape)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self._encode(z, context)
+    def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return x.flip(-1), x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
+
+    def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
+        return self._encode(z, context, generator)

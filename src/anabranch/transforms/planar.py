@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from anabranch.contracts.transform import Transform
@@ -58,9 +58,9 @@ class Planar(Transform):
         context_features: int = 0,
         hidden: Sequence[int] = (64,),
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         direction = torch.randn(*batch_shape, features, 1, generator=generator)
         offset = torch.randn(*batch_shape, 1, 1, generator=generator)
         self.parameters_of = Amortised(
@@ -85,14 +85,18 @@ class Planar(Transform):
         length = w.square().sum(-2, keepdim=True).clamp_min(1e-12)
         return w, u + (slope - along) / length * w, b, slope
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         w, u, b, slope = self._split(context)
         x = expand_batch(x, self.batch_shape, 1).mT
         ridge = torch.tanh(_project(w, x) + b)
         term = torch.log1p((1 - ridge.square()) * slope)
         return (x + u * ridge).mT, term.squeeze(-2)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         # in double precision: where the slope is small, single precision finds no root
         w, u, b, slope = (part.double() for part in self._split(context))
         columns = expand_batch(z, self.batch_shape, 1).mT.double()

@@ -1,11 +1,14 @@
 """Preprocessing as part of the model, so that log_prob is in the units of the user's data."""
 
 import math
+from math import prod
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from anabranch.contracts.domain import UNIT, Integers, Interval
 from anabranch.contracts.transform import Transform
+from anabranch.functional.shapes import Shape, as_rows
 
 
 class Standardize(Transform):
@@ -31,7 +34,7 @@ class Standardize(Transform):
         self.register_buffer("loc", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
 
-    def _initialize(self, x: Tensor, context: Tensor | None) -> None:
+    def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         # Statistics in float64: a feature with a large mean loses its spread in float32.
         rows = x.double().flatten(0, -2)
         loc, scale = rows.mean(0), rows.std(0, correction=0)
@@ -44,10 +47,14 @@ class Standardize(Transform):
         self.loc.copy_(loc)
         self.scale.copy_(scale)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return (x - self.loc) / self.scale, -self.scale.log().sum().expand(x.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return z * self.scale + self.loc, self.scale.log().sum().expand(z.shape[:-1])
 
 
@@ -78,8 +85,12 @@ class Logit(Transform):
             raise ValueError(f"alpha must be in (0, 0.5), got {alpha}")
         super().__init__((features,))
         self.alpha = alpha
+        margin = alpha / (1 - 2 * alpha)
+        self.domain = Interval(-margin, 1 + margin)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         width = 1 - 2 * self.alpha
         s, rest = self.alpha + width * x, self.alpha + width * (1 - x)  # rest = 1 - s, not rounded
         inside = (s > 0) & (rest > 0)
@@ -87,7 +98,9 @@ class Logit(Transform):
         term = math.log1p(-2 * self.alpha) - log_s - log_rest
         return log_s - log_rest, torch.where(inside, term, -torch.inf).sum(-1)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         # s (1 - s) from logs is stable
         log_s, log_1_s = torch.nn.functional.logsigmoid(z), torch.nn.functional.logsigmoid(-z)
         x = (torch.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
@@ -105,14 +118,13 @@ class UniformDequantization(Transform):
     bound of the log-probability of x (Theis et al., 2015, arXiv:1511.01844). ``decode`` is
     :math:`\lfloor n z \rfloor`, kept in 0..levels-1.
 
-    While training u is random. In evaluation u is a hash of the row's own integers, uniform over
-    data and the same at every call, so that scores and predictions are reproducible and do not
-    depend on the batch.
+    While training u is random, of the generator that ``encode`` is given. In evaluation u is a hash
+    of the row's own integers, uniform over data and the same at every call, so that scores and
+    predictions are reproducible and do not depend on the batch.
 
     Args:
-        features: D.
+        event_shape: D, or the shape of an image.
         levels: n, 256 for bytes.
-        generator: source of u in training; torch's default where None.
 
     Example:
         >>> transform = UniformDequantization(2, levels=4).eval()
@@ -122,32 +134,36 @@ class UniformDequantization(Transform):
     """
 
     exact = False
+    stochastic = True
+    codomain = UNIT
 
-    def __init__(
-        self, features: int, *, levels: int = 256, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, event_shape: int | Shape, *, levels: int = 256) -> None:
         if levels < 2:
             raise ValueError(f"levels must be at least 2, got {levels}")
-        super().__init__((features,))
-        self.levels = levels
-        self.generator = generator
+        super().__init__(event_shape)
+        self.levels, self.domain = levels, Integers(levels)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         if self.training:
-            u = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=self.generator)
+            u = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
         else:
-            u = hashed_uniform(x)
+            u = hashed_uniform(as_rows(x, self.event_shape)).reshape(x.shape)
         # Where u rounds up to the next integer, decode would not give x back.
         margin = min(0.5, 2 * self.levels * torch.finfo(x.dtype).eps)
         u = u.clamp(margin, 1 - margin)
-        return (x + u) / self.levels, x.new_tensor(self._log_volume()).expand(x.shape[:-1])
+        return (x + u) / self.levels, self._term(x)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         x = (z * self.levels).floor().clamp(0, self.levels - 1)
-        return x, -z.new_tensor(self._log_volume()).expand(z.shape[:-1])
+        return x, -self._term(z)
 
-    def _log_volume(self) -> float:
-        return -self.event_shape[0] * math.log(self.levels)
+    def _term(self, x: Tensor) -> Tensor:
+        term = -prod(self.event_shape) * math.log(self.levels)
+        return x.new_tensor(term).expand(x.shape[: x.ndim - len(self.event_shape)])
 
     def extra_repr(self) -> str:
         """What repr shows of it."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from anabranch.contracts.transform import Transform
@@ -56,9 +56,9 @@ class Radial(Transform):
         context_features: int = 0,
         hidden: Sequence[int] = (64,),
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__((features,), batch_shape=batch_shape, context_features=context_features)
+        super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         centre = torch.randn(*batch_shape, features + 1, 1, generator=generator)
         self.parameters_of = Amortised(
             torch.cat((centre, torch.zeros(*batch_shape, 1, 1)), -2),
@@ -90,13 +90,17 @@ class Radial(Transform):
         )
         return centre, *_positive(alpha, scale)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         centre, alpha, scale = self._split(context)
         offset = expand_batch(x, self.batch_shape, 1).mT - centre
         stretch, slope = _stretch(_length(offset), alpha, scale)
         return (centre + stretch * offset).mT, self._term(stretch, slope)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         centre, alpha, scale = self._split(context)
         offset = expand_batch(z, self.batch_shape, 1).mT - centre
         stretch, slope = _stretch(_inverse_radius(_length(offset), alpha, scale), alpha, scale)

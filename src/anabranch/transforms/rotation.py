@@ -1,7 +1,7 @@
 """Rotation: a fixed orthogonal matrix."""
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape, expand_batch
@@ -33,7 +33,7 @@ class Rotation(Transform):
         features: int,
         *,
         batch_shape: Shape = (),
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         noise = torch.randn(
@@ -45,11 +45,15 @@ class Rotation(Transform):
         # one Newton-Schulz step: orthogonal in double precision too, if stored in single
         return 1.5 * self.matrix - 0.5 * self.matrix @ (self.matrix.mT @ self.matrix)
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         z = expand_batch(x, self.batch_shape, 1) @ self._rotation().mT
         return z, z.new_zeros(z.shape[:-1])
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         x = expand_batch(z, self.batch_shape, 1) @ self._rotation()
         return x, x.new_zeros(x.shape[:-1])
 

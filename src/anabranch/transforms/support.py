@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import logsigmoid
 
+from anabranch.contracts.domain import Circle, Domain, Interval, Product
 from anabranch.contracts.transform import Transform
 
 
@@ -72,11 +73,14 @@ class Support(Transform):
         origin = lower if origin is None else list(origin)
         _check(lower, upper, periodic, origin)
         super().__init__((len(lower),))
+        self.domain = Product(tuple(map(_domain, lower, upper, periodic, origin)))
         for name, values in (("lower", lower), ("upper", upper), ("origin", origin)):
             self.register_buffer(name, torch.tensor(values, dtype=dtype))
         self.register_buffer("periodic", torch.tensor(periodic, dtype=torch.bool))
 
-    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, x: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         left, right = self.lower.isfinite(), self.upper.isfinite()
         lower, upper = self._finite()
         width = upper - lower
@@ -91,7 +95,9 @@ class Support(Transform):
         term = self._log_width() - log_below - log_above
         return z, torch.where(inside, term, -torch.inf).sum(-1)
 
-    def _decode(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, z: Tensor, context: Tensor | None, generator: Generator | None
+    ) -> tuple[Tensor, Tensor]:
         left, right = self.lower.isfinite(), self.upper.isfinite()
         lower, upper = self._finite()
         both, one = left & right, left ^ right
@@ -129,6 +135,10 @@ class Support(Transform):
     def _last(self) -> Tensor:
         below = torch.nextafter(self.upper, torch.full_like(self.upper, -torch.inf))
         return torch.where(self.upper.isfinite(), below, torch.inf)
+
+
+def _domain(lower: float, upper: float, periodic: bool, origin: float) -> Domain:
+    return Circle(upper - lower, origin) if periodic else Interval(lower, upper)
 
 
 def _check(

@@ -1,19 +1,12 @@
-"""Annealing by halves."""
+"""Bounds of standard deviations that fall by halves."""
 
 import pytest
 import torch
 from torch import nn
 
 from anabranch.objectives import Loss
-from anabranch.training import (
-    FitOptions,
-    Halving,
-    RateHalving,
-    ScheduledBuffer,
-    first_std,
-    fit,
-    std_annealing,
-)
+from anabranch.procedures.std_annealing import first_std, std_annealing
+from anabranch.training import FitOptions, RateHalving, ScheduledBuffer, fit
 
 
 class Bounded(nn.Module):
@@ -42,13 +35,6 @@ def test_a_run_passes_through_all_stages():
     assert rates[-1] == pytest.approx(0.025)
 
 
-def test_the_published_schedule():
-    bound = Halving(1.0, every=100, floor=1e-4)
-    assert [bound(100 * i) for i in range(4)] == [1.0, 0.5, 0.25, 0.125]
-    assert bound(1399) == 2.0**-13
-    assert bound(1400) == bound(10**12) == 1e-4
-
-
 def test_the_compressed_schedule_comes_to_its_end():
     for steps in (1, 10, 1000):
         bound = std_annealing(steps, first=1.0, last=1e-4, share=0.8)
@@ -64,31 +50,14 @@ def test_the_first_bound_is_that_of_images_and_falls_with_the_features():
     assert first_std(196) == 0.5
 
 
-def test_a_rate_that_was_restored_is_not_halved_again():
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = RateHalving(10)
-    schedule.on_step(9)
-    schedule.on_evaluation(0.0, optimizer)
-    resumed = RateHalving(10)
-    resumed.load_state_dict(schedule.state_dict())
-    resumed.on_evaluation(0.0, optimizer)
-    assert optimizer.param_groups[0]["lr"] == 0.5
-    resumed.on_step(29)
-    resumed.on_evaluation(0.0, optimizer)
-    assert optimizer.param_groups[0]["lr"] == 0.125
-
-
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Halving(1.0, every=0, floor=0.1),
-        lambda: Halving(0.1, every=1, floor=1.0),
         lambda: std_annealing(0),
         lambda: std_annealing(10, share=0.0),
         lambda: std_annealing(10, first=0.1, last=0.2),
-        lambda: RateHalving(0),
     ],
 )
-def test_schedules_that_cannot_be_are_refused(make):
+def test_bounds_that_cannot_be_are_refused(make):
     with pytest.raises(ValueError, match=r"must be|need"):
         make()

@@ -1,0 +1,48 @@
+"""What a fit did."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+
+class DivergedWarning(UserWarning):
+    """A run met non-finite steps again and again, and was stopped at its best state."""
+
+
+@dataclass
+class FitResult:
+    """What a fit did.
+
+    Attributes:
+        history: one dict per evaluation: epoch, step, train_loss, validation_* terms, schedules.
+        best_score: lowest validation score; the model is left in that state.
+        best_epoch: when it was reached; 0 is the state before the first step.
+        steps: optimiser steps taken.
+        skipped_steps: steps with a non-finite loss or gradient, which changed nothing.
+        rollbacks: how often the last good state was restored.
+        stopped: "max_epochs", "patience" or "diverged".
+        seconds: duration, over all resumed parts.
+        stages: names of the fits that led here, this one last; empty where it has no name.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_score: float = math.inf
+    best_epoch: int = 0
+    steps: int = 0
+    skipped_steps: int = 0
+    rollbacks: int = 0
+    stopped: str = "max_epochs"
+    seconds: float = 0.0
+    stages: list[str] = field(default_factory=list)
+
+    def after(self, *earlier: Self) -> Self:
+        """This result, with the stages of earlier fits before its own.
+
+        Example:
+            >>> first, last = FitResult(stages=["pretrain"]), FitResult(steps=9, stages=["train"])
+            >>> result = last.after(first)
+            >>> result.stages, result.steps
+            (['pretrain', 'train'], 9)
+        """
+        before = [stage for result in earlier for stage in result.stages]
+        return replace(self, stages=[*before, *self.stages])
