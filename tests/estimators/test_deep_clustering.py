@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from anabranch.estimators.deep_trainer import METHODS
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
@@ -14,7 +15,6 @@ from typer.testing import CliRunner
 
 from anabranch import DeepClustering, load, save
 from anabranch.cli.app import app
-from anabranch.estimators.deep_trainer import METHODS
 from anabranch.metrics import clustering_accuracy
 from tests.estimators.data import folded, picture
 

@@ -110,10 +110,13 @@ class Estimator(GroupedSettings):
     def settings(self) -> dict[str, Json]:
         """The parameters as plain JSON values, without what says nothing of the fitted model.
 
-        Random states that are spent, estimators that something was taken from, and the place of a
-        checkpoint are left out.
+        Random states that are spent, estimators and clusters that a fit has started from, and the
+        place of a checkpoint are left out.
         """
         settings = _plain(self.get_params(deep=False))
+        if "start" in settings:
+            usual = inspect.signature(type(self)).parameters["start"].default
+            settings["start"] = _without_clusters(settings["start"], usual)
         options = settings.get("fit_options")
         if options:
             kept = {key: value for key, value in options.items() if key != "checkpoint"}
@@ -149,6 +152,12 @@ class Estimator(GroupedSettings):
     @abstractmethod
     def _restore(self, state: State) -> None:
         """Set all that ``fit`` would have set."""
+
+
+def _without_clusters(start: Any, usual: Json) -> Json:
+    if isinstance(start, Mapping):
+        return {key: value for key, value in start.items() if key != "clusters"} or usual
+    return start if isinstance(start, str) else usual
 
 
 def _plain(value: Any) -> Any:

@@ -122,7 +122,7 @@ def _read(path: str | Path) -> tuple[Header, State]:
     header, tree = open_archive(path, "model")
     try:
         for version in range(header.format_version, max(MIGRATIONS) + 1):
-            tree = MIGRATIONS[version](tree)
+            tree = MIGRATIONS[version](tree, ESTIMATORS)
     except (KeyError, TypeError, ValueError) as error:
         raise _misfit(path, error) from error
     return header, tree

@@ -6,9 +6,12 @@ or takes an argument out of one, adds a line to the table of the format that was
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from anabranch.estimators.estimator import State
+from anabranch.estimators.estimator import Estimator, State
+from anabranch.estimators.groups import migrated
+
+Classes: TypeAlias = Mapping[str, type[Estimator]]
 
 
 class Moved(NamedTuple):
@@ -17,25 +20,45 @@ class Moved(NamedTuple):
     Attributes:
         name: of the recipe now.
         without: arguments that were settings of training, and are no part of the model any more.
+        renamed: arguments that have another name, and how their value is said today.
         without_state: beginnings of the names of tensors that served training alone.
     """
 
     name: str
     without: tuple[str, ...] = ()
+    renamed: Mapping[str, tuple[str, Callable[[Any], Any]]] = {}
     without_state: tuple[str, ...] = ()
 
 
+def _positive(weight: float) -> bool:
+    return weight > 0
+
+
 # recipes of format 1, which anabranch 0.1.0 wrote
-RECIPES_1: dict[str, Moved] = {}
+RECIPES_1 = {
+    "autoencoder": Moved("autoencoder", without=("corruption",)),
+    "dec": Moved("dec", renamed={"reconstruction": ("decoder", _positive)}),
+    "gmvae": Moved(
+        "nvisa",
+        without=(
+            *("objective", "samples", "reparameterized", "baseline", "temperature"),
+            *("inference", "perturbation", "consistency", "balance", "label_weight"),
+            "half_precision",
+        ),
+        without_state=("baseline.", "spread"),
+    ),
+    "hierarchical_gmvae": Moved("gmvae", without=("information", "entropy")),
+    "mixae": Moved("mixae", without=("certainty", "balance"), without_state=("certainty", "unit")),
+}
 
 
-def from_1(tree: State) -> State:
+def from_1(tree: State, classes: Classes) -> State:
     """Format 1 has the settings, the parts of the model, and all other results side by side.
 
     Example:
-        >>> flow = {"recipe": {"name": "maf", "arguments": {"features": 2}}, "state": {}}
-        >>> from_1(flow)["model"]["recipe"]["name"]
-        'maf'
+        >>> tree = {"recipe": {"name": "gmvae", "arguments": {"samples": 5}}, "state": {}}
+        >>> from_1(tree, {})["model"]["recipe"]
+        {'name': 'nvisa', 'arguments': {}}
     """
     if "estimator" not in tree:
         return {"model": _model_1(tree)}
@@ -44,15 +67,22 @@ def from_1(tree: State) -> State:
         model = {key: state.pop(key) for key in ("recipe", "state", "frozen") if key in state}
         state["model"] = _model_1(model)
     if state.get("mixture") is not None:  # of the codes, in a DeepClustering
-        inner = from_1(state["mixture"])
+        inner = from_1(state["mixture"], classes)
         state["mixture"] = {"settings": inner["settings"], "state": inner["state"]}
-    return {"estimator": tree["estimator"], "settings": dict(tree["params"]), "state": state}
+    settings = migrated(classes[tree["estimator"]], tree["params"])
+    return {"estimator": tree["estimator"], "settings": settings, "state": state}
 
 
 def _model_1(model: State) -> State:
     recipe = model["recipe"]
     moved = RECIPES_1.get(recipe["name"], Moved(recipe["name"]))
-    arguments = {k: v for k, v in recipe["arguments"].items() if k not in moved.without}
+    arguments = {}
+    for key, value in recipe["arguments"].items():
+        if key in moved.renamed:
+            name, said = moved.renamed[key]
+            arguments[name] = said(value)
+        elif key not in moved.without:
+            arguments[key] = value
     state = {k: v for k, v in model["state"].items() if not k.startswith(moved.without_state)}
     return {
         "recipe": {"name": moved.name, "arguments": arguments},
@@ -61,4 +91,4 @@ def _model_1(model: State) -> State:
     }
 
 
-MIGRATIONS: Mapping[int, Callable[[State], State]] = {1: from_1}
+MIGRATIONS: Mapping[int, Callable[[State, Classes], State]] = {1: from_1}

@@ -17,7 +17,7 @@ from anabranch.training import FitOptions, FitResult, fit
 
 NAMES = ("autoencoder", "classifier", "network", "bound", "clusters")
 # Settings that change no step, and those that the checkpoint of every stage holds in another form.
-FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "autoencoder")
+FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "start")
 
 
 class Stages:

@@ -4,11 +4,10 @@ from anabranch.models.autoencoders.autoencoder import autoencoder
 from anabranch.models.autoencoders.dec import dec
 from anabranch.models.autoencoders.gmgan import gmgan
 from anabranch.models.autoencoders.gmvae import gmvae
-from anabranch.models.autoencoders.hierarchical_gmvae import hierarchical_gmvae
 from anabranch.models.autoencoders.label_scores import label_log_prob
 from anabranch.models.autoencoders.ltvae import ltvae
 from anabranch.models.autoencoders.mixae import mixae
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE, nvisa
 from anabranch.models.autoencoders.vade import vade
 from anabranch.models.autoencoders.vae import vae
 from anabranch.models.densities.flow_density import flow_density
@@ -44,7 +43,6 @@ __all__ = [
     "flow_mixture",
     "gmgan",
     "gmvae",
-    "hierarchical_gmvae",
     "iaf",
     "keep_components",
     "label_log_prob",
@@ -57,6 +55,7 @@ __all__ = [
     "naf",
     "nice",
     "nsf",
+    "nvisa",
     "planar",
     "rad",
     "radial",

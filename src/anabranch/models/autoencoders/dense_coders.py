@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from anabranch.functional import bounded
+from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.networks import MLP
 
-LIKELIHOODS = ("bernoulli", "gaussian")
 # Limit of log-scales, so that no standard deviation can be driven to zero.
 BOUND = 6.0
 
@@ -147,20 +147,3 @@ def unbounded(log_scale: Tensor) -> Tensor:
         -2.0
     """
     return BOUND * torch.atanh((log_scale / BOUND).clamp(-0.95, 0.95))
-
-
-def normal_noise(like: Tensor, training: bool, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise in the shape of ``like``; outside training the same in each call.
-
-    Scores that stop a run early are then those of the state, not of the draw.
-
-    Example:
-        >>> x = torch.zeros(2, 3)
-        >>> torch.equal(normal_noise(x, False, None), normal_noise(x, False, None))
-        True
-    """
-    source = generator if training else torch.Generator().manual_seed(0)
-    device = "cpu" if source is None else source.device
-    return torch.randn(like.shape, generator=source, dtype=like.dtype, device=device).to(
-        like.device
-    )

@@ -1,4 +1,4 @@
-"""Random draws of latent variables, the same for all models of this family."""
+"""Random draws of latent variables."""
 
 import torch
 from torch import Tensor
