@@ -183,6 +183,19 @@ def test_a_newer_format_says_so(path):
         read_archive(path, "model")
 
 
+def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(path):
+    write_archive(path, "checkpoint", {"w": torch.ones(2)})
+    read_archive(path, "checkpoint")
+    rewrite(path, format_version="1")
+    with pytest.raises(ArchiveError, match=r"a\.safetensors is the checkpoint of an earlier versi"):
+        read_archive(path, "checkpoint")
+    # models are translated by those who read them; here it is the checksum that was not rewritten
+    small(path)
+    rewrite(path, format_version="1")
+    with pytest.raises(ArchiveError, match="checksum"):
+        read_archive(path, "model")
+
+
 def test_who_wrote_it(path):
     small(path)
     header, tree = open_archive(path, "model")

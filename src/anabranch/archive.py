@@ -20,6 +20,8 @@ from anabranch.version import __version__
 
 # 1: anabranch 0.1.0. 2: an estimator's settings and its state are two branches of the tree.
 FORMAT_VERSION = 2
+# Fits go on only where every step would be the same; models of earlier formats are translated.
+OLDEST = {"checkpoint": 2}
 _TENSOR = "__tensor__"
 
 Leaf: TypeAlias = Tensor | str | int | float | bool | None
@@ -87,7 +89,7 @@ def open_archive(path: str | Path, kind: str) -> tuple[Header, dict[str, Any]]:
     Raises:
         FileNotFoundError: where there is no such file.
         ArchiveError: for a file that is empty, truncated, damaged, a pickle, of another program, of
-            another kind, or of a newer format than this version knows.
+            another kind, of a newer format than this version knows, or a checkpoint of an older.
     """
     path = Path(path)
     _refuse_foreign(path)
@@ -183,4 +185,9 @@ def _checked_header(path: Path, metadata: dict[str, str], kind: str) -> Header:
         )
     if metadata.get("kind") != kind:
         raise ArchiveError(f"{path} is a {metadata.get('kind')} file, expected a {kind}")
+    if int(version) < OLDEST.get(kind, 1):
+        raise ArchiveError(
+            f"{path} is the {kind} of an earlier version of anabranch (format {version}), which "
+            "this one cannot go on with: begin anew, or finish with the version that wrote it"
+        )
     return Header(int(version), metadata.get("library_version", ""))
