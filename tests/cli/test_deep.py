@@ -109,7 +109,7 @@ def test_images_tell_their_shape(images, succeed, tmp_path):
     conv = ("--set", 'network={"name": "conv", "channels": [2], "hidden": [4]}')
     said = succeed(
         *("fit", *images, *MIXTURE, *conv, "--inference", "invariant", "--no-use-labels"),
-        *("--set", "start=random", "-o", path),
+        *("--set", "start.name=random", "-o", path),
     )
     model = load(path)
     assert model.network["image_shape"] == [3, 3]
@@ -123,10 +123,11 @@ def test_images_tell_their_shape(images, succeed, tmp_path):
 
 
 def test_settings_reach_into_groups_and_old_names_still_work(features, cli, succeed, tmp_path):
+    common = ("fit", features, *MIXTURE, "-k", 3, "--columns", "a,b,c,d,e,f")
     nested = ("--set", "schedule.std_last=0.05", "--set", "consistency.weight=0.5")
-    succeed("fit", features, *MIXTURE, "-k", 3, *nested, "-o", tmp_path / "new")
+    succeed(*common, *nested, "-o", tmp_path / "new")
     old = ("--set", "std_last=0.05", "--consistency", "0.5")
-    result = cli("fit", features, *MIXTURE, "-k", 3, *old, "-o", tmp_path / "old")
+    result = cli(*common, *old, "-o", tmp_path / "old")
     assert result.exit_code == 0
     (warned,) = [line for line in result.stderr.splitlines() if line.startswith("warning: std")]
     assert "std_last=0.05 is now schedule={'std_last': 0.05}" in warned
@@ -226,7 +227,11 @@ BAD = {
     "key of a mixture": (MIXTURE, ("-k", 3, "--set", "speed=1"), "DeepMixture has no parameter"),
     "rows": (CLUSTERS, ("-k", 61), "X has 60 rows, fewer than the 61 components"),
     "rows of a mixture": (MIXTURE, ("-k", 61), "X has 60 rows, fewer than the 61 components"),
-    "one draw": (MIXTURE, ("-k", 3, "--set", "objective.samples=1"), "objective.samples must be an in"),
+    "one draw": (
+        MIXTURE,
+        ("-k", 3, "--set", "objective.samples=1"),
+        "objective.samples must be an in",
+    ),
     "pixels": (CLUSTERS, ("-k", 3, "--levels", 4), "levels=4 needs integers 0..3"),
     "pixels of a mixture": (MIXTURE, ("-k", 3, "--levels", 4), "levels=4 needs integers 0..3"),
     "image": (

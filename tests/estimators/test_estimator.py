@@ -39,11 +39,11 @@ CASES = {
     "density": (FlowDensity(FLOW, support={"width": [-50, 50]}, **QUICK), {}),
     "conditional": (FlowDensity(FLOW, **QUICK), {"context": pd.DataFrame({"kind": LABELS})}),
     "rad": (RAD(n_folds=1, n_between=1, n_last=1, hidden=(4,), **QUICK), {}),
-    "deep": (DeepMixture(3, init_epochs=1, **DEEP), {}),
-    "random": (DeepMixture(3, init_params="random", **DEEP), {}),
-    "idec": (DeepClustering(3, pretrain_epochs=1, **DEEP), {}),
-    "ae+gmm": (DeepClustering(3, method="ae+gmm", pretrain_epochs=1, **DEEP), {}),
-    "ltvae": (DeepClustering(3, method="ltvae", pretrain_epochs=1, **DEEP), {}),
+    "deep": (DeepMixture(3, start={"epochs": 1}, **DEEP), {}),
+    "random": (DeepMixture(3, start="random", **DEEP), {}),
+    "idec": (DeepClustering(3, pretrain={"epochs": 1}, **DEEP), {}),
+    "ae+gmm": (DeepClustering(3, method="ae+gmm", pretrain={"epochs": 1}, **DEEP), {}),
+    "ltvae": (DeepClustering(3, method="ltvae", pretrain={"epochs": 1}, **DEEP), {}),
 }
 
 
@@ -165,7 +165,7 @@ def test_settings_leave_out_what_says_nothing_of_the_model():
     assert FlowMixture(fit_options={"checkpoint": "p"}).settings()["fit_options"] is None
     assert mixture.fit_options == options
     assert FlowMixture(weights=np.array([0.5, 0.5])).settings()["weights"] == [0.5, 0.5]
-    assert DeepClustering(autoencoder=DeepClustering()).settings()["autoencoder"] is None
+    assert DeepClustering(start=DeepClustering()).settings()["start"] is None
 
 
 def test_a_state_on_another_device_comes_back_on_the_cpu(fitted):
