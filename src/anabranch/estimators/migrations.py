@@ -44,6 +44,7 @@ RECIPES_1 = {
             *("inference", "perturbation", "consistency", "balance"),
             *("label_weight", "pseudo_labels"),
         ),
+        without_state=("ramp",),
     ),
     "gmvae": Moved(
         "nvisa",
@@ -56,6 +57,18 @@ RECIPES_1 = {
     ),
     "hierarchical_gmvae": Moved("gmvae", without=("information", "entropy")),
     "mixae": Moved("mixae", without=("certainty", "balance"), without_state=("certainty", "unit")),
+}
+
+# settings that only some methods use, at what they were where nobody had set them
+USUAL_1 = {
+    "DeepClustering": {
+        "alpha": 1.0,
+        "reconstruction": 10.0,
+        "refresh": 140,
+        "tol": 1e-3,
+        "covariance_type": "full",
+        "n_init": 10,
+    },
 }
 
 
@@ -76,7 +89,9 @@ def from_1(tree: State, classes: Classes) -> State:
     if state.get("mixture") is not None:  # of the codes, in a DeepClustering
         inner = from_1(state["mixture"], classes)
         state["mixture"] = {"settings": inner["settings"], "state": inner["state"]}
-    settings = migrated(classes[tree["estimator"]], tree["params"])
+    usual = USUAL_1.get(tree["estimator"], {})
+    given = {key: value for key, value in tree["params"].items() if usual.get(key, []) != value}
+    settings = migrated(classes[tree["estimator"]], given)
     return {"estimator": tree["estimator"], "settings": settings, "state": state}
 
 
