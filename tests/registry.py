@@ -34,6 +34,7 @@ from anabranch.transforms import (
     Autoregressive,
     BatchNorm,
     BlockAutoregressive,
+    Checkerboard,
     Compose,
     Coupling,
     DeepSigmoidal,
@@ -43,6 +44,7 @@ from anabranch.transforms import (
     LocalExpansion,
     Logit,
     LULinear,
+    Mask,
     MixtureLogisticCDF,
     Permutation,
     Planar,
@@ -53,6 +55,7 @@ from anabranch.transforms import (
     Rotation,
     ScalarMap,
     Scale,
+    Split,
     Standardize,
     Support,
     Transform,
@@ -60,6 +63,7 @@ from anabranch.transforms import (
     TriFold,
     UniformDequantization,
 )
+from tests.discovery import untried_maps
 
 Shape = tuple[int, ...]
 Domain = Literal["real", "unit", "integer", "bit"]
@@ -194,6 +198,8 @@ MAPS: dict[str, ScalarMap] = {
     "mixture-cdf": MixtureLogisticCDF(components=4),
     "sigmoidal": DeepSigmoidal(hidden=4),
 }
+NEW_MAPS = untried_maps(MAPS.values())
+MAPS |= NEW_MAPS
 # the maps that are tried in every structure; each other one in those where it is at home
 EVERYWHERE = ("additive", "affine", "prelu")
 AT_HOME = {
@@ -222,7 +228,7 @@ def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None 
         return Coupling(
             scalar_map,
             features,
-            mask=mask,
+            split=None if mask is None else Mask(mask),
             hidden=HIDDEN,
             context_features=context,
             activation="tanh",
@@ -233,18 +239,16 @@ def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None 
     return factory
 
 
-def _conv_coupling(scalar_map: ScalarMap, image: Shape, patch: int) -> Make:
-    """The checkerboard's black fields move."""
-    height, width = image
-    mask = [(i + j) % 2 == 0 for i in range(height) for j in range(width)]
-
+def _conv_coupling(
+    scalar_map: ScalarMap, split: Split, *, patch: int = 1, event: int | Shape | None = None
+) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
         return Coupling(
             scalar_map,
-            height * width,
-            mask=mask,
+            split.shape if event is None else event,
+            split=split,
             context_features=context,
-            conditioner=partial(ConvNet, image, channels=4, patch=patch, activation="tanh"),
+            conditioner=partial(ConvNet, channels=4, patch=patch, activation="tanh"),
             batch_shape=batch_shape,
             generator=generator,
         )
@@ -341,6 +345,7 @@ def _structures() -> list[Case]:
         for name, d in (
             *((name, d) for name in EVERYWHERE for d in (1, 2, 3, 5)),
             *AT_HOME[structure],
+            *((name, 3) for name in NEW_MAPS),
         )
     ]
 
@@ -399,6 +404,7 @@ def _rad_transform(features: int) -> Make:
 
 
 AFFINE = MAPS["affine"]
+BOARD = Checkerboard((1, 2, 2))
 TRANSFORMS: list[Case] = [
     *_structures(),
     *_folds(),
@@ -420,9 +426,19 @@ TRANSFORMS: list[Case] = [
         _coupling(MAPS["prelu"], 3, (False, True, False)),
         contextual=True,
     ),
-    Case("coupling-conv-4", 4, _conv_coupling(AFFINE, (2, 2), 1), contextual=True),
-    Case("coupling-conv-patches-8", 8, _conv_coupling(AFFINE, (2, 4), 2), contextual=True),
-    Case("coupling-conv-prelu-6", 6, _conv_coupling(MAPS["prelu"], (3, 2), 1), contextual=True),
+    Case("coupling-board-4", 4, _conv_coupling(AFFINE, BOARD, event=4), contextual=True),
+    Case(
+        "coupling-board-patches-8",
+        8,
+        _conv_coupling(AFFINE, Checkerboard((1, 2, 4)), patch=2, event=8),
+        contextual=True,
+    ),
+    Case(
+        "coupling-board-prelu-6",
+        6,
+        _conv_coupling(MAPS["prelu"], Checkerboard((1, 2, 3), 1), event=6),
+        contextual=True,
+    ),
     Case("coupling-all-moved-2", 2, _coupling(AFFINE, 2, (True, True)), contextual=True),
     Case("coupling-bound-1", 2, _coupling(Affine(bound=1.0), 2), contextual=True),
     Case("maf-ordered-5", 5, _autoregressive(AFFINE, 5, (3, 0, 4, 1, 2)), contextual=True),

@@ -10,8 +10,7 @@ from tests.exactness.measures import Record, differences, repeatable, same_kerne
 # How far numbers may be apart, absolutely below one and relatively above.
 SAME_KERNELS, OTHER_KERNELS, WANDERING_KERNELS = 1e-6, 1e-3, 1e-1
 
-COMMIT = "279495c"
-FILE = Path(__file__).with_name(f"{COMMIT}.json")
+FILE = Path(__file__).with_name("279495c.json")
 CASES = {**recipes.CASES, **estimators.CASES}
 
 # Fits in which Adam makes steps of what is rounded: some gradients are zero but for that.

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def same_kernels(then: Record) -> bool:
     return all(then[name] == value for name, value in kernels().items())
 
 
+@cache
 def _rounding() -> str:
     """A fingerprint of the bits that common kernels give: processors of one name differ in it."""
     random = np.random.RandomState(0)

@@ -1,36 +1,28 @@
-"""Write what comes out of all cases: ``python -m tests.exactness.record [FILE]``."""
+"""Record cases again: ``python -m tests.exactness.record NAME ...``, without a name all.
+
+The others keep the numbers of the commit.
+"""
 
 import json
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import anabranch
-from anabranch.models import list_recipes
-from tests.exactness.cases import CASES, COMMIT, FILE, record
-from tests.exactness.measures import kernels
-
-ESTIMATORS = ("DeepClustering", "DeepMixture", "FlowDensity", "FlowGMM", "FlowMixture")
-ESTIMATORS += ("GaussianMixture", "RAD")
+from tests.exactness.cases import CASES, FILE, moved, record, recorded
+from tests.exactness.measures import kernels, same_kernels
 
 
-def main(path: Path) -> None:
-    """Record all cases, and say which take long."""
-    found: dict[str, Any] = {}
-    for name in CASES:
-        started = time.perf_counter()
-        found[name] = record(name)
-        seconds = time.perf_counter() - started
-        if seconds > 1:
-            print(f"{name} took {seconds:.1f} s")
-    head = {
-        "commit": COMMIT,
-        "version": anabranch.__version__,
-        **kernels(),
-        "systems": sorted([*list_recipes(), *ESTIMATORS]),
-    }
-    path.write_text(_lines({**head, "cases": found}), encoding="utf-8")
+def main(names: Sequence[str]) -> None:
+    """Record these cases, and say which have moved."""
+    then = recorded()
+    if names and not same_kernels(then):
+        raise SystemExit("this machine rounds otherwise than the recorded one: record all cases")
+    found = {name: record(name) for name in names or CASES}
+    for name in found:
+        if name not in then["cases"] or moved(name, then, found[name]):
+            print(name)
+    kept = then["cases"] if names else {}
+    FILE.write_text(_lines({**then, **kernels(), "cases": {**kept, **found}}), encoding="utf-8")
 
 
 def _lines(tree: dict[str, Any]) -> str:
@@ -42,4 +34,4 @@ def _lines(tree: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)
+    main(sys.argv[1:])

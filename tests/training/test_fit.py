@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -290,11 +291,49 @@ def test_data_that_are_none(data):
         ("min_evaluation_steps", 0),
         ("max_skipped", 0),
         ("average", 1.0),
+        ("average", math.nan),
         ("max_epochs", -1),
+        ("max_epochs", 1.5),
+        ("max_epochs", None),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("patience", -1),
+        ("max_rollbacks", -1),
         ("learning_rate", 0.0),
         ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("learning_rate", "fast"),
+        ("weight_decay", -0.1),
+        ("clip_norm", -1.0),
+        ("clip_norm", 0),
+        ("clip_norm", math.nan),
+        ("clip_norm", True),
+        ("matmul", "slow"),
     ],
 )
 def test_options_that_cannot_be(setting, value):
-    with pytest.raises(ValueError, match=rf"{setting} must .*, got {value}"):
+    with pytest.raises(ValueError, match=rf"{setting} must be .*, got {re.escape(repr(value))}$"):
         FitOptions(**{setting: value})
+
+
+def test_options_that_can_be():
+    given = FitOptions(batch_size=np.int64(3), patience=None, clip_norm=None, weight_decay=0)
+    assert given.batch_size == 3
+    assert FitOptions(clip_norm=math.inf, average=np.float32(0.5)).average == 0.5
+
+
+def test_a_stage_is_listed_and_shown(capsys):
+    result = fit(Mean(), points(2.0), options=options(max_epochs=1, progress=True), stage="warm up")
+    assert result.stages == ["warm up"]
+    assert "warm up: 100%" in capsys.readouterr().err
+    assert fit(Mean(), points(2.0), options=options(max_epochs=1)).stages == []
+    later = fit(Mean(), points(2.0), options=options(max_epochs=1), stage="train")
+    assert later.after(result, result).stages == ["warm up", "warm up", "train"]
+    assert later.stages == ["train"]
+
+
+def test_a_model_without_parameters_is_refused():
+    model = Mean()
+    model.loc.requires_grad_(False)
+    with pytest.raises(ValueError, match="a model must have parameters to train, got none"):
+        fit(model, points(2.0))

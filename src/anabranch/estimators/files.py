@@ -94,7 +94,7 @@ def _estimator_tree(estimator: Any) -> dict[str, Any]:
     name = type(estimator).__name__
     return {
         "estimator": name,
-        "params": _plain(estimator.get_params(deep=False)),
+        "params": {**_plain(estimator.get_params(deep=False)), **_spent(estimator)},
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
         **ESTIMATORS[name].state(estimator),
     }
@@ -132,7 +132,7 @@ def _restore_flow(estimator: FlowMixture, tree: dict[str, Any]) -> None:
     estimator.n_features_in_ = arguments["features"]
     estimator.constant_ = tree["constant"].numpy()
     estimator.preparation_ = Preparation.empty(
-        arguments["features"], levels=estimator.levels, alpha=estimator.logit_alpha
+        arguments["features"], levels=estimator.levels, alpha=estimator._preparing().alpha
     )
     estimator.preparation_.transform.load_state_dict(tree["preparation"])
     estimator._keep(
@@ -290,6 +290,11 @@ ESTIMATORS = {
     "GaussianMixture": _Savable(GaussianMixture, _gaussian_state, _restore_gaussian),
     "RAD": _Savable(RAD, _rad_state, _restore_rad),
 }
+
+
+def _spent(estimator: BaseEstimator) -> dict[str, None]:
+    """What a fitted model does not need: what its fit has started from."""
+    return {name: None for name in ("start",) if name in estimator.get_params(deep=False)}
 
 
 def _plain(value: Any) -> Any:

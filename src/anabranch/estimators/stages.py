@@ -26,7 +26,7 @@ NAMES = {
     "clusters": "train clusters",
 }
 # Settings that change no step, and those that the checkpoint of every stage holds in another form.
-FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "autoencoder")
+FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "start")
 
 
 class StagedFit(Settings, Protocol):

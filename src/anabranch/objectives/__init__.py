@@ -27,6 +27,7 @@ from anabranch.objectives.mixture_bounds import (
     Vimco,
     make_bound,
 )
+from anabranch.objectives.mixture_objective import MixtureObjective, mixture_diagnostics
 from anabranch.objectives.perturbations import (
     Adversarial,
     GaussianNoise,
@@ -36,9 +37,11 @@ from anabranch.objectives.perturbations import (
     warp,
 )
 from anabranch.objectives.posterior_penalty import PosteriorPenalty
+from anabranch.objectives.reconstruction import Reconstruction
 from anabranch.objectives.reverse_kl import ReverseKL, importance_diagnostics
 from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
+from anabranch.objectives.variational_bound import VariationalBound
 
 __all__ = [
     "Adversarial",
@@ -49,11 +52,14 @@ __all__ = [
     "Likelihood",
     "Loss",
     "MixtureBound",
+    "MixtureObjective",
     "Nvil",
     "Perturbation",
     "PosteriorPenalty",
     "RandomAffine",
+    "Reconstruction",
     "ReverseKL",
+    "VariationalBound",
     "Vimco",
     "balance",
     "between",
@@ -66,6 +72,7 @@ __all__ = [
     "joint_log_likelihood",
     "make_bound",
     "make_perturbation",
+    "mixture_diagnostics",
     "nonsaturating_critic",
     "nonsaturating_generator",
     "nvil",

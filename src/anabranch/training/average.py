@@ -34,6 +34,11 @@ class ParameterAverage:
         tensor([1.])
     """
 
+    # Not `torch.optim.swa_utils.AveragedModel`: its update takes 1.0 ms for the 42 tensors of the
+    # default mixture of five flows, this 0.04 ms, of a step of some 10 ms. It also begins with the
+    # first update in place of the start, and lays a copy of the module with all buffers into
+    # checkpoints, where the average of the parameters is enough.
+
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
         self.decay = decay
         # the same memory, no gradients

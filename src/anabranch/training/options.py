@@ -1,9 +1,30 @@
 """The settings of a fit."""
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 from anabranch.training.precision import MODES
+
+# The least values of whole numbers, and the ranges of others.
+LEAST = {
+    "max_epochs": 0,
+    "batch_size": 1,
+    "patience": 0,
+    "min_evaluation_steps": 1,
+    "max_skipped": 1,
+    "max_rollbacks": 0,
+    "checkpoint_steps": 1,
+}
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "learning_rate": ("a positive number", lambda rate: 0 < rate < math.inf),
+    "weight_decay": ("a number of at least 0", lambda decay: 0 <= decay < math.inf),
+    "average": ("a number in [0, 1)", lambda decay: 0 <= decay < 1),
+    "clip_norm": ("None or a positive number", lambda norm: norm > 0),
+}
+MAY_BE_NONE = ("patience", "clip_norm")
 
 
 @dataclass(frozen=True)
@@ -32,6 +53,9 @@ class FitOptions:
         log_path: file for metrics as JSON lines; None for none.
         tensorboard: folder for TensorBoard; None for none.
         progress: show a bar; None for only where standard error is a terminal.
+
+    Raises:
+        ValueError: for a number out of its range; names it.
     """
 
     max_epochs: int = 500
@@ -54,17 +78,18 @@ class FitOptions:
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "checkpoint_steps", "min_evaluation_steps", "max_skipped"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must be in [0, 1), got {self.average}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not (whole and value >= least) and not (value is None and name in MAY_BE_NONE):
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+        for name, (words, holds) in RANGES.items():
+            value = getattr(self, name)
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not (number and holds(float(value))) and not (value is None and name in MAY_BE_NONE):
+                raise ValueError(f"{name} must be {words}, got {value!r}")
         if self.matmul not in MODES:
             raise ValueError(f"matmul must be one of {MODES}, got {self.matmul!r}")
-        if self.max_epochs < 0:
-            raise ValueError(f"max_epochs must not be negative, got {self.max_epochs}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
 
     def trajectory(self) -> dict[str, object]:
         """The settings that a resumed run must share; the others may change."""

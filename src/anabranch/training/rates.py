@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from anabranch.training.schedules import Plain, Schedule
 
@@ -11,8 +12,10 @@ from anabranch.training.schedules import Plain, Schedule
 class ReduceOnPlateau(Schedule):
     """Multiplies the learning rate when the validation score stops improving.
 
+    It is `torch.optim.lr_scheduler.ReduceLROnPlateau` with any improvement counted as one.
+
     Args:
-        factor: what to multiply by.
+        factor: what to multiply by, below 1.
         patience: evaluations without improvement before it does.
         floor: smallest learning rate.
 
@@ -33,14 +36,18 @@ class ReduceOnPlateau(Schedule):
 
     def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
         """Count evaluations without improvement, and act at the patience."""
-        improved = score < self.best
-        self.best = score if improved else self.best
-        self.waited = 0 if improved else self.waited + 1
-        if self.waited > self.patience:
-            self.waited = 0
-            for group in optimizer.param_groups:
-                # a rate that is below the floor already is not raised to it
-                group["lr"] = min(group["lr"], max(group["lr"] * self.factor, self.floor))
+        # made anew each time: a schedule is there before its optimizer, and may outlive it
+        plateau = ReduceLROnPlateau(
+            optimizer,
+            factor=self.factor,
+            patience=self.patience,
+            threshold=0.0,
+            min_lr=self.floor,  # to which a rate below it is not raised
+            eps=0.0,
+        )
+        plateau.best, plateau.num_bad_epochs = self.best, self.waited
+        plateau.step(score)
+        self.best, self.waited = float(plateau.best), plateau.num_bad_epochs
         self.value = float(optimizer.param_groups[0]["lr"])
 
     def settings(self) -> dict[str, Plain]:
@@ -75,6 +82,11 @@ class CosineDecay(Schedule):
         >>> round(optimizer.param_groups[0]["lr"], 6)
         0.5
     """
+
+    # Not `torch.optim.lr_scheduler.CosineAnnealingLR`: its recursion forgets a rollback. A rate 1
+    # that is halved at step 50 of 100, with the floor 0.01, ends there at 0.01, and here at 0.005.
+    # It also wraps the optimizer's step, and asks to be called at each, where this waits for the
+    # evaluation, whose scores then belong to one rate.
 
     name = "learning_rate"
 
