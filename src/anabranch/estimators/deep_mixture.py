@@ -21,7 +21,7 @@ from anabranch.estimators.deep_plan import (
     ModelOptions,
     Spec,
 )
-from anabranch.estimators.deep_runs import DeepRuns, kept_score
+from anabranch.estimators.deep_runs import DeepRuns
 from anabranch.estimators.groups import GroupedSettings, accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
@@ -249,7 +249,7 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         n_runs = 1 if plan.start.name == "invariant" else plan.n_init
         with stages.running():
             runs = [runs_of.run(seed + i) for i in range(n_runs)]
-        best = min(runs, key=lambda run: run.score)
+        best = min(runs, key=lambda run: run.result.best_score)
         result = replace(best.result, stages=stages.run)
         self._keep(best.model, result, best.labels)
         self.train_rows_ = rows
@@ -261,7 +261,7 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         self.start_labels_ = labels
         self.fit_result_ = result
         self.history_ = result.history
-        self.lower_bound_ = self._term() - kept_score(result, self.keep)
+        self.lower_bound_ = self._term() - result.best_score
         self.converged_ = result.stopped != "diverged"
         self.n_iter_ = int(result.history[-1]["epoch"])
 
