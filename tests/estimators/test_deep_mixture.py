@@ -425,7 +425,7 @@ def test_a_keyword_that_a_bound_does_not_have_is_refused():
     [
         (
             {"objective": {"label_weight": 2.0}},
-            "objective.label_weight is not used: there are no labels",
+            "objective.label_weight is not used: there are",
         ),
         (
             {"consistency": {"weight": 1.0, "steps": 5}},
