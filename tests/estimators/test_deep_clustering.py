@@ -7,7 +7,6 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 import pytest
-from anabranch.estimators.deep_trainer import METHODS
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator

@@ -4,7 +4,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Literal, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.estimators.deep_plan import (
     Bound,
     Consistency,
@@ -20,14 +22,17 @@ from anabranch.estimators.deep_plan import (
     DeepPlan,
     ModelOptions,
     Spec,
+    Start,
 )
 from anabranch.estimators.deep_runs import DeepRuns, kept_score
-from anabranch.estimators.groups import GroupedSettings, accepts_old_names, read_group
+from anabranch.estimators.estimator import Components, Json, ScoreKind, State
+from anabranch.estimators.fitted import module_from, optional_tensor
+from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.stages import Stages
+from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.models import GaussianMixtureVAE, label_log_prob
 from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
@@ -37,7 +42,7 @@ Labels = NDArray[np.int64]
 METHODS = (None, "exact", "network")
 
 
-class DeepMixture(GroupedSettings, PreparedEstimator):
+class DeepMixture(PreparedEstimator):
     r"""Clusters of images and feature vectors by a Gaussian-mixture variational autoencoder.
 
     .. math:: p(x) = \sum_y \frac1K \int \mathcal N(z; \mu_y, \sigma_y^2)\, p(x \mid z)\, dz
@@ -381,6 +386,49 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
     @property
     def _n_features_out(self) -> int:
         return self.latent
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    score_kind: ClassVar[ScoreKind] = "bound"
+    posteriors: ClassVar[tuple[str, ...]] = ("exact", "network")
+    components: ClassVar[Components] = "required"
+
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows, and the clusters that the start alone gave them."""
+        return None if self.start_labels_ is None else (self.train_rows_, self.start_labels_)
+
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
+
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        fit_stages(self, X, y, **given, resume=resume)
+        return self
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        score = {"score_is": "validation bound", "start": Start.of(self.start).name}
+        return super().facts() | score
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | {
+            "start_labels": optional_tensor(self.start_labels_),
+            "train_rows": torch.as_tensor(self.train_rows_),
+        }
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        labels = state["start_labels"]
+        labels = None if labels is None else labels.numpy()
+        self._keep(module_from(state["model"]), FitResult(**state["result"]), labels)
+        self.train_rows_ = state["train_rows"].numpy()
 
 
 def _scored(score: Callable[[Tensor], Tensor], rows: Rows, n_samples: int) -> list[Tensor]:

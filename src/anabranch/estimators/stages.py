@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
@@ -32,7 +33,7 @@ FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "
 class StagedFit(Settings, Protocol):
     """An estimator whose fit has stages."""
 
-    def _fit(self, X: object, y: object, stages: "Stages") -> None: ...
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: "Stages") -> None: ...
 
 
 class Stages:
@@ -124,7 +125,9 @@ class Stages:
             path.unlink(missing_ok=True)
 
 
-def fit_stages(estimator: StagedFit, X: object, y: object = None, *, resume: bool = False) -> None:
+def fit_stages(
+    estimator: StagedFit, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False
+) -> None:
     """Fit, and leave the checkpoints of the stages where they are, until the result is safe."""
     estimator._fit(X, y, Stages.of(estimator, resume=resume))
 
