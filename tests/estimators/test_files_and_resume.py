@@ -103,12 +103,15 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     path = tmp_path / "model"
     save(quick(2, max_epochs=0).fit(X), path)
     tree = read_archive(path, "model")
+    model = tree["state"]["model"]
+    unknown = {"name": "unknown", "arguments": model["recipe"]["arguments"]}
     for change in (
         {"estimator": "Other"},
-        {"params": {**tree["params"], "unknown": 1}},
+        {"settings": {**tree["settings"], "unknown": 1}},
         {"state": {}},
-        {"recipe": {"name": "unknown", "arguments": tree["recipe"]["arguments"]}},
-        {"preparation": {}},
+        {"state": {**tree["state"], "preparation": {}}},
+        {"state": {**tree["state"], "model": {**model, "state": {}}}},
+        {"state": {**tree["state"], "model": {**model, "recipe": unknown}}},
     ):
         write_archive(path, "model", {**tree, **change})
         with pytest.raises(ArchiveError, match="does not fit this version of anabranch"):

@@ -61,7 +61,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 # Checkpoints of 0.1.0 that are resumed to the recorded end. The others are refused in a sentence.
-RESUMED = ("fit", "FlowMixture")
+RESUMED: tuple[str, ...] = ()
 
 fit_adversarial = training.fit_adversarial
 fit_reverse_kl = training.fit_reverse_kl

@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.archive import Tree
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.estimator import Components, Json, State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.gaussian_guard import precise
 from anabranch.estimators.groups import (
     Group,
-    GroupedSettings,
     accepts_old_names,
     read_group,
 )
@@ -59,7 +61,7 @@ Array = NDArray[np.float64]
 METHODS = ("exact", "network")
 
 
-class FlowMixture(GroupedSettings, PreparedEstimator):
+class FlowMixture(PreparedEstimator):
     r"""Mixture of normalizing flows: clusters of any shape, densities, samples.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
@@ -446,3 +448,25 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
     def _joint(self, z: Tensor) -> Tensor:
         """Log p(x, c), (K, n) in float64."""
         return precise(lambda mixture, x, _: mixture.joint_log_prob(x), self.model_.mixture, z)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    posteriors: ClassVar[tuple[str, ...]] = METHODS
+    components: ClassVar[Components] = "searched"
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        bound = {"score_is": "validation bound"} if self.inference == "variational" else {}
+        return super().facts() | bound | {"start": self.start_}
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        snapshots = [{"step": step, "state": state} for step, state in self.snapshots_]
+        return super().state() | {"start": self.start_, "snapshots": snapshots}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
+        model, result = module_from(state["model"]), FitResult(**state["result"])
+        self._keep(state["start"], model, result, snapshots)
