@@ -14,7 +14,10 @@ PIXELS, _ = picture(80)
 VARIATIONAL = {"inference": "variational"}
 NOISY = {"weight": 2.0}
 AUTO = {"n_components": "auto", "max_components": 4, "flow": None}
-UNEVEN = {"X": np.vstack([X, 0.1 * X[:20] + 9.0])}
+# two Gaussians that overlap, which are two if components are cheap
+_SHIFT = [4.0, 0.0] * (np.arange(600) % 2)[:, None]
+COSTLY = {**AUTO, "max_components": 3, "max_epochs": 4, "component_cost": 1e-3}
+COSTLY |= {"X": np.random.RandomState(0).randn(600, 2) + _SHIFT, "learning_rate": 0.01}
 MANY = {"n_init": 3, "init_params": "random", "flow": None, "max_epochs": 0}
 # a dict is what changes beside the option; what does it in each estimator: beside and value
 SHARED = {
@@ -36,7 +39,7 @@ OF_FLOWS = {
     "model_options__weights": ({}, [0.9, 0.1]),
     "model_options__algorithm": ({}, "em"),
     "model_options__max_components": (AUTO, 1),
-    "model_options__component_cost": ({**AUTO, **UNEVEN}, 0.2),
+    "model_options__component_cost": (COSTLY, 0.3),
     "model_options__reg_covar": ({}, 0.5),
     "model_options__logit_alpha": ({"levels": 8}, 0.2),
     "covariance_type": ({"max_epochs": 0}, "spherical"),
@@ -84,7 +87,7 @@ EFFECTS = {
         "means__fixed": ({"X": bent(2000)[0]}, True),
         "model_options__posterior": ({"method": "network"}, {"name": "mlp", "hidden": [3]}),
         "model_options__max_components": ({**AUTO, "flow": FLOW}, 1),
-        "model_options__component_cost": ({**AUTO, **UNEVEN, "flow": FLOW}, 0.2),
+        "model_options__component_cost": (COSTLY, 0.3),
     },
     FlowDensity: {
         **OF_DENSITIES,
