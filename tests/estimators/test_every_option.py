@@ -44,7 +44,7 @@ OF_FLOWS = {
     "model_options__logit_alpha": ({"levels": 8}, 0.2),
     "covariance_type": ({"max_epochs": 0}, "spherical"),
     "init_params": ({"max_epochs": 0}, "random"),
-    "start": ({}, 1 - Y),
+    "start": ({"init_params": "auto"}, np.where(Y == 1, 0, 1)),
     "levels": ({}, 8),
     "inference": ({}, "variational"),
     "temperature": (VARIATIONAL, {"decay": 0.5}),

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from anabranch import FlowGMM, FlowMixture, load, save
+from anabranch import FlowGMM, FlowMixture, GaussianMixture, load, save
 from anabranch.estimators.epochs import epoch_hook
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
@@ -360,3 +361,92 @@ def test_without_patience_the_rate_falls_over_the_whole_run():
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.001
     assert mixture.n_iter_ == 24
+
+
+# --- starts and ends ----------------------------------------------------------------------------
+
+
+def test_a_fit_begins_where_it_is_told():
+    given = moved(start=Y, max_epochs=0).fit(X)
+    assert given.start_ == "given"
+    assert (given.predict(X) == Y).mean() > 0.8
+    turned = moved(start=np.eye(2)[1 - Y], max_epochs=0).fit(X)
+    assert (turned.predict(X) == given.predict(X)).mean() < 0.01
+
+
+def test_a_fit_begins_at_what_another_mixture_says():
+    other = GaussianMixture(2, random_state=0).fit(X)
+    begun = moved(start=other, max_epochs=0).fit(X)
+    assert (begun.predict(X) == other.predict(X)).mean() > 0.95
+
+
+def test_a_fit_goes_on_from_another_and_leaves_it_alone():
+    other = moved(init_params="kmeans", max_epochs=5).fit(X)
+    before = other.score_samples(X)
+    further = moved(start=other, max_epochs=20).fit(X)
+    assert further.lower_bound_ > other.lower_bound_
+    assert (other.score_samples(X) == before).all()
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("first", "start must be 'last', labels"),
+        (Y[:-1], "start must be .*entries for 400 rows"),
+        (np.zeros(400, int), "rows to each of the 2 components"),
+        (np.where(Y, 1, -1), "start must give every row a component"),
+        (Y + 1, "start must be .*labels must be 0..1"),
+        (GaussianMixture(2), "not fitted"),
+    ],
+)
+def test_starts_that_cannot_be(start, message):
+    with pytest.raises(ValueError, match=message):
+        moved(start=start).fit(X)
+
+
+@pytest.mark.parametrize("changes", [{"inference": "invariant"}, {"n_components": "auto"}])
+def test_what_finds_its_own_start_takes_no_other(changes):
+    with pytest.raises(ValueError, match="finds a start of its own"):
+        quick(**{"n_components": 2, "start": Y, **changes}).fit(X)
+
+
+def test_the_last_state_is_kept_where_it_is_asked_for():
+    settings = {"init_params": "kmeans", "max_epochs": 1, "learning_rate": 1.0}
+    best, last = (moved(keep=keep, **settings).fit(X) for keep in ("best", "last"))
+    assert last.lower_bound_ < best.lower_bound_
+    assert last.lower_bound_ == -last.history_[-1]["validation_nll"]
+    assert last.fit_result_.best_epoch == 1
+
+
+def test_the_stages_of_a_fit_are_listed():
+    labels = few(Y, 10)
+    assert moved(init_params="kmeans").fit(X).fit_result_.stages == ["teach q", "train"]
+    taught = moved().fit(X, labels).fit_result_.stages
+    assert taught == ["teach q", "pretrain", "train"]
+
+
+# --- unused settings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"decay": 0.1}, "temperature is not used: inference is 'exact'"),
+        ({"perturbation": "adversarial"}, "consistency.perturbation is not used"),
+        ({"steps": 3}, "consistency.steps is not used"),
+        ({"pretrain_epochs": 3}, "semi_supervised is not used: there are no labels"),
+        ({"max_components": 3}, "model_options.max_components is not used"),
+        ({"component_cost": 0.1}, "model_options.component_cost is not used"),
+        ({"logit_alpha": 0.1}, "model_options.logit_alpha is not used"),
+        ({"start": Y, "n_init": 3}, "n_init is not used: start is given"),
+        ({"start": Y, "init_params": "gmm"}, "init_params is not used: start is given"),
+    ],
+)
+def test_what_a_fit_does_not_use_it_says(changes, name):
+    with pytest.warns(UnusedSettingWarning, match=name):
+        quick(2, **{"max_epochs": 0, **changes}).fit(X)
+
+
+def test_em_does_not_take_the_weights_of_q():
+    with pytest.raises(ValueError, match="weights must not be 'network'"):
+        quick(2, algorithm="em", weights="network").fit(X)

@@ -10,7 +10,7 @@ from anabranch.algorithms.graph_clusters import spread_labels
 from anabranch.estimators import flow_mixture as estimator
 from anabranch.estimators import trainer
 from anabranch.estimators.mixture_plan import MixturePlan
-from anabranch.estimators.starts import make_starts
+from anabranch.estimators.starts import StartRows, make_starts
 from anabranch.metrics import clustering_accuracy
 from anabranch.objectives import MixtureObjective
 from anabranch.problems import Pinwheel, TwoCircles
@@ -88,17 +88,16 @@ def test_labels_spread_along_the_rings_and_not_across():
 
 def test_components_are_fitted_to_trusted_labels_before_the_density_can_outvote_them():
     mixture = FlowMixture(2, random_state=0, max_epochs=0, init_params="kmeans").fit(X)
-    mixture.max_epochs = 20
-    rows = mixture._rows(X, None, np.random.RandomState(0))
+    candidate, task = task_of(mixture.set_params(max_epochs=20))
     trusted = np.eye(2)[(X[:, 0] > 0).astype(int)]
     own = torch.as_tensor(trusted.T, dtype=torch.float32)
 
     def fit_to_own() -> float:
         with torch.no_grad():
-            return (mixture.model_.mixture.component_log_prob(rows.z) * own).sum(0).mean().item()
+            return (mixture.model_.mixture.component_log_prob(task.rows.z) * own).sum(0).mean().item()
 
     before = fit_to_own()
-    trainer.pretrain(mixture.model_, rows, rows, trusted, mixture, 0)
+    trainer.pretrain(candidate, task, trusted)
     assert fit_to_own() > before + 0.1
 
 
@@ -111,10 +110,7 @@ def names_of_starts(points, n_components, targets=None, init_params="auto"):
     return [
         (start.gaussian.name, start.responsibilities)
         for start in make_starts(
-            points,
-            points,
-            points,
-            targets,
+            StartRows(points, points, points, targets),
             StartOptions(n_components),
             init_params=init_params,
             n_init=1,
@@ -140,10 +136,7 @@ def test_without_gaps_kmeans_and_gmm_compete_as_before():
 def test_a_spectral_start_is_made_where_it_is_asked_for_and_trusted():
     points, ring = rings(400)
     (start,) = make_starts(
-        points,
-        points,
-        points,
-        None,
+        StartRows(points, points, points, None),
         StartOptions(2),
         init_params="spectral",
         n_init=1,

@@ -1,16 +1,17 @@
 """What estimators of mixtures share: scikit-learn's contract of a mixture."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json
+from anabranch.estimators.rows import Seed
 
 Array = NDArray[np.float64]
 
@@ -28,11 +29,11 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     n_components_: int
 
     @abstractmethod
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Fit to rows, some of which may have labels."""
 
     @abstractmethod
-    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K).
 
         Args:
@@ -47,20 +48,24 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     ) -> tuple[Array, NDArray[np.int64]]:
         """Draw n rows and their components."""
 
-    def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:
+    def fit_predict(self, X: ArrayLike, y: ArrayLike | None = None) -> NDArray[np.int64]:
         """Fit, and give each row its component: the same as ``fit(X, y).predict(X)``."""
         return self.fit(X, y).predict(X)
 
-    def predict(self, X: Any, *, method: str | None = None) -> NDArray[np.int64]:
+    def predict(self, X: ArrayLike, *, method: str | None = None) -> NDArray[np.int64]:
         """The most probable component of each row, (n,); ``method`` as in `predict_proba`."""
         return self.predict_proba(X, method=method).argmax(1)
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike) -> Array:
         """The probabilities of ``predict_proba``, as features for what follows in a pipeline."""
         return self.predict_proba(X)
 
     def sample(
-        self, n_samples: int = 1, *, component: int | None = None, random_state: Any = None
+        self,
+        n_samples: int = 1,
+        *,
+        component: int | None = None,
+        random_state: Seed = None,
     ) -> tuple[Array, NDArray[np.int64]]:
         """Draw rows and the components they come from.
 

@@ -3,11 +3,10 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 from torch import Tensor
 
@@ -34,7 +33,7 @@ class Conditions:
     scale: Standardize
 
     @classmethod
-    def fit(cls, context: Any, n_rows: int) -> "Conditions":
+    def fit(cls, context: ArrayLike, n_rows: int) -> "Conditions":
         """Take the statistics from the context of training rows.
 
         Raises:
@@ -69,7 +68,7 @@ class Conditions:
         """C, the columns of the context."""
         return self.scale.event_shape[0]
 
-    def encode(self, context: Any, n_rows: int) -> Tensor:
+    def encode(self, context: ArrayLike | None, n_rows: int) -> Tensor:
         """A context as networks see it, (n, C) in float32.
 
         Raises:
@@ -90,7 +89,7 @@ class Conditions:
             raise ValueError(f"context must have the columns {self.names}, got {names}")
         return self.scale.encode(torch.as_tensor(C))[0].float()
 
-    def encode_for(self, context: Any, n: int) -> Tensor:
+    def encode_for(self, context: ArrayLike | None, n: int) -> Tensor:
         """The context of n draws: one row for all of them, or n rows; (n, C)."""
         if context is not None and np.ndim(context) == 1:
             context = np.asarray(context)[None]
@@ -101,8 +100,8 @@ class Conditions:
         return "" if self.names is None else f" ({', '.join(self.names[:8])})"
 
 
-def _names(context: Any) -> list[str] | None:
-    columns: Sequence[Any] | None = getattr(context, "columns", None)
+def _names(context: ArrayLike | None) -> list[str] | None:
+    columns: Sequence[object] | None = getattr(context, "columns", None)
     return None if columns is None else [str(name) for name in columns]
 
 
@@ -110,7 +109,7 @@ def _shown(names: list[str] | None, n_features: int) -> list[str]:
     return [f"context {name}" for name in names or [f"c{j}" for j in range(n_features)]]
 
 
-def _table(context: Any, n_rows: int, names: list[str] | None) -> Array:
+def _table(context: ArrayLike, n_rows: int, names: list[str] | None) -> Array:
     if np.ndim(context) != 2:
         raise ValueError(
             f"context must be a table of shape (n, C), got shape {np.shape(context)}; a single "

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -26,9 +26,10 @@ from anabranch.estimators.density_trainer import (
 )
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import module_from
+from anabranch.estimators.mixture_plan import Spec
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedDensity
-from anabranch.estimators.rows import Rows, split_rows
+from anabranch.estimators.rows import Rows, Seed, length, split_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
 from anabranch.models import flow_density
 from anabranch.training import FitResult
@@ -103,9 +104,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     def __init__(
         self,
-        flow: Any = "nsf",
+        flow: Spec | None = "nsf",
         *,
-        support: dict[Any, Any] | None = None,
+        support: Mapping[str | int, object] | None = None,
         n_init: int = 1,
         reg_covar: float = 1e-6,
         levels: int | None = None,
@@ -119,7 +120,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         keep: str = "best",
         fit_options: Mapping[str, object] | None = None,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.flow = flow
@@ -144,12 +145,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        context: Any = None,
-        X_val: Any = None,
-        context_val: Any = None,
+        context: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        context_val: ArrayLike | None = None,
         resume: bool = False,
     ) -> Self:
         """Fit the flow.
@@ -240,7 +241,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     # -- using -----------------------------------------------------------------------------------
 
-    def score_samples(self, X: Any, context: Any = None) -> Array:
+    def score_samples(self, X: ArrayLike, context: ArrayLike | None = None) -> Array:
         """Log-density of each row, in nats and in the units of X.
 
         Args:
@@ -257,12 +258,18 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         return torch.cat(parts).numpy()
 
     def score(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context, too
-        self, X: Any, y: Any = None, *, context: Any = None
+        self, X: ArrayLike, y: ArrayLike | None = None, *, context: ArrayLike | None = None
     ) -> float:
         """Mean of ``score_samples``."""
         return float(self.score_samples(X, context).mean())
 
-    def sample(self, n_samples: int = 1, *, context: Any = None, random_state: Any = None) -> Array:
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        context: ArrayLike | None = None,
+        random_state: Seed = None,
+    ) -> Array:
         """Draw rows, in the units of the data.
 
         Args:
@@ -288,7 +295,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         return self.preparation_.decode(z)
 
     @torch.no_grad()
-    def transform(self, X: Any, *, context: Any = None) -> Array:
+    def transform(self, X: ArrayLike, *, context: ArrayLike | None = None) -> Array:
         """The latent z of each row, (n, D): independent standard normals if the model is right.
 
         That holds for flows over a normal base. An autoregressive model without a latent space,
@@ -300,56 +307,58 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         ]
         return torch.cat(parts).numpy()
 
-    def fit_transform(self, X: Any, y: Any = None, *, context: Any = None) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context
+    def fit_transform(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context
+        self, X: ArrayLike, y: ArrayLike | None = None, *, context: ArrayLike | None = None
+    ) -> Array:
         """Fit, and give the latents of the same rows."""
         return self.fit(X, y, context=context).transform(X, context=context)
 
     @torch.no_grad()
-    def inverse_transform(self, Z: Any, *, context: Any = None) -> Array:
+    def inverse_transform(self, Z: ArrayLike, *, context: ArrayLike | None = None) -> Array:
         """The rows, in the units of the data, that have these latents; to single precision."""
         check_is_fitted(self, "model_")
-        Z = check_array(Z, dtype="float64", input_name="Z")
+        latents: Array = check_array(Z, dtype="float64", input_name="Z")
         if not self.model_.transform.bijective:
             raise ValueError(f"flow {self.flow!r} is no bijection: latents do not tell their rows")
-        if Z.shape[1] != self.n_features_in_:
-            raise ValueError(f"Z must have {self.n_features_in_} columns, got {Z.shape[1]}")
-        C = self._encoded(context, len(Z))
-        z = torch.as_tensor(Z, dtype=torch.float32, device=self.device)
+        if latents.shape[1] != self.n_features_in_:
+            raise ValueError(f"Z must have {self.n_features_in_} columns, got {latents.shape[1]}")
+        C = self._encoded(context, len(latents))
+        z = torch.as_tensor(latents, dtype=torch.float32, device=self.device)
         given = None if C is None else C.to(self.device)
         return self.preparation_.decode(self.model_.transform.decode(z, given)[0])
 
-    def bic(self, X: Any, *, context: Any = None) -> float:
+    def bic(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:
         r"""Bayesian information criterion on X, :math:`-2\log L + p\log n`; lower is better.
 
         Source: Schwarz (1978), "Estimating the dimension of a model".
         """
         return self.mdl(X, context=context) * 2
 
-    def aic(self, X: Any, *, context: Any = None) -> float:
+    def aic(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:
         r"""Akaike information criterion on X, :math:`-2\log L + 2p`; lower is better.
 
         Source: Akaike (1974), "A new look at the statistical model identification".
         """
         return -2 * float(self.score_samples(X, context).sum()) + 2 * self._n_parameters()
 
-    def mdl(self, X: Any, *, context: Any = None) -> float:
+    def mdl(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:
         r"""Description length of X in nats, :math:`-\log L + \tfrac p2\log n`; lower is better.
 
         Source: Rissanen (1978), "Modeling by shortest data description".
         """
         total = float(self.score_samples(X, context).sum())
-        return 0.5 * self._n_parameters() * np.log(len(X)) - total
+        return 0.5 * self._n_parameters() * np.log(length(X)) - total
 
-    def _given(self, X: Any, context: Any) -> Iterator[Rows]:
+    def _given(self, X: ArrayLike, context: ArrayLike | None) -> Iterator[Rows]:
         """Rows and their context as the flow sees them."""
         check_is_fitted(self, "model_")
-        return self._batches(X, self._encoded(context, _length(X)))
+        return self._batches(X, self._encoded(context, length(X)))
 
-    def _encoded(self, context: Any, n_rows: int) -> Tensor | None:
+    def _encoded(self, context: ArrayLike | None, n_rows: int) -> Tensor | None:
         self._refuse_unasked(context)
         return None if self.conditions_ is None else self.conditions_.encode(context, n_rows)
 
-    def _refuse_unasked(self, context: Any) -> None:
+    def _refuse_unasked(self, context: ArrayLike | None) -> None:
         if context is not None and self.conditions_ is None:
             raise ValueError("context is given, but the density was fitted without one")
 
@@ -405,11 +414,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         return Preparation.empty(
             n_features, levels=self.levels, alpha=self.logit_alpha, support=support
         )
-
-
-def _length(X: Any) -> int:
-    """Rows of what may be no table at all; the checks of X say so."""
-    return len(X) if hasattr(X, "__len__") else 0
 
 
 def _is_affine(model: Flow) -> bool:

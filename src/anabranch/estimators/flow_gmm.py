@@ -11,6 +11,7 @@ from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.groups import Group, accepts_old_names, read_group
 from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan, Spec
 from anabranch.estimators.numbers import check_choice, check_not_negative, check_positive
+from anabranch.estimators.rows import Seed
 from anabranch.estimators.starts import StartSource, affine_of
 from anabranch.estimators.trainer import MixtureTask
 from anabranch.models import MixtureModel
@@ -136,7 +137,7 @@ class FlowGMM(FlowMixture):
         keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(

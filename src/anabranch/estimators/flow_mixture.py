@@ -35,9 +35,10 @@ from anabranch.estimators.mixture_plan import (
 )
 from anabranch.estimators.preparation import Preparing
 from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import split_rows
+from anabranch.estimators.rows import Seed, split_rows
 from anabranch.estimators.starts import (
     Start,
+    StartRows,
     StartSource,
     check_same_model,
     initialize_components,
@@ -160,7 +161,7 @@ class FlowMixture(PreparedEstimator):
         keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -229,11 +230,11 @@ class FlowMixture(PreparedEstimator):
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]
-        other, given = self._beginning(plan.start, X, n_components)
+        other, given = self._beginning(plan, X, n_components)
         given = None if given is None else given[rows]
         task = self._task(plan, X[rows], V, targets, other, random_state)
         if other is not None:
-            candidate = self._gone_on(task, other, n_components)
+            candidate = self._gone_on(task, other)
         else:
             starts = self._starts(task, X[rows], n_components, given, random_state)
             candidate = self._winner(starts, task)
@@ -247,17 +248,25 @@ class FlowMixture(PreparedEstimator):
         return MixturePlan.of(self)
 
     def _beginning(
-        self, start: object, X: Array, n_components: int
+        self, plan: MixturePlan, X: Array, n_components: int
     ) -> tuple["FlowMixture | None", Array | None]:
         """The fit to go on from, or the responsibilities to begin with; neither for a search."""
+        start, other = plan.start, None
         if isinstance(start, FrozenEstimator):
             start = start.estimator
-        if start is None or (start == "last" if isinstance(start, str) else False):
-            return (self if start is not None and hasattr(self, "model_") else None), None
         if isinstance(start, FlowMixture):
             check_is_fitted(start)
-            return start, None
-        return None, responsibilities_of(start, X, n_components)
+            other = start
+        elif isinstance(start, str) and start == "last":
+            other = self if hasattr(self, "model_") else None
+        elif start is not None:
+            plan.check_given_start()
+            return None, responsibilities_of(start, X, n_components)
+        if other is not None:
+            n_components = other.n_components_ if plan.is_auto else n_components
+            recipe: Any = other.model_.recipe
+            check_same_model(recipe["arguments"], self._recipe(plan, X.shape[1], n_components))
+        return other, None
 
     def _task(
         self,
@@ -278,16 +287,11 @@ class FlowMixture(PreparedEstimator):
         validation = self._rows(V, None, random_state)
         return MixtureTask(plan, rows, validation, targets, self.preparation_, seed)
 
-    def _gone_on(self, task: MixtureTask, other: "FlowMixture", n_components: int) -> Candidate:
+    def _gone_on(self, task: MixtureTask, other: "FlowMixture") -> Candidate:
         """The model of another fit, as it was left."""
-        n_features = task.rows.z.shape[1]
-        if task.plan.is_auto:
-            n_components = other.n_components_
-        recipe: Any = other.model_.recipe
-        check_same_model(recipe["arguments"], self._recipe(task.plan, n_features, n_components))
         # the last model of this estimator is trained as it is, that of another one is left alone
         model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
-        objective = self._objective(task.plan, model, n_features)
+        objective = self._objective(task.plan, model, task.rows.z.shape[1])
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 
     def _winner(self, starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candidate:
@@ -321,11 +325,9 @@ class FlowMixture(PreparedEstimator):
             blank = self._candidate(task, n_components, name)
             given = teach_invariance(blank.objective, task)
             network = blank.model.posterior.state_dict()
+        V, features = task.validation.z.double().numpy(), self.preparation_.start_features(X, Z)
         starts = make_starts(
-            Z,
-            task.validation.z.double().numpy(),
-            self.preparation_.start_features(X, Z),
-            task.targets,
+            StartRows(Z, V, features, task.targets),
             plan.start_options(n_components),
             init_params=plan.init_params,
             n_init=1 if given is not None else plan.n_init,

@@ -27,6 +27,7 @@ from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
 from anabranch.estimators.labels import check_targets
+from anabranch.estimators.rows import Seed
 
 Array = NDArray[np.float64]
 RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
@@ -123,7 +124,7 @@ class GaussianMixture(MixtureEstimator):
         degrees_of_freedom_prior: float | None = None,
         max_components: int = MAX_COMPONENTS,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type

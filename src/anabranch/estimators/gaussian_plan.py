@@ -16,6 +16,7 @@ from anabranch.estimators.numbers import (
     real,
 )
 from anabranch.estimators.optimisation import Settings, check_random_state_setting
+from anabranch.estimators.rows import Seed
 from anabranch.estimators.unused import warn_unused
 
 Array = NDArray[np.float64]
@@ -53,7 +54,7 @@ class GaussianPlan:
     degrees_of_freedom_prior: float | None
     max_components: int
     warm_start: bool
-    random_state: int | np.random.RandomState | None
+    random_state: Seed
 
     def __post_init__(self) -> None:
         check_components(self.n_components)

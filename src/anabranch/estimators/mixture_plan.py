@@ -334,6 +334,15 @@ class MixturePlan:
         if numbers.shape != (n_components,) or not (numbers > 0).all():
             raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
 
+    def check_given_start(self) -> None:
+        """Refuse and warn of what does not go with a start that is given."""
+        if self.inference == "invariant" or self.is_auto:
+            name = "n_components='auto'" if self.is_auto else "inference='invariant'"
+            raise ValueError(f"{name} finds a start of its own: leave start at None or 'last'")
+        for name, usual in (("init_params", "auto"), ("n_init", 1)):
+            if getattr(self, name) != usual:
+                warn_unused(name, "start is given")
+
     def warn_unused(self, *, labelled: bool) -> None:
         """Say what was given and does nothing in this fit."""
         for name, used, reason in self._conditions(labelled=labelled):

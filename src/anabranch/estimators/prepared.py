@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from anabranch.estimators.fitted import (
     result_state,
 )
 from anabranch.estimators.preparation import Preparation, Preparing
-from anabranch.estimators.rows import Rows, split_rows
+from anabranch.estimators.rows import Rows, length, split_rows
 from anabranch.training import FitResult
 from anabranch.transforms import Support
 
@@ -90,7 +90,7 @@ class PreparedDensity(DensityEstimator):
         """Rows to train on and rows held out; see `split_rows`."""
         return split_rows(n_rows, targets, self.validation_fraction, random_state)
 
-    def _batches(self, X: Any, context: Tensor | None = None) -> Iterator[Rows]:
+    def _batches(self, X: ArrayLike, context: Tensor | None = None) -> Iterator[Rows]:
         """Rows as the flows see them, a few thousand at a time."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)
@@ -154,13 +154,13 @@ class PreparedEstimator(PreparedDensity, MixtureEstimator):
         z, labels = self._draw(n, component, torch.Generator(self.device).manual_seed(seed))
         return self.preparation_.decode(z), labels.cpu().numpy()
 
-    def _seen(self, X: Any) -> Iterator[Tensor]:
+    def _seen(self, X: ArrayLike) -> Iterator[Tensor]:
         """What the posterior network sees of rows; integers are not dequantized for it."""
         if self.levels is None:
             yield from (rows.seen for rows in self._batches(X))
             return
         check_is_fitted(self)
-        for part in np.array_split(self._validated(X, reset=False), len(X) // 8192 + 1):
+        for part in np.array_split(self._validated(X, reset=False), length(X) // 8192 + 1):
             features = self.preparation_.features(part)
             assert features is not None
             yield features.to(self.device)

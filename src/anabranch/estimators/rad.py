@@ -26,7 +26,7 @@ from anabranch.estimators.numbers import (
 )
 from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import Rows, split_rows
+from anabranch.estimators.rows import Rows, Seed, split_rows
 from anabranch.estimators.unused import warn_unused
 from anabranch.models import rad
 from anabranch.models.mixtures.rad import FOLDS
@@ -164,7 +164,7 @@ class RAD(PreparedEstimator):
         keep: str = "best",
         fit_options: Mapping[str, object] | None = None,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.n_folds = n_folds

@@ -1,10 +1,14 @@
 """Rows ready for training."""
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+# what seeds an estimator
+Seed = int | np.random.RandomState | None
 
 
 @dataclass
@@ -39,6 +43,16 @@ class Rows:
             if getattr(self, name) is not None:
                 data[name] = getattr(self, name)
         return {name: tensor.to(device) for name, tensor in data.items()}
+
+
+def length(X: ArrayLike) -> int:
+    """Rows of what may be no table at all; the checks of X say so.
+
+    Example:
+        >>> length([[1.0], [2.0]]), length(3.0)
+        (2, 0)
+    """
+    return len(X) if isinstance(X, Sized) else 0
 
 
 def split_rows(

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.model_selection import KFold, cross_validate
+from sklearn.model_selection import BaseCrossValidator, KFold, cross_validate
 
 from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.rows import Seed
 
+Splitter = int | BaseCrossValidator
 CRITERIA = ("bic", "aic", "mdl", "held_out")
 
 
@@ -35,13 +38,13 @@ class Selection:
 
 def choose_n_components(
     estimator: MixtureEstimator,
-    X: Any,
+    X: ArrayLike,
     candidates: Iterable[int],
     *,
     criterion: str = "bic",
-    y: Any = None,
-    cv: Any = 5,
-    random_state: Any = 0,
+    y: ArrayLike | None = None,
+    cv: Splitter = 5,
+    random_state: Seed = 0,
 ) -> Selection:
     """Fit a mixture with each number of components, and keep the best.
 
@@ -97,7 +100,9 @@ def _with(estimator: MixtureEstimator, n_components: int) -> MixtureEstimator:
     return fresh.set_params(n_components=n_components)
 
 
-def _held_out(estimator: MixtureEstimator, X: Any, y: Any, cv: Any) -> float:
+def _held_out(
+    estimator: MixtureEstimator, X: ArrayLike, y: ArrayLike | None, cv: Splitter
+) -> float:
     """Minus the mean log-density of rows left out, the mean over the folds."""
     scores: Any = cross_validate(estimator, X, y, cv=cv, error_score="raise")  # pyright: ignore
     return -float(scores["test_score"].mean())

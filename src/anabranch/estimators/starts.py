@@ -67,23 +67,32 @@ ASSIGN = {"random": random_responsibilities, "spectral": spectral_responsibiliti
 
 
 @dataclass(frozen=True)
-class _Search:
-    """What starts are made from.
+class StartRows:
+    """Rows that starts are made from.
 
     Attributes:
         Z: (N, D) training rows as the flows see them.
         V: validation rows likewise.
         features: (N, F) what k-means and neighbourhood graphs look at.
-        targets: (N, K) labels, or None.
-        rows: numbers of the rows that are searched on.
-        options: how starts are searched.
-        random_state: source of randomness.
+        targets: (N, K) labels, rows of zeros where unknown, or None.
     """
 
     Z: Array
     V: Array
     features: Array
     targets: Array | None
+
+
+@dataclass(frozen=True)
+class _Search(StartRows):
+    """What starts are made from.
+
+    Attributes:
+        rows: numbers of the rows that are searched on.
+        options: how starts are searched.
+        random_state: source of randomness.
+    """
+
     rows: NDArray[np.int64]
     options: StartOptions
     random_state: np.random.RandomState
@@ -121,10 +130,7 @@ class _Search:
 
 
 def make_starts(
-    Z: Array,
-    V: Array,
-    features: Array,
-    targets: Array | None,
+    data: StartRows,
     options: StartOptions,
     *,
     init_params: str,
@@ -135,10 +141,7 @@ def make_starts(
     """The starts that a fit compares: for each of ``n_init`` draws, those of ``init_params``.
 
     Args:
-        Z: (N, D) training rows as the flows see them.
-        V: validation rows likewise.
-        features: (N, F) what k-means and neighbourhood graphs look at.
-        targets: (N, K) labels, rows of zeros where unknown, or None.
+        data: rows to make them from.
         options: how starts are searched.
         init_params: "kmeans", "gmm", "spectral", "random", or "auto": where all classes have
             labels, those spread over a neighbourhood graph; else k-means, and gmm where it
@@ -148,9 +151,9 @@ def make_starts(
         given: name and (N, K) responsibilities to start from, instead of any search.
     """
     # with many features, fewer rows say as much about each of them
-    limit = min(options.max_rows, max(2000, 4_000_000 // Z.shape[1]))
-    rows = _subset(len(Z), targets, limit, random_state)
-    search = _Search(Z, V, features, targets, rows, options, random_state)
+    limit, targets = max(2000, 4_000_000 // data.Z.shape[1]), data.targets
+    rows = _subset(len(data.Z), targets, min(options.max_rows, limit), random_state)
+    search = _Search(data.Z, data.V, data.features, targets, rows, options, random_state)
     if given is not None:
         yield search.hard(*given)
     elif init_params == "auto" and targets is not None and targets[rows].any(axis=0).all():

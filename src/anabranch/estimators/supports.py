@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +47,7 @@ class Bounds:
         return cls(support.lower.numpy(), support.upper.numpy(), support.periodic.numpy())
 
 
-def read_supports(support: Any, columns: Sequence[str]) -> Bounds | None:
+def read_supports(support: object, columns: Sequence[str]) -> Bounds | None:
     """Understand the parameter ``support`` of an estimator; None where it says nothing.
 
     Args:
@@ -77,7 +76,7 @@ def read_supports(support: Any, columns: Sequence[str]) -> Bounds | None:
     return Bounds(lower, upper, periodic)
 
 
-def _column(key: Any, columns: Sequence[str]) -> int:
+def _column(key: object, columns: Sequence[str]) -> int:
     if isinstance(key, str) and key in columns:
         return list(columns).index(key)
     # in model files, and on the command line, numbers are text
@@ -88,7 +87,7 @@ def _column(key: Any, columns: Sequence[str]) -> int:
     raise ValueError(f"support names column {key!r}; there are {len(columns)}: {shown}")
 
 
-def _bounds(key: Any, spec: Any) -> tuple[float, float, bool]:
+def _bounds(key: object, spec: object) -> tuple[float, float, bool]:
     if isinstance(spec, str) and spec in NAMED:
         return (*NAMED[spec], False)
     if isinstance(spec, str) and spec == "angle":
@@ -107,7 +106,7 @@ def _bounds(key: Any, spec: Any) -> tuple[float, float, bool]:
     raise ValueError(f"the support of column {key!r} must be {EXPECTED}, got {spec!r}")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
 
 
