@@ -18,7 +18,9 @@ from torch.nn.functional import softplus
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from anabranch.experiments import Figure
-from anabranch.models import GaussianMixtureVAE, gmvae
+from anabranch.models import GaussianMixtureVAE, nvisa
+from anabranch.objectives import Enumerated, LatentMixtureBound, MixtureBound, Vimco
+from anabranch.objectives.mixture_bounds import log_weights
 from anabranch.training.allocation import kept_memory
 from anabranch.training.precision import computes_bfloat16, matrix_products
 from benchmarks.recording import record
@@ -33,20 +35,21 @@ def pixels() -> Tensor:
     return torch.rand(BATCH_SIZE, FEATURES, generator=torch.Generator().manual_seed(0))
 
 
-def model_of(**how: Any) -> GaussianMixtureVAE:
-    model: Any = gmvae(FEATURES, K, floor=0.1, seed=0, **how)
-    model.generator = torch.Generator().manual_seed(0)
-    return model.train()
+def objective_of(bound: MixtureBound, *, half: bool = False) -> LatentMixtureBound:
+    model = nvisa(FEATURES, K, floor=0.1, seed=0)
+    return LatentMixtureBound(model, bound, half_precision=half).train()
 
 
-def step_of(model: GaussianMixtureVAE, loss_of: Callable[[Tensor], Tensor] | None = None) -> Step:
+def step_of(
+    objective: LatentMixtureBound, loss_of: Callable[[Tensor], Tensor] | None = None
+) -> Step:
     """Forward, backward and AdamW on the same batch again and again."""
-    x = pixels()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-5, weight_decay=0.0, fused=True)
+    x, noise = pixels(), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(objective.parameters(), 1e-5, weight_decay=0.0, fused=True)
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        loss = model({"x": x}).total if loss_of is None else loss_of(x)
+        loss = objective({"x": x}, generator=noise).total if loss_of is None else loss_of(x)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -69,10 +72,10 @@ class Products(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def products_of(model: GaussianMixtureVAE) -> Step:
+def products_of(objective: LatentMixtureBound) -> Step:
     """The matrix products of a step, forward and backward, and nothing else."""
     with Products() as products:
-        model({"x": pixels()}).total.backward()
+        objective({"x": pixels()}).total.backward()
     operands = [
         [torch.empty_strided(*layout).uniform_() for layout in layouts] for layouts in products.seen
     ]
@@ -87,14 +90,15 @@ def products_of(model: GaussianMixtureVAE) -> Step:
 
 def looped(model: GaussianMixtureVAE) -> Callable[[Tensor], Tensor]:
     """The loss of EnumY with one pass through encoder and decoder for each label."""
+    source = torch.Generator().manual_seed(0)
 
     def loss(x: Tensor) -> Tensor:
         log_q, bound = model.log_q(x), 0.0
         for k in range(K):
             y = torch.zeros(K, 1, BATCH_SIZE)
             y[k] = 1.0
-            noise = torch.randn(model.latent, 1, BATCH_SIZE, generator=model.generator)
-            log_w, _ = model.log_weights(x.mT, log_q, y, noise)
+            noise = torch.randn(model.latent, 1, BATCH_SIZE, generator=source)
+            log_w, _ = log_weights(model, x.mT, log_q, y, noise)
             bound = bound + log_q[k].exp() * log_w[0]
         return -torch.as_tensor(bound).mean()
 
@@ -115,7 +119,7 @@ def written_out(model: GaussianMixtureVAE) -> Callable[[Tensor], Tensor]:
             y[k] = 1.0
             posterior = normal(model.encoder.columns(columns, y), model.floor)
             z = posterior.rsample()
-            prior = normal(torch.cat((model.prior_mean[:, [k]], model.prior_scale[:, [k]])), 1.0)
+            prior = normal(torch.cat((model.prior.mean[:, [k]], model.prior.scale[:, [k]])), 1.0)
             likelihood = normal(model.decoder.columns(z), model.floor).log_prob(columns)
             log_w = likelihood.sum(0) + (prior.log_prob(z) - posterior.log_prob(z)).sum(0)
             bound = bound + log_q[k].exp() * (log_w - math.log(K) - log_q[k])
@@ -124,7 +128,7 @@ def written_out(model: GaussianMixtureVAE) -> Callable[[Tensor], Tensor]:
     return loss
 
 
-def under(mode: str, model: GaussianMixtureVAE, step: Step) -> Step:
+def under(mode: str, model: torch.nn.Module, step: Step) -> Step:
     """The step with the kernels of a mode of `FitOptions.matmul`."""
 
     def chosen() -> Tensor:
@@ -135,20 +139,21 @@ def under(mode: str, model: GaussianMixtureVAE, step: Step) -> Step:
 
 
 def run(rounds: int) -> list[Figure]:
-    single, stacked = model_of(samples=SAMPLES), model_of(objective="enumerate")
-    loop = model_of(objective="enumerate", reparameterized=True)
-    step, products = step_of(single), products_of(model_of(samples=SAMPLES))
+    single, stacked = objective_of(Vimco(SAMPLES)), objective_of(Enumerated())
+    loop = objective_of(Enumerated())
+    model: Any = loop.model
+    step, products = step_of(single), products_of(objective_of(Vimco(SAMPLES)))
     steps = {
         "step, torch's kernels": under("default", single, step),
         "products, torch's kernels": under("default", single, products),
         "step": under("auto", single, step),
         "products": under("auto", single, products),
         "stacked": under("auto", single, step_of(stacked)),
-        "loop": under("auto", single, step_of(loop, looped(loop))),
-        "loop, written out": under("auto", single, step_of(loop, written_out(loop))),
+        "loop": under("auto", single, step_of(loop, looped(model))),
+        "loop, written out": under("auto", single, step_of(loop, written_out(model))),
     }
     if computes_bfloat16():
-        steps["half"] = step_of(model_of(samples=SAMPLES, half_precision=True))
+        steps["half"] = step_of(objective_of(Vimco(SAMPLES), half=True))
     with kept_memory():  # as in a fit
         ms = interleaved(steps, rounds=rounds, repeats=2)
     for name, value in ms.items():

@@ -85,6 +85,7 @@ from anabranch.transforms import (
     VariationalDequantization,
     Wavelet,
 )
+from tests.discovery import untried_maps
 
 Shape = tuple[int, ...]
 Make = Callable[[Shape, int, Generator], Any]
@@ -242,6 +243,8 @@ MAPS: dict[str, ScalarMap] = {
     "mixture-cdf": MixtureLogisticCDF(components=4),
     "sigmoidal": DeepSigmoidal(hidden=4),
 }
+NEW_MAPS = untried_maps(MAPS.values())
+MAPS |= NEW_MAPS
 # what is tried in every structure; each other map in those where it is at home
 EVERYWHERE = (
     *(("affine", d) for d in (1, 2, 3, 5)),
@@ -388,7 +391,7 @@ def _structures() -> list[Case]:
             thorough=(name, d) == ("affine", 3),
         )
         for structure, make in structures
-        for name, d in (*EVERYWHERE, *AT_HOME[structure])
+        for name, d in (*EVERYWHERE, *AT_HOME[structure], *((name, 3) for name in NEW_MAPS))
     ]
 
 

@@ -1,5 +1,6 @@
 """What the pages say is so: their Python and their commands run, and their links lead somewhere."""
 
+import inspect
 import re
 import runpy
 import shlex
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
+from anabranch.estimators.mixture_plan import Consistency
 from anabranch.experiments import registry as experiment_registry
 from anabranch.models import registry as recipe_registry
 from anabranch.problems import Pinwheel
 from tests import registry
+from tests.discovery import exported
 from tests.transforms import test_battery
 
 ROOT = Path(__file__).parents[1]
@@ -43,11 +46,12 @@ def with_code(pages):
 def _quick(monkeypatch):
     """The pages use the defaults; here they train for one epoch."""
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    quick["invariant_steps"] = 10
     for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD):
-        defaults = estimator.__init__.__kwdefaults__
+        defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])
+    steps = Consistency.__init__.__defaults__
+    monkeypatch.setattr(Consistency.__init__, "__defaults__", (*steps[:-1], 10))
 
 
 @pytest.fixture
@@ -97,18 +101,48 @@ def test_every_command_is_shown():
     assert shown == commands
 
 
-def test_every_transform_is_in_the_catalogue():
-    text = (ROOT / "docs" / "transforms.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"auto(?:class|function):: anabranch\.transforms\.(\w+)", text))
-    assert shown == set(transforms.__all__)
+@pytest.fixture(scope="module")
+def expanded():
+    """The text of all pages, as Sphinx reads them, and the maker of its tables."""
+    catalogue = runpy.run_path(str(ROOT / "docs" / "catalogue.py"))
+    texts = [catalogue["expand"](page.read_text(encoding="utf-8")) for page in PAGES]
+    return catalogue, "\n".join(texts)
 
 
-def test_every_recipe_has_a_page():
-    pages = [p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "systems").glob("*.md")]
-    shown = set(
-        re.findall(r"autofunction:: anabranch\.models\.(\w+)$", "".join(pages), re.MULTILINE)
-    )
-    assert shown == set(models.list_recipes())
+def described(text, package):
+    found = rf"^\.\. auto(?:class|function):: anabranch\.{package}\.(\w+)$"
+    return sorted(re.findall(found, text, re.MULTILINE))
+
+
+def test_every_transform_is_described_once(expanded):
+    assert described(expanded[1], "transforms") == sorted(exported(transforms))
+
+
+def test_every_recipe_is_described_once(expanded):
+    assert set(described(expanded[1], "models")) >= set(models.list_recipes())
+    names = [n for n in described(expanded[1], "models") if n in models.list_recipes()]
+    assert len(names) == len(set(names))
+
+
+def test_the_catalogue_says_what_and_from_where(expanded):
+    catalogue, text = expanded
+    for package in ("models", "transforms"):
+        rows = re.findall(
+            rf"^   \* - :py:obj:`~anabranch\.{package}\.(\w+)`\n     - (.+)$", text, re.MULTILINE
+        )
+        told = models.list_recipes() if package == "models" else exported(transforms)
+        assert sorted(name for name, _ in rows) == sorted(told)
+    recipes = models.list_recipes()
+    assert catalogue["source"](recipes["realnvp"]).startswith("Dinh et al. (2016), `arXiv:1605.08")
+    assert "1511" not in catalogue["source"](recipes["autoencoder"]), "the link of another paper"
+
+
+def test_a_docstring_without_a_sentence_is_refused(expanded):
+    def wordless():
+        pass
+
+    with pytest.raises(ValueError, match="docstring of wordless must begin with a sentence"):
+        expanded[0]["summary"](wordless)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +192,7 @@ def test_the_system_of_contributing_is_a_component(monkeypatch):
     contribution("the recipe at work", namespace)
     X, _ = Pinwheel(n_components=2).sample(100, random_state=0)
     mixture = namespace["mixture"].fit(X)
-    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "lu_nsf", "n_layers": 6}
+    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "glow", "n_layers": 3}
     assert mixture.predict(X).shape == (100,)
 
 

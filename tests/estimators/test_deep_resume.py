@@ -1,6 +1,7 @@
 """Deep fits that are interrupted go on, stage by stage, and end with the same bits."""
 
 import signal
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from anabranch import DeepClustering, DeepMixture, FlowMixture
+from anabranch.estimators.clustering_methods import METHODS
 from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.objectives import Loss
 from anabranch.training import FitOptions
@@ -18,21 +20,31 @@ LABELS = np.where(np.arange(110) < 20, np.arange(110) % 3, -1)
 
 
 def mixture(**changes):
-    settings = {"latent": 2, "hidden": (8,), "max_epochs": 3, "init_epochs": 1, "batch_size": 40}
+    settings = {"latent": 2, "hidden": (8,), "max_epochs": 3, "batch_size": 40}
+    settings |= {"start": {"name": "autoencoder", "epochs": 1}}
     return DeepMixture(3, **{**settings, "random_state": 0, **changes})
 
 
 def clustering(method, **changes):
-    settings = {"latent": 2, "hidden": (8,), "pretrain_epochs": 2, "max_epochs": 4, "n_init": 2}
-    settings |= {"batch_size": 40, "refresh": 3, "tol": 0.0, "corruption": 0.1, "random_state": 0}
+    settings = {"latent": 2, "hidden": (8,), "max_epochs": 4, "batch_size": 40, "random_state": 0}
+    known = {field.name for field in fields(METHODS[method].options)}
+    options = {"n_init": 2, "refresh": 3, "tol": 0.0}
+    settings["method_options"] = {name: v for name, v in options.items() if name in known}
+    if METHODS[method].coder is not None:
+        settings["pretrain"] = {"epochs": 2, "corruption": 0.1}
     return DeepClustering(3, method=method, **{**settings, **changes})
 
 
 CASES = {
     "mixture": partial(mixture, n_init=2),
-    "bfloat16": partial(mixture, half_precision=True, max_epochs=10),
-    "invariant": partial(mixture, init_params="invariant", invariant_steps=4, n_init=2),
-    "random": partial(mixture, init_params="random", objective="gumbel"),
+    "bfloat16": partial(mixture, schedule={"half_precision": True}, max_epochs=10),
+    "invariant": partial(
+        mixture,
+        start={"name": "invariant", "epochs": 1},
+        consistency={"steps": 4},
+        n_init=2,
+    ),
+    "random": partial(mixture, start="random", objective="gumbel"),
     "levels": partial(mixture, levels=8),
     **{m: partial(clustering, m) for m in ("ae+gmm", "dec", "idec", "vade", "gmvae", "mixae")},
     **{m: partial(clustering, m) for m in ("ltvae-gmm", "ltvae")},

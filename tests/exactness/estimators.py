@@ -159,7 +159,7 @@ def _twice(X: Array) -> Fit:
 
 def _given_autoencoder(estimator: Any) -> Any:
     first = clustering("ae+gmm", pretrain_epochs=5).fitted()
-    return estimator.set_params(autoencoder=first).fit(CURVED)
+    return estimator.set_params(start=first).fit(CURVED)
 
 
 _HALF = {"y": some(ARC_LABELS)}

@@ -14,15 +14,15 @@ from .test_vmonf_mnist import bars
 SMALL = {
     "rows": 500,
     "network": {"latent": 3, "hidden": (32,), "levels": 256},
-    "DeepClustering": {"pretrain_epochs": 20, "max_epochs": 5, "n_init": 2},
+    "DeepClustering": {"pretrain": {"epochs": 20}, "max_epochs": 5},
+    "n_init": 2,
     "methods": {
         "mixae": {"model_options": {"latent": 1}},
-        "gmgan": {"max_epochs": 40},
-        "nvisa": {"init_epochs": 20, "max_epochs": 3, "samples": 3},
+        "gmgan": {"max_epochs": 40, "pretrain": None},
+        "nvisa": {"start": {"epochs": 20}, "max_epochs": 3, "objective": {"samples": 3}},
         "nvisa, consistent": {
-            "init_params": "invariant",
-            "perturbation": "noise",
-            "invariant_steps": 100,
+            "start": "invariant",
+            "consistency": {"perturbation": "noise", "steps": 100},
             "max_epochs": 3,
         },
     },

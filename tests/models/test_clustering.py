@@ -17,27 +17,35 @@ from torch.distributions import (
 )
 
 from anabranch.metrics import clustering_accuracy
-from anabranch.models import autoencoder, dec, hierarchical_gmvae, vade, vae
-from anabranch.models.autoencoders import (
-    coder,
-    hierarchical_mixture_vae,
-    variational_autoencoder,
-    variational_deep_embedding,
+from anabranch.models import autoencoder, dec, gmvae, vade, vae
+from anabranch.models.autoencoders import dense_coders as coder
+from anabranch.objectives import (
+    Reconstruction,
+    VariationalBound,
+    self_training,
+    sharpened_targets,
+    student_log_q,
 )
-from anabranch.objectives import self_training, sharpened_targets, student_log_q
 from anabranch.procedures import (
     CollapsedWarning,
-    fit_self_training,
-    fit_variational,
+    TrainingRun,
+    fit_dec,
+    fit_vade,
     log_responsibilities,
 )
 from anabranch.procedures.cluster_watch import ClusterWatch
+from anabranch.procedures.fit_dec import SelfTraining
+from anabranch.procedures.fit_gmvae import HierarchicalBound
 from anabranch.training import FitOptions, Schedule, fit
 from tests.estimators.data import folded
 from tests.registry import perturb, seeded
 
 LIKELIHOODS = ["gaussian", "bernoulli"]
 GRID = torch.linspace(-25.0, 25.0, 20_001, dtype=torch.float64)
+
+
+# equal but for the rounding of kernels, which choose their order by the sizes of layers
+assert_same = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 
 
 def rows(n=5, features=3, seed=0):
@@ -74,29 +82,35 @@ def test_errors_of_the_autoencoder():
     x = rows()
     squares, entropies = (small(autoencoder, likelihood=kind) for kind in LIKELIHOODS)
     mean = squares.decode(squares.encode(x))
-    torch.testing.assert_close(squares({"x": x}).total, nn.functional.mse_loss(mean, x))
+    torch.testing.assert_close(
+        Reconstruction(squares)({"x": x}).total, nn.functional.mse_loss(mean, x)
+    )
     mean = entropies.decode(entropies.encode(x))
     expected = nn.functional.binary_cross_entropy(mean, x)
-    torch.testing.assert_close(entropies({"x": x}).total, expected)
+    torch.testing.assert_close(Reconstruction(entropies)({"x": x}).total, expected)
 
 
 def test_corruption_hides_features_in_training_only():
-    model = small(autoencoder, corruption=0.3)
+    model = small(autoencoder)
+    objective, plain = Reconstruction(model, corruption=0.3), Reconstruction(model)
     x = torch.ones(4000, 3, dtype=torch.float64)
-    assert model.eval()._corrupted(x) is x
-    seen = model.train()._corrupted(x)
+    seen = objective.corrupted(x, seeded(0))
     assert set(seen.unique().tolist()) == {0.0, 1.0}
     assert float(seen.mean()) == pytest.approx(0.7, abs=0.02)
+    expected = model.error(model.encode(seen), x).mean()
+    assert objective({"x": x}, generator=seeded(0)).total == expected
+    assert objective.eval()({"x": x}).total == plain({"x": x}).total != expected
+    assert objective.stochastic
+    assert not plain.stochastic
 
 
 @pytest.mark.parametrize(("recipe", "arguments"), [(vae, ()), (vade, (2,))])
 def test_noise_is_drawn_anew_in_training_and_fixed_outside(recipe, arguments):
-    model, again = (small(recipe, *arguments) for _ in range(2))
-    batch = {"x": rows()}
-    assert model.train()(batch).total != model(batch).total
-    assert model.eval()(batch).total == model(batch).total
-    first = [float(m.train()(batch).total.detach()) for m in (small(recipe, *arguments), again)]
-    assert first[0] == first[1]
+    objective, batch = VariationalBound(small(recipe, *arguments)), {"x": rows()}
+    first, second = (objective(batch, generator=seeded(i)).total for i in (0, 1))
+    assert first != second
+    assert first == objective(batch, generator=seeded(0)).total
+    assert objective.eval()(batch).total == objective(batch, generator=seeded(1)).total
 
 
 def test_a_code_reaches_the_limit_of_scales_and_no_further():
@@ -115,29 +129,25 @@ def log_evidence(model, prior, x):
     return torch.logsumexp(joint, 1) + math.log(float(GRID[1] - GRID[0]))
 
 
-def quadrature(monkeypatch, module):
-    """Let a module draw a grid for noise; gives the weights of its rows."""
-    noise = torch.linspace(-9, 9, 4001, dtype=torch.float64)[:, None]
-    monkeypatch.setattr(module, "normal_noise", lambda like, *_: noise.expand_as(like))
-    return torch.softmax(-0.5 * noise[:, 0].square(), 0)
+# Noise on a grid in place of draws, and the weights of its rows.
+NOISE = torch.linspace(-9, 9, 4001, dtype=torch.float64)[:, None]
+WEIGHTS = torch.softmax(-0.5 * NOISE[:, 0].square(), 0)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @torch.no_grad()
-def test_the_bound_of_vae(monkeypatch, likelihood):
-    model = small(vae, likelihood=likelihood)
-    weights = quadrature(monkeypatch, variational_autoencoder)
-    x = rows()
+def test_the_bound_of_vae(likelihood):
+    model, x = small(vae, likelihood=likelihood), rows()
     evidence = log_evidence(model, Normal(0.0, 1.0), x)
     for i, row in enumerate(x):
         loc, log_scale = (moment[0] for moment in model.encoder(row[None]))
         q = Normal(loc, log_scale.exp())
-        reconstruction, divergence = model.terms(row.expand(len(weights), -1))
+        reconstruction, divergence = model.terms(row.expand(len(NOISE), -1), NOISE)
         expected = kl_divergence(q, Normal(torch.zeros_like(loc), 1.0)).sum()
         torch.testing.assert_close(divergence[0], expected)
         density = q.log_prob(GRID[:, None])[:, 0].exp() * (GRID[1] - GRID[0])
         integral = (density * observed(model, GRID[:, None]).log_prob(row)).sum()
-        torch.testing.assert_close((weights * reconstruction).sum(), integral, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close((WEIGHTS * reconstruction).sum(), integral, rtol=1e-6, atol=1e-6)
         assert integral - expected < evidence[i]
 
 
@@ -150,11 +160,10 @@ def prior_of(model):
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @torch.no_grad()
-def test_the_bound_of_vade(monkeypatch, likelihood):
+def test_the_bound_of_vade(likelihood):
     model = small(vade, 3, likelihood=likelihood)
     components, prior = prior_of(model)
     log_weights = torch.log_softmax(model.logits[:, 0], 0)
-    weights = quadrature(monkeypatch, variational_deep_embedding)
     x = rows()
     evidence = log_evidence(model, prior, x)
     joint = log_weights + components.log_prob(GRID[:, None])  # (grid, K)
@@ -167,14 +176,14 @@ def test_the_bound_of_vade(monkeypatch, likelihood):
         outer = observed(model, GRID[:, None]).log_prob(row)
         outer = outer + (gamma * (inner - gamma.clamp_min(1e-300).log())).sum(1)
         bound = (density * outer).sum() - (density * log_q).sum()
-        reconstruction, divergence = model.terms(row.expand(len(weights), -1))
-        found = (weights * (reconstruction - divergence)).sum()
+        reconstruction, divergence = model.terms(row.expand(len(NOISE), -1), NOISE)
+        found = (WEIGHTS * (reconstruction - divergence)).sum()
         torch.testing.assert_close(found, bound, rtol=1e-6, atol=1e-6)
         assert bound < evidence[i]
 
 
 @torch.no_grad()
-def test_the_bound_of_vade_is_tight_where_the_posterior_is_known(monkeypatch):
+def test_the_bound_of_vade_is_tight_where_the_posterior_is_known():
     """One component, x = z + noise: q(z|x) is set to the exact posterior."""
     model = vade(1, 1, latent=1, hidden=[], seed=0).double()
     sd, noise = 2.0, 0.5
@@ -187,11 +196,10 @@ def test_the_bound_of_vade_is_tight_where_the_posterior_is_known(monkeypatch):
     model.encoder.network.last.weight.copy_(torch.tensor([[gain], [0.0]]))
     log_scale = coder.unbounded(torch.tensor(0.5 * math.log(gain) + math.log(noise)))
     model.encoder.network.last.bias.copy_(torch.tensor([[(1 - gain) * 0.7], [float(log_scale)]]))
-    weights = quadrature(monkeypatch, variational_deep_embedding)
     x = torch.tensor([[1.3]], dtype=torch.float64)
-    reconstruction, divergence = model.terms(x.expand(len(weights), 1))
+    reconstruction, divergence = model.terms(x.expand(len(NOISE), 1), NOISE)
     exact = Normal(0.7, math.hypot(sd, noise)).log_prob(x)[0, 0]
-    torch.testing.assert_close((weights * (reconstruction - divergence)).sum(), exact)
+    torch.testing.assert_close((WEIGHTS * (reconstruction - divergence)).sum(), exact)
 
 
 @torch.no_grad()
@@ -208,7 +216,7 @@ def test_responsibilities_of_vade_are_bayes_rule():
 
 def hierarchical(**keywords):
     """A small model whose components move with w."""
-    return small(hierarchical_gmvae, 3, **{"hidden_prior": [4], "information": 0.0, **keywords})
+    return small(gmvae, 3, **{"hidden_prior": [4], **keywords})
 
 
 def normals(moments):
@@ -226,7 +234,8 @@ def near(first, second):
 def test_each_divergence_of_gmvae_is_that_of_draws():
     model, n = hierarchical(latent=2, latent_prior=3), 40_000
     row = rows()[:1]
-    found = model.train().terms(row.expand(n, -1))
+    noise = torch.randn(n, 5, dtype=torch.float64, generator=seeded(0))
+    found = model.terms(row.expand(n, -1), noise)
     torch.manual_seed(1)
     loc, log_scale = model.encoder(row)
     q_z, q_w = (normals((loc[0, s], log_scale[0, s])) for s in (slice(0, 2), slice(2, 5)))
@@ -245,12 +254,11 @@ def test_each_divergence_of_gmvae_is_that_of_draws():
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @torch.no_grad()
-def test_each_row_of_gmvae_has_terms_of_its_own_z_and_w(monkeypatch, likelihood):
+def test_each_row_of_gmvae_has_terms_of_its_own_z_and_w(likelihood):
     """Against every component in turn, by torch's own distributions, one row after the other."""
     model, x = hierarchical(latent=2, latent_prior=3, likelihood=likelihood), rows()
     noise = torch.randn(5, 5, dtype=torch.float64, generator=seeded(7))
-    monkeypatch.setattr(hierarchical_mixture_vae, "normal_noise", lambda *_: noise)
-    found, log_p = model.terms(x), model.responsibilities(x)
+    found, log_p = model.terms(x, noise), model.responsibilities(x)
     for i, row in enumerate(x[:, None]):
         q = normals(moment[0] for moment in model.encoder(row))
         z, w = (q.loc + q.scale * noise[i]).split([2, 3])
@@ -270,12 +278,9 @@ def test_each_row_of_gmvae_has_terms_of_its_own_z_and_w(monkeypatch, likelihood)
         torch.testing.assert_close(log_p[:, i], model.responsibilities(row)[:, 0])
 
 
-def grids(monkeypatch):
-    """Draws of both latents on a grid in place of a sample; gives their weights, and the grid."""
-    noise = torch.linspace(-8, 8, 129, dtype=torch.float64)
-    pairs = torch.cartesian_prod(noise, noise)
-    monkeypatch.setattr(hierarchical_mixture_vae, "normal_noise", lambda like, *_: pairs)
-    return torch.softmax(-0.5 * pairs.square().sum(1), 0)
+# Noise of both latents on a grid in place of draws, and the weights of its rows.
+PAIRS = torch.cartesian_prod(*[torch.linspace(-8, 8, 129, dtype=torch.float64)] * 2)
+PAIR_WEIGHTS = torch.softmax(-0.5 * PAIRS.square().sum(1), 0)
 
 
 def hierarchical_evidence(model, x):
@@ -291,23 +296,22 @@ def hierarchical_evidence(model, x):
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("information", [0.0, 0.5])
 @torch.no_grad()
-def test_the_bound_of_gmvae(monkeypatch, likelihood, information):
-    model = hierarchical(likelihood=likelihood, information=information)
-    weights, x = grids(monkeypatch), rows()
+def test_the_bound_of_gmvae(likelihood, information):
+    model, x = hierarchical(likelihood=likelihood), rows()
     evidence = hierarchical_evidence(model, x)
     for row, log_prob in zip(x, evidence, strict=True):
-        terms = model.terms(row.expand(len(weights), -1))
+        terms = model.terms(row.expand(len(PAIRS), -1), PAIRS)
         divergences = terms["conditional_prior"] + terms["w_prior"]
         divergences = divergences + terms["k_prior"].clamp_min(information)
-        bound = (weights * (terms["reconstruction"] - divergences)).sum()
+        bound = (PAIR_WEIGHTS * (terms["reconstruction"] - divergences)).sum()
         assert bound < log_prob
         assert bound > log_prob - 30
 
 
 @torch.no_grad()
-def test_the_bound_of_gmvae_is_tight_where_the_posterior_is_known(monkeypatch):
+def test_the_bound_of_gmvae_is_tight_where_the_posterior_is_known():
     """One component, moved by w, of which x says nothing beyond z; both posteriors are exact."""
-    model = hierarchical_gmvae(1, 1, latent=1, hidden=[], hidden_prior=[], seed=0).double()
+    model = gmvae(1, 1, latent=1, hidden=[], hidden_prior=[], seed=0).double()
     sd, noise, gain = 2.0, 0.5, 4.0 / 4.25
     model.prior.last.weight.zero_()
     model.prior.last.bias.copy_(torch.tensor([[0.7], [float(coder.unbounded(logarithm(sd)))]]))
@@ -318,12 +322,11 @@ def test_the_bound_of_gmvae_is_tight_where_the_posterior_is_known(monkeypatch):
     last.weight.copy_(torch.tensor([[gain], [0.0], [0.0], [0.0]]))
     scale = coder.unbounded(logarithm(math.sqrt(gain) * noise))
     last.bias.copy_(torch.tensor([[(1 - gain) * 0.7], [0.0], [float(scale)], [0.0]]))
-    weights = grids(monkeypatch)
     x = torch.tensor([[1.3]], dtype=torch.float64)
-    terms = model.terms(x.expand(len(weights), 1))
+    terms = model.terms(x.expand(len(PAIRS), 1), PAIRS)
     bound = terms["reconstruction"] - terms["conditional_prior"] - terms["w_prior"]
     exact = Normal(0.7, math.hypot(sd, noise)).log_prob(x)[0, 0]
-    torch.testing.assert_close((weights * bound).sum(), exact, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close((PAIR_WEIGHTS * bound).sum(), exact, rtol=1e-6, atol=1e-6)
     assert float(terms["k_prior"].abs().max()) == 0.0
 
 
@@ -340,11 +343,13 @@ def test_responsibilities_of_gmvae_are_bayes_rule():
 
 
 def test_information_is_free_up_to_its_limit_and_entropy_is_paid_for():
-    x = rows(50)
+    x, model = rows(50), hierarchical()
     plain, free, sure = (
-        hierarchical(**k).eval() for k in ({}, {"information": 0.4}, {"entropy": 2})
+        HierarchicalBound(model, **{"information": 0.0, **k}).eval()
+        for k in ({}, {"information": 0.4}, {"entropy": 2.0})
     )
-    terms, loss = plain.terms(x), plain({"x": x})
+    noise = torch.randn(50, 2, dtype=torch.float64, generator=seeded(0))
+    terms, loss = model.terms(x, noise), plain({"x": x})
     divergence = terms["k_prior"]
     assert 0 < int((divergence < 0.4).sum()) < 50
     expected = -terms["reconstruction"] + terms["conditional_prior"] + terms["w_prior"]
@@ -360,11 +365,12 @@ def test_clusters_fade_without_information_and_are_found_with_it(seed):
     x = torch.as_tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32)
     used, found = [], []
     for information in (0.0, None):
-        model = hierarchical_gmvae(
-            20, 4, latent=2, hidden=[32], hidden_prior=[16], information=information, seed=seed
-        )
+        source = seeded(seed)
+        model = gmvae(20, 4, latent=2, hidden=[32], hidden_prior=[16], seed=source)
+        objective = HierarchicalBound(model, information=information)
         options = FitOptions(max_epochs=40, batch_size=50, learning_rate=3e-3, patience=None)
-        fit(model, {"x": x}, {"x": x}, options=options, generator=seeded(0))
+        run = TrainingRun(options, seeded(0), source)
+        run.fit(objective, {"x": x}, {"x": x})
         certain = log_responsibilities(model.eval(), x).exp().amax(0) > 0.5
         clusters = log_responsibilities(model, x).argmax(0)
         used.append(len(clusters[certain].unique()))
@@ -377,15 +383,13 @@ def test_clusters_fade_without_information_and_are_found_with_it(seed):
 @torch.no_grad()
 def test_gmvae_starts_at_an_autoencoder_and_its_mixture():
     coded, x = small(autoencoder, latent=2), rows()
-    model = hierarchical_gmvae(
-        3, 2, latent=2, latent_prior=3, hidden=[4], activation="tanh", seed=1
-    )
+    model = gmvae(3, 2, latent=2, latent_prior=3, hidden=[4], activation="tanh", seed=1)
     model = model.double()
     means = torch.randn(2, 2, dtype=torch.float64, generator=seeded(3))
     variances = torch.tensor([[0.5, 2.0], [1.0, 0.1]], dtype=torch.float64)
     model.start_from(coded, 0.04, torch.tensor([0.3, 0.7]), means, variances)
-    assert torch.equal(model.encode(x), coded.encode(x))
-    assert torch.equal(model.decode(means), coded.decode(means))
+    assert_same(model.encode(x), coded.encode(x))
+    assert_same(model.decode(means), coded.decode(means))
     mixture = Independent(Normal(means, variances.sqrt()), 1)
     joint = mixture.log_prob(coded.encode(x)[:, None])
     torch.testing.assert_close(model.responsibilities(x), torch.log_softmax(joint, 1).mT)
@@ -438,15 +442,15 @@ def test_targets_with_zeros_are_no_trouble():
 
 def test_dec_has_no_decoder_and_idec_does():
     x = rows()
-    plain, improved = small(dec, 2), small(dec, 2, reconstruction=3.0)
+    plain, improved = small(dec, 2), small(dec, 2, decoder=True)
     assert plain.decoder is None
-    loss = improved.eval()({"x": x})
+    loss = SelfTraining(improved, reconstruction=3.0)({"x": x})
     total = loss.terms["self_training"] + 3 * loss.terms["reconstruction"]
     torch.testing.assert_close(loss.total, total)
     error = (improved.decoder(improved.encode(x)) - x).square().mean()
     torch.testing.assert_close(loss.terms["reconstruction"], error)
     targets = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(5, 2)
-    fixed = plain({"x": x, "targets": targets}).terms["self_training"]
+    fixed = SelfTraining(plain)({"x": x, "targets": targets}).terms["self_training"]
     torch.testing.assert_close(fixed, -plain.responsibilities(x)[0].mean())
 
 
@@ -456,19 +460,19 @@ def test_dec_has_no_decoder_and_idec_does():
 @torch.no_grad()
 def test_systems_start_at_their_autoencoder():
     coded, x = small(autoencoder, latent=2), rows()
-    gathered = dec(3, 4, latent=2, hidden=[4], activation="tanh", reconstruction=1.0).double()
+    gathered = dec(3, 4, latent=2, hidden=[4], activation="tanh", decoder=True).double()
     centers = torch.randn(4, 2, dtype=torch.float64, generator=seeded(3))
     gathered.start_from(coded, centers)
-    assert torch.equal(gathered.encode(x), coded.encode(x))
-    assert torch.equal(gathered.decoder(gathered.encode(x)), coded.decode(coded.encode(x)))
+    assert_same(gathered.encode(x), coded.encode(x))
+    assert_same(gathered.decoder(gathered.encode(x)), coded.decode(coded.encode(x)))
     assert torch.equal(gathered.centers, centers)
 
     deep = vade(3, 2, latent=2, hidden=[4], activation="tanh", seed=1).double()
     weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
     variances = torch.tensor([[0.5, 2.0], [1.0, 0.1]], dtype=torch.float64)
     deep.start_from(coded, 0.04, weights, centers[:2], variances)
-    assert torch.equal(deep.encode(x), coded.encode(x))
-    assert torch.equal(deep.decode(centers), coded.decode(centers))
+    assert_same(deep.encode(x), coded.encode(x))
+    assert_same(deep.decode(centers), coded.decode(centers))
     mixture = Independent(Normal(centers[:2], variances.sqrt()), 1)
     joint = weights.log() + mixture.log_prob(coded.encode(x)[:, None])
     torch.testing.assert_close(deep.responsibilities(x), torch.log_softmax(joint, 1).mT)
@@ -495,10 +499,14 @@ def two(n=200, seed=0):
 OPTIONS = FitOptions(max_epochs=30, batch_size=50, learning_rate=1e-2)
 
 
+def run_of(**changes):
+    return TrainingRun(OPTIONS, seeded(0), seeded(1), **changes)
+
+
 def test_self_training_makes_assignments_certain_and_ends():
     model, x = two()
     before = log_responsibilities(model, x)
-    result = fit_self_training(model, x, options=OPTIONS, refresh=8, generator=seeded(0))
+    result = fit_dec(model, x, run_of(), refresh=8)
     after = log_responsibilities(model, x)
     assert after.amax(0).exp().mean() > before.amax(0).exp().mean() + 0.1
     assert result.stopped == "settled"
@@ -510,7 +518,7 @@ def test_self_training_makes_assignments_certain_and_ends():
 
 def test_self_training_leaves_the_last_state_of_a_loss_whose_targets_move():
     model, x = two()
-    result = fit_self_training(model, x, options=OPTIONS, refresh=4, tol=0.0, generator=seeded(0))
+    result = fit_dec(model, x, run_of(), refresh=4, tol=0.0)
     again, _ = two()
     watch = ClusterWatch(again, x, targets=x.new_zeros(200, 2))
     data = {"x": x, "targets": watch.targets}
@@ -518,7 +526,7 @@ def test_self_training_leaves_the_last_state_of_a_loss_whose_targets_move():
         max_epochs=30, batch_size=50, learning_rate=1e-2, patience=None, min_evaluation_steps=4
     )
     fit(
-        again,
+        SelfTraining(again),
         data,
         options=options,
         generator=seeded(0),
@@ -561,12 +569,11 @@ def test_a_run_that_collapses_is_stopped_and_undone(system):
         codes = model.encode(x).detach()
         model.loc.data = torch.stack([codes[k::2].mean(0, keepdim=True) for k in (0, 1)])
     sabotage = Sabotage(model, x)
-    keywords = {"options": OPTIONS, "schedules": [sabotage], "generator": seeded(0)}
-    run = partial(fit_variational, model, x, x)
+    train = partial(fit_vade, model, x, x)
     if system == "dec":
-        run = partial(fit_self_training, model, x, refresh=4, tol=0.0)
+        train = partial(fit_dec, model, x, refresh=4, tol=0.0)
     with pytest.warns(CollapsedWarning, match="after epoch 2 all rows were in one cluster"):
-        result = run(**keywords)
+        result = train(run=run_of(schedules=[sabotage]))
     assert result.stopped == "collapsed"
     assert result.steps == 8
     assert result.history[-1]["step"] == 8
@@ -576,7 +583,20 @@ def test_a_run_that_collapses_is_stopped_and_undone(system):
 def test_one_component_is_no_collapse():
     model = dec(3, 1, latent=2, hidden=[8], seed=0)
     x = rows(60).float()
-    assert fit_self_training(model, x, options=OPTIONS, refresh=1).stopped == "settled"
+    assert fit_dec(model, x, run_of(), refresh=1).stopped == "settled"
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_state_that_is_kept(keep):
+    """Steps that are far too long, so that the best state is the first."""
+    _, x = two()
+    model = vade(3, 2, latent=2, hidden=[8], seed=0)
+    options = FitOptions(max_epochs=3, batch_size=50, learning_rate=50.0, min_evaluation_steps=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = TrainingRun(options, seeded(0), seeded(1), keep=keep)
+    run.fit(VariationalBound(model), {"x": x}, {"x": x})
+    same = all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert same == (keep == "best")
 
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -586,14 +606,30 @@ def test_one_component_is_no_collapse():
     ("make", "message"),
     [
         (lambda: vae(3, likelihood="poisson"), "likelihood must be one of .*, got 'poisson'"),
-        (lambda: autoencoder(3, corruption=1.0), r"corruption must be in \[0, 1\), got 1.0"),
-        (lambda: dec(3, 0), "n_components and alpha must be positive .* got 0, 1.0 and 0.0"),
-        (lambda: dec(3, 2, alpha=0.0), "got 2, 0.0 and 0.0"),
-        (lambda: dec(3, 2, reconstruction=-1.0), "got 2, 1.0 and -1.0"),
+        (
+            lambda: Reconstruction(autoencoder(3), corruption=1.0),
+            r"corruption must be in \[0, 1\), got 1.0",
+        ),
+        (lambda: dec(3, 0), "n_components and alpha must be positive, got 0 and 1.0"),
+        (lambda: dec(3, 2, alpha=0.0), "got 2 and 0.0"),
+        (
+            lambda: SelfTraining(dec(3, 2), reconstruction=-1.0),
+            "reconstruction must not be negative, got -1.0",
+        ),
+        (
+            lambda: SelfTraining(dec(3, 2), reconstruction=1.0),
+            "needs a model with decoder=True, got one without",
+        ),
         (lambda: vade(3, 0), "n_components must be positive, got 0"),
-        (lambda: hierarchical_gmvae(3, 0), "must be positive, .* got 0, 10, 0.0 and 0.0"),
-        (lambda: hierarchical_gmvae(3, 2, information=-1.0), "not negative; got 2, 10, -1.0"),
-        (lambda: hierarchical_gmvae(3, 2, entropy=math.nan), "not negative; .* and nan"),
+        (lambda: gmvae(3, 0), "must be positive, got 0 and 10"),
+        (
+            lambda: HierarchicalBound(gmvae(3, 2), information=-1.0),
+            "must not be negative, got -1.0 and 0.0",
+        ),
+        (
+            lambda: HierarchicalBound(gmvae(3, 2), entropy=math.nan),
+            "must not be negative, .* and nan",
+        ),
     ],
 )
 def test_what_cannot_be_built(make, message):
@@ -604,4 +640,4 @@ def test_what_cannot_be_built(make, message):
 def test_a_refresh_below_one_step():
     model, x = two()
     with pytest.raises(ValueError, match="refresh must be at least 1 step, got 0"):
-        fit_self_training(model, x, options=OPTIONS, refresh=0)
+        fit_dec(model, x, run_of(), refresh=0)

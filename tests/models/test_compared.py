@@ -20,7 +20,7 @@ MODELS = {
     "dec",
     "gmgan",
     "gmvae",
-    "hierarchical_gmvae",
+    "nvisa",
     "ltvae",
     "mixae",
     "vade",

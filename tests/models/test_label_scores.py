@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from anabranch.models import gmvae, label_log_prob
+from anabranch.models import label_log_prob, nvisa
 from anabranch.procedures import start_from_codes
 from anabranch.training import FitOptions
 
@@ -14,7 +14,7 @@ ONCE = FitOptions(max_epochs=2, batch_size=50, patience=None, progress=False)
 def by_quadrature(model, x):
     """Log p(x, y), (K, N), for a latent line."""
     z = torch.linspace(-25, 25, 20_001, dtype=x.dtype)
-    mean, std = model.prior_mean, model.prior.std()
+    mean, std = model.prior.mean, model.prior.std()
     prior = torch.distributions.Normal(mean.mT, std.mT).log_prob(z)  # (K, z)
     loc, raw = model.decoder(z.unsqueeze(1)).chunk(2, -1)
     scale = torch.nn.functional.softplus(raw) + model.floor
@@ -26,8 +26,8 @@ def by_quadrature(model, x):
 def wide(posterior="structured"):
     """A model whose q(z|y,x) covers p(z|y,x)."""
     settings = {"latent": 1, "hidden": [8], "floor": 0.3, "posterior": posterior}
-    model = gmvae(2, 3, **settings, seed=0).double().eval()
-    model.prior_mean.data = torch.tensor([[-2.0, 0.0, 3.0]], dtype=torch.float64)
+    model = nvisa(2, 3, **settings, seed=0).double().eval()
+    model.prior.mean.data = torch.tensor([[-2.0, 0.0, 3.0]], dtype=torch.float64)
     model.encoder.last.bias.data[1] = 4.0
     return model
 
@@ -55,7 +55,7 @@ def test_all_labels_together_are_the_density():
 
 
 def test_a_start_takes_clusters_that_are_known():
-    model = gmvae(4, 2, latent=2, hidden=[8], seed=0)
+    model = nvisa(4, 2, latent=2, hidden=[8], seed=0)
     x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     before = [p.clone() for p in model.classifier.parameters()]
     R = np.eye(2)[(x[:, 0] > 0).long().numpy()]
@@ -66,7 +66,7 @@ def test_a_start_takes_clusters_that_are_known():
     assert all(map(torch.equal, before, model.classifier.parameters()))
     codes = model.codes(x).detach().double().numpy()
     own = [codes[R[:, k] == 1] for k in range(2)]
-    assert model.prior_mean.mT.tolist() == pytest.approx(
+    assert model.prior.mean.mT.tolist() == pytest.approx(
         np.array([part.mean(0) for part in own]), abs=1e-4
     )
     within = sum(len(part) * np.cov(part.T, bias=True) for part in own) / 100
@@ -74,6 +74,6 @@ def test_a_start_takes_clusters_that_are_known():
 
 
 def test_clusters_of_another_shape_are_refused():
-    model = gmvae(4, 2, latent=2, hidden=[8], seed=0)
+    model = nvisa(4, 2, latent=2, hidden=[8], seed=0)
     with pytest.raises(ValueError, match=r"responsibilities must be \(9, 2\), got \(9, 3\)"):
         start_from_codes(model, torch.zeros(9, 4), responsibilities=np.ones((9, 3)) / 3)

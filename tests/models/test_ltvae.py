@@ -8,8 +8,15 @@ from torch.distributions import Normal
 from anabranch.distributions import LatentTree, TreeStructure
 from anabranch.estimators import load, save
 from anabranch.models import autoencoder, ltvae
-from anabranch.procedures import choose_facet, fit_ltvae, start_ltvae
-from anabranch.procedures.fit_ltvae import independent_axes, white_axes
+from anabranch.objectives import Reconstruction, VariationalBound
+from anabranch.procedures import (
+    TrainingRun,
+    choose_facet,
+    fit_ltvae,
+    search_ltvae,
+    start_ltvae,
+)
+from anabranch.procedures.fit_ltvae import TreeBound, independent_axes, white_axes
 from anabranch.training import FitOptions, fit
 from tests.registry import perturb, seeded
 
@@ -36,29 +43,40 @@ def test_the_terms_are_those_of_the_bound():
     x = torch.randn(4, 5, generator=seeded(0), dtype=torch.float64)
     loc, log_scale = model.encoder(x)
     q = Normal(loc, log_scale.exp())
-    z = q.loc + q.scale * torch.randn(loc.shape, generator=seeded(0), dtype=loc.dtype)
-    reconstruction, divergence = model.terms(x)
+    noise = torch.randn(loc.shape, generator=seeded(0), dtype=loc.dtype)
+    z = q.loc + q.scale * noise
+    reconstruction, divergence = model.terms(x, noise)
     torch.testing.assert_close(reconstruction, model.decoder.log_prob(z, x))
     torch.testing.assert_close(-divergence, q.entropy().sum(-1) + model.prior.log_prob(z))
-    loss = model({"x": x})
-    torch.testing.assert_close(loss.total, (divergence - reconstruction).mean())
+    for kind in (TreeBound, VariationalBound):
+        loss = kind(model)({"x": x}, generator=seeded(0))
+        torch.testing.assert_close(loss.total, (divergence - reconstruction).mean())
 
 
 def test_the_divergence_is_one():
     """Against KL(q || p), which is known for a tree of one state."""
-    model = ltvae(5, n_components=1, latent=3, hidden=[8], seed=0).train()
+    model = ltvae(5, n_components=1, latent=3, hidden=[8], seed=0)
     x = torch.randn(1, 5, generator=seeded(0)).expand(40_000, -1)
     loc, log_scale = model.encoder(x[:1])
     p = Normal(model.prior.loc[0], 1.0)
     exact = torch.distributions.kl_divergence(Normal(loc, log_scale.exp()), p).sum().detach()
-    drawn = model.terms(x)[1].detach()
+    drawn = model.terms(x, torch.randn(40_000, 3, generator=seeded(1)))[1].detach()
     assert (drawn.mean() - exact).abs() < 4 * drawn.std() / 200
-    assert model.drawn.shape == (40_000, 3)
+
+
+def test_codes_are_remembered_in_training_only():
+    objective, x = TreeBound(make()), torch.randn(4, 5, generator=seeded(0))
+    objective.eval()({"x": x})
+    assert len(objective.drawn) == 0
+    objective.train()({"x": x}, generator=seeded(1))
+    loc, log_scale = objective.model.encoder(x)
+    expected = loc + log_scale.exp() * torch.randn(4, 3, generator=seeded(1))
+    assert torch.equal(objective.drawn, expected.detach())
 
 
 def test_gradients_pass_the_tree_and_leave_it_alone():
     model = make()
-    model({"x": torch.randn(4, 5, generator=seeded(0))}).total.backward()
+    VariationalBound(model)({"x": torch.randn(4, 5, generator=seeded(0))}).total.backward()
     assert all(p.grad is not None for p in model.encoder.parameters())
     assert not any(p.requires_grad for p in model.prior.parameters())
 
@@ -107,25 +125,22 @@ def test_the_search_finds_the_structure_and_training_keeps_it():
     x, states = folded()
     coder = autoencoder(5, latent=2, hidden=[], seed=0)
     options = FitOptions(max_epochs=60, batch_size=32, learning_rate=1e-2, progress=False)
-    error = fit(coder, {"x": x}, {"x": x}, options=options, generator=seeded(0)).best_score
+    trained = fit(Reconstruction(coder), {"x": x}, {"x": x}, options=options, generator=seeded(0))
     model = ltvae(5, latent=2, hidden=[], seed=0)
-    how = {"search": True, "n_components": 2, "random_state": np.random.RandomState(0)}
-    start_ltvae(model, coder, x, error=error, **how)
+    how = {"max_states": 2, "random_state": np.random.RandomState(0)}
+    search_ltvae(model, coder, x, error=trained.best_score, **how)
     assert model.prior.structure.states == (2, 2)
     labels = [facet.argmax(0).numpy() for facet in model.facets(x)]
     agreement = [max((own == y).mean(), (own != y).mean()) for own in labels for y in states.T]
     assert sorted(agreement)[-2:] == pytest.approx([1, 1], abs=0.02)
     before = model.prior.loc[0].clone()
-    result = fit_ltvae(
-        model, x, x[:64], options=QUICK, search=True, max_states=2, generator=seeded(0)
-    )
+    result = fit_ltvae(model, x, x[:64], TrainingRun(QUICK, seeded(0)), max_states=2)
     assert model.prior.structure.states == (2, 2)
     assert not torch.equal(model.prior.loc[0], before)
     assert result.steps == 4 * 8
     assert [entry["epoch"] for entry in result.history] == sorted(
         entry["epoch"] for entry in result.history
     )
-    assert len(model.drawn) == 0
 
 
 def test_training_raises_the_bound():
@@ -133,11 +148,11 @@ def test_training_raises_the_bound():
     model = ltvae(5, n_components=2, latent=2, hidden=[8], seed=0)
     coder = autoencoder(5, latent=2, hidden=[8], seed=0)
     start_ltvae(model, coder, x, n_components=2, random_state=np.random.RandomState(0))
-    result = fit_ltvae(model, x, x, options=QUICK, rounds=1, generator=seeded(0))
+    result = fit_ltvae(model, x, x, TrainingRun(QUICK, seeded(0)), rounds=1)
     scores = [entry["validation_loss"] for entry in result.history]
     assert min(scores[1:]) < scores[0]
     with pytest.raises(ValueError, match="rounds must be at least 1, got 0"):
-        fit_ltvae(model, x, x, options=QUICK, rounds=0)
+        fit_ltvae(model, x, x, TrainingRun(QUICK), rounds=0)
 
 
 def test_axes_that_do_not_vary_are_not_blown_up():

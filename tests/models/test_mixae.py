@@ -10,7 +10,8 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
 from anabranch.networks import MLP
-from anabranch.procedures import CollapsedWarning, fit_mixae
+from anabranch.procedures import CollapsedWarning, TrainingRun, fit_mixae
+from anabranch.procedures.fit_mixae import AssignedError, unit_of
 from anabranch.training import FitOptions
 from tests.registry import perturb, seeded
 
@@ -23,8 +24,16 @@ def rows(n=6):
     return torch.rand(n, 3, generator=seeded(0))
 
 
-def options(**changes):
-    return FitOptions(**{"max_epochs": 2, "batch_size": 32, "progress": False, **changes})
+def run(generator=None, **changes):
+    options = FitOptions(**{"max_epochs": 2, "batch_size": 32, "progress": False, **changes})
+    return TrainingRun(options, generator)
+
+
+def objective(model, x, unit=None, **weights):
+    made = AssignedError(model, x, **weights)
+    if unit is not None:
+        made.unit.fill_(unit)
+    return made
 
 
 def alone(network, k, *sizes):
@@ -37,8 +46,7 @@ def alone(network, k, *sizes):
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 @torch.no_grad()
 def test_the_loss_is_that_of_a_loop_over_autoencoders(likelihood):
-    model, x = perturb(small(likelihood=likelihood, certainty=0.3, balance=0.7, seed=0)), rows()
-    model.unit.fill_(2.5)
+    model, x = perturb(small(likelihood=likelihood, seed=0)), rows()
     encoders = [alone(model.encoder, k, 3, 2, (8,)) for k in range(4)]
     decoders = [alone(model.decoder, k, 2, 3, (8,)) for k in range(4)]
     codes = [encoder(x) for encoder in encoders]
@@ -51,7 +59,7 @@ def test_the_loss_is_that_of_a_loop_over_autoencoders(likelihood):
     errors = errors / 2.5
     entropy, spread = (-(q * q.log()).sum(-1) for q in (p, p.mean(0)))
     expected = (p * errors).sum(1).mean() + 0.3 * entropy.mean() - 0.7 * spread
-    loss = model({"x": x})
+    loss = objective(model, x, 2.5, certainty=0.3, balance=0.7)({"x": x})
     torch.testing.assert_close(loss.total, expected)
     torch.testing.assert_close(loss.terms["entropy"], entropy.mean())
     torch.testing.assert_close(loss.terms["spread"], spread)
@@ -61,52 +69,45 @@ def test_the_loss_is_that_of_a_loop_over_autoencoders(likelihood):
 
 
 def test_the_unit_of_squares_is_the_sum_of_variances():
-    model, x = small(), rows(50)
-    model.measure(x)
-    torch.testing.assert_close(model.unit, x.var(0, unbiased=False).sum())
+    x = rows(50)
+    torch.testing.assert_close(unit_of(small(), x), x.var(0, unbiased=False).sum())
 
 
 def test_the_unit_of_cross_entropies_is_a_divergence():
     """Of binary rows it is the sum of the entropies of their columns."""
     model = small(likelihood="bernoulli")
     x = torch.tensor([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
-    model.measure(x)
     entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75) + math.log(2)
-    assert model.unit.item() == pytest.approx(entropy, abs=1e-4)
+    assert unit_of(model, x).item() == pytest.approx(entropy, abs=1e-4)
     shares = rows(50)
-    model.measure(shares)
     mean = shares.mean(0).expand_as(shares)
     gain = kl_divergence(Bernoulli(shares), Bernoulli(mean)).sum(1).mean()
-    torch.testing.assert_close(model.unit, gain, atol=1e-4, rtol=0)
+    torch.testing.assert_close(unit_of(model, shares), gain, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-def test_rows_that_are_all_the_same_leave_the_unit(likelihood):
+def test_rows_that_are_all_the_same_have_the_unit_one(likelihood):
     model = small(likelihood=likelihood)
-    model.measure(torch.full((8, 3), 0.3))
-    assert model.unit == 1
-    model.measure(torch.ones(8, 3))
-    assert model.unit == 1
+    assert unit_of(model, torch.full((8, 3), 0.3)) == 1
+    assert unit_of(model, torch.ones(8, 3)) == 1
 
 
 def test_the_unit_of_small_numbers_is_small():
-    model, x = small(), 1e-3 * rows(50)
-    model.measure(x)
-    torch.testing.assert_close(model.unit, x.var(0, unbiased=False).sum())
+    x = 1e-3 * rows(50)
+    torch.testing.assert_close(unit_of(small(), x), x.var(0, unbiased=False).sum())
 
 
-def test_the_fit_takes_the_unit_from_its_rows():
+def test_the_unit_is_that_of_the_rows_that_are_given():
     """So that the weights do not depend on the units of the columns."""
     model, x = small(seed=0), 100 * rows(64)
-    fit_mixae(model, x, options=options(max_epochs=0))
-    torch.testing.assert_close(model.unit, x.var(0, unbiased=False).sum())
+    torch.testing.assert_close(objective(model, x).unit, x.var(0, unbiased=False).sum())
 
 
 def test_certain_assignments_have_a_finite_gradient():
     model = small(seed=0)
     with torch.no_grad():
         model.assignment.last.bias.copy_(torch.tensor([[200.0], [0.0], [0.0], [0.0]]))
-    loss = model({"x": rows()})
+    loss = objective(model, rows())({"x": rows()})
     loss.total.backward()
     assert loss.terms["entropy"].item() == 0.0
     assert loss.terms["spread"].item() == pytest.approx(0.0, abs=1e-6)
@@ -120,12 +121,13 @@ def test_lines_become_autoencoders():
     x = torch.stack([along, 2.0 * labels - 1], 1)
     x = x + 0.02 * torch.randn(400, 2, generator=seeded(1))
     shape = {"latent": 1, "hidden": [8], "activation": "tanh"}
-    model = mixae(2, 2, **shape, certainty=1.0, balance=1.0, seed=0)
-    result = fit_mixae(model, x, options=options(max_epochs=60, batch_size=100, learning_rate=1e-2))
+    model = mixae(2, 2, **shape, seed=0)
+    how = run(max_epochs=60, batch_size=100, learning_rate=1e-2)
+    result = fit_mixae(model, x, how, certainty=1.0, balance=1.0)
     found = model.responsibilities(x).argmax(0)
     assert clustering_accuracy(labels.numpy(), found.numpy()) > 0.95
     assert result.steps == 60 * 4
-    terms = model({"x": x}).terms
+    terms = objective(model, x)({"x": x}).terms
     assert terms["spread"].item() == pytest.approx(math.log(2), abs=0.01)
     assert terms["reconstruction"].item() < 0.075  # of the variance
     certainties = [entry["certainty"] for entry in result.history]
@@ -141,14 +143,14 @@ def test_each_autoencoder_starts_with_the_rows_of_its_cluster():
     result = fit_mixae(
         model,
         x,
+        run(seeded(0), max_epochs=0, batch_size=50, learning_rate=1e-2),
         clusters=clusters,
         start_epochs=100,
-        options=options(max_epochs=0, batch_size=50, learning_rate=1e-2),
-        generator=seeded(0),
     )
     assert result.steps == 0
     with torch.no_grad():
         errors, log_p = model.told(x)
+        errors = errors / unit_of(model, x)
     assert (log_p.argmax(0) == clusters).float().mean() > 0.95
     assert (errors.argmin(0) == clusters).float().mean() > 0.8
     assert errors.gather(0, clusters[None]).mean() < 0.05
@@ -168,32 +170,30 @@ def test_each_autoencoder_starts_with_the_rows_of_its_cluster():
 )
 def test_bad_clusters(clusters, message):
     with pytest.raises(ValueError, match=message):
-        fit_mixae(small(), rows(64), clusters=clusters, options=options())
+        fit_mixae(small(), rows(64), run(), clusters=clusters)
 
 
 def test_without_balance_all_rows_may_come_into_one_cluster():
-    model = small(balance=0.0, certainty=5.0, seed=0)
+    model = small(seed=0)
     x = torch.randn(128, 3, generator=seeded(0))
+    how = run(max_epochs=20, learning_rate=1e-2)
     with pytest.warns(CollapsedWarning, match="raise balance, or lower certainty"):
-        result = fit_mixae(model, x, options=options(max_epochs=20, learning_rate=1e-2))
+        result = fit_mixae(model, x, how, balance=0.0, certainty=5.0)
     assert result.stopped == "collapsed"
 
 
 # of assignments that stay near 1/4, one may be highest everywhere
 @pytest.mark.filterwarnings("ignore::anabranch.procedures.CollapsedWarning")
 def test_no_certainty_stays_none():
-    model = small(certainty=0.0, seed=0)
-    result = fit_mixae(model, rows(64), options=options(max_epochs=30, learning_rate=1e-2))
+    how = run(max_epochs=30, learning_rate=1e-2)
+    result = fit_mixae(small(seed=0), rows(64), how, certainty=0.0)
     assert "certainty" not in result.history[-1]
-    assert model.certainty == 0
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_components": 0}, "n_components must be positive, .* got 0, 0.1 and 0.5"),
-        ({"certainty": -1.0}, "not negative, got 4, -1.0 and 0.5"),
-        ({"balance": math.nan}, "not negative, got 4, 0.1 and nan"),
+        ({"n_components": 0}, "n_components must be positive, got 0"),
         ({"likelihood": "poisson"}, "likelihood must be one of .* got 'poisson'"),
     ],
 )
@@ -202,8 +202,20 @@ def test_bad_settings(changes, message):
         small(**changes)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"certainty": -1.0}, "must not be negative, got -1.0 and 0.5"),
+        ({"balance": math.nan}, "must not be negative, got 0.1 and nan"),
+    ],
+)
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        fit_mixae(small(), rows(64), run(), **weights)
+
+
 def test_a_batch_holds_all_clusters():
     with pytest.raises(ValueError, match="a batch must hold all 4 clusters, got 3 rows"):
-        fit_mixae(small(), rows(64), options=options(batch_size=3))
+        fit_mixae(small(), rows(64), run(batch_size=3))
     with pytest.raises(ValueError, match="got 2 rows"):
-        fit_mixae(small(), rows(2))
+        fit_mixae(small(), rows(2), run())

@@ -8,9 +8,11 @@ import torch
 
 from anabranch.experiments import nvisa_gradients as truth
 from anabranch.metrics import clustering_accuracy
-from anabranch.models import gmvae, maf, realnvp
+from anabranch.models import maf, nvisa, realnvp
 from anabranch.models.autoencoders.mixture_prior import MixturePrior
 from anabranch.networks import select_component
+from anabranch.objectives import Enumerated, LatentMixtureBound, Vimco, make_bound
+from anabranch.objectives.mixture_bounds import BOUNDS
 from anabranch.problems import Pinwheel
 from anabranch.procedures import start_from_codes
 from anabranch.procedures.std_annealing import std_annealing
@@ -120,8 +122,8 @@ def flow_table(model, x):
     nodes, _ = truth.quadrature()
     loc, raw = model.encoder.columns(x)[..., 0]
     z = loc[:, None] + (torch.nn.functional.softplus(raw) + model.floor)[:, None] * nodes
-    std = torch.nn.functional.softplus(model.prior_scale[0]) + 1
-    noise = (z - model.prior_mean[0][:, None]) / std[:, None]
+    std = torch.nn.functional.softplus(model.prior.scale[0]) + 1
+    noise = (z - model.prior.mean[0][:, None]) / std[:, None]
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(noise)
     return table - normal + model.prior.flows.log_prob(noise[..., None]), probability
 
@@ -135,12 +137,13 @@ def test_the_expected_gradient_is_that_of_the_bound(name, monkeypatch):
     x = truth.observation(100)
     # of one feature the couplings are affine: maf with a mixture as base is bent
     how = {"prior": {"name": "maf", "components": 2, "n_layers": 1, "hidden": [3]}}
-    model = truth.tiny(100, **{"samples": 2, **truth.FORMS[name], **how})
+    objective = truth.tiny(100, **{"samples": 2, **truth.FORMS[name], **how})
+    model = objective.model
     perturb(model.prior.flows, std=0.1)
-    if model.objective == "nvil":
-        model.baseline = truth._Constant(truth.elbo(model, x).item())
-    exact = truth.flat_gradient(model, truth.exact_bound(model, x))
-    expected = truth.expected_gradient(model, x)
+    if name == "NVIL":
+        objective.bound.baseline = truth._Constant(truth.elbo(model, x).item())
+    exact = truth.flat_gradient(objective, truth.exact_bound(objective, x))
+    expected = truth.expected_gradient(objective, x)
     assert (expected - exact).norm() / exact.norm() < 1e-6
     # and the flows have their share in it
     sizes = [p.numel() for p in model.parameters()]
@@ -149,10 +152,9 @@ def test_the_expected_gradient_is_that_of_the_bound(name, monkeypatch):
     assert sum(parts[i].norm() for i in own) > 1e-2
 
 
-def bent_model(objective="vimco", samples=None):
+def bent_model():
     """Two latent variables, and flows that are far from the identity."""
-    how = {"objective": objective, "samples": samples, "floor": 0.5, "prior": FLOW}
-    model = gmvae(3, K, latent=L, hidden=[5], seed=0, **how)
+    model = nvisa(3, K, latent=L, hidden=[5], floor=0.5, prior=FLOW, seed=0)
     perturb(model.prior.flows)
     with torch.no_grad():
         model.encoder.last.bias[L:] = 2.5  # wide: all of the posterior is within reach
@@ -175,8 +177,8 @@ def test_bounds_are_below_the_integral_and_rise_to_it():
     with torch.no_grad():
         exact = quadrature_log_prob(bent_model(), x)
         bounds = [
-            bent_model(objective, samples)({"x": x}).terms["bound"].item()
-            for objective, samples in [("enumerate", 8), ("vimco", 4), ("vimco", 64), ("iwae", 64)]
+            LatentMixtureBound(bent_model(), bound).eval()({"x": x}).terms["bound"].item()
+            for bound in (Enumerated(8), Vimco(4), Vimco(64), Enumerated(64, importance=True))
         ]
     assert bounds[0] < bounds[1] < bounds[2] < exact.mean()
     assert bounds[0] < bounds[3] < exact.mean()
@@ -184,17 +186,18 @@ def test_bounds_are_below_the_integral_and_rise_to_it():
     torch.testing.assert_close(estimate, exact[:40], atol=0.15, rtol=0)
 
 
-@pytest.mark.parametrize("objective", ["enumerate", "gumbel", "iwae", "nvil", "vimco"])
+@pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("posterior", ["structured", "mean_field"])
-def test_fresh_flows_change_no_bound_and_then_learn(objective, posterior):
+def test_fresh_flows_change_no_bound_and_then_learn(bound, posterior):
     x = torch.rand(6, 4, generator=seeded(0))
-    how = {"objective": objective, "posterior": posterior, "seed": 0}
-    plain, bent = (gmvae(4, K, latent=L, hidden=[8], prior=p, **how) for p in ("gaussian", FLOW))
-    totals = [model.eval()({"x": x}).total for model in (plain, bent)]
+    how = {"latent": L, "hidden": [8], "posterior": posterior, "seed": 0}
+    models = [nvisa(4, K, prior=prior, **how) for prior in ("gaussian", FLOW)]
+    plain, bent = (LatentMixtureBound(m, make_bound(bound, 4, generator=seeded(0))) for m in models)
+    totals = [objective.eval()({"x": x}).total for objective in (plain, bent)]
     torch.testing.assert_close(*totals)
-    perturb(bent.prior.flows)
+    perturb(bent.model.prior.flows)
     bent.train()({"x": x}).total.backward()
-    for name, parameter in bent.prior.named_parameters():
+    for name, parameter in bent.model.prior.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert (parameter.grad != 0).any(), name
 
@@ -215,15 +218,16 @@ def seen_pinwheels(n=400, features=16, seed=100):
 
 def trained(x, prior, seed=100):
     """A model whose decoder is too small to bend the clusters by itself."""
-    how = {"hidden": [12], "activation": "tanh", "objective": "enumerate", "seed": seed}
-    model = gmvae(x.shape[1], K, latent=L, prior=prior, **how)
+    how = {"hidden": [12], "activation": "tanh", "seed": seed}
+    model = nvisa(x.shape[1], K, latent=L, prior=prior, **how)
     start = FitOptions(max_epochs=20, batch_size=128, learning_rate=3e-3, patience=None)
     start_from_codes(model, x, options=start, random_state=np.random.RandomState(seed))
-    model.generator = seeded(seed)
     options = FitOptions(max_epochs=60, batch_size=128, learning_rate=3e-3, patience=None)
     bound = std_annealing(60 * (len(x) // 128), first=0.3, last=0.05, share=0.5)
     floor = ScheduledBuffer("std_bound", model.floor, bound)
-    fit(model, {"x": x}, options=options, generator=seeded(seed), schedules=[floor])
+    sources = {"generator": seeded(seed), "noise": seeded(seed)}
+    objective = LatentMixtureBound(model, Enumerated())
+    fit(objective, {"x": x}, options=options, schedules=[floor], **sources)
     return model.eval()
 
 
@@ -254,7 +258,7 @@ def test_flows_take_bent_clusters_off_the_decoder():
 )
 def test_wrong_priors(given, error, said):
     with pytest.raises(error, match=said):
-        gmvae(4, K, latent=L, hidden=[8], prior=given)
+        nvisa(4, K, latent=L, hidden=[8], prior=given)
 
 
 def test_flows_must_fit():

@@ -9,6 +9,7 @@ import torch
 from anabranch import transforms
 from anabranch.contracts.domain import REAL
 from tests import battery
+from tests.discovery import exported
 from tests.registry import CONTEXT, TRANSFORMS, Config, classes_in, configs, fullest, ids, seeded
 
 ALL = configs(TRANSFORMS)
@@ -37,8 +38,7 @@ def latents(transform, *lead, dtype=torch.float64):
 
 def test_every_exported_class_is_registered():
     registered = classes_in([fullest(case).build() for case in TRANSFORMS])
-    exported = [getattr(transforms, name) for name in transforms.__all__]
-    classes = {c for c in exported if isinstance(c, type)}
+    classes = {c for c in exported(transforms).values() if isinstance(c, type)}
     concrete = {c for c in classes if not getattr(c, "__abstractmethods__", None)}
     abstract = {transforms.Transform, transforms.ScalarMap, transforms.Fold, transforms.Split}
     assert concrete - abstract - registered == set()

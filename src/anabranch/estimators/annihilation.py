@@ -1,20 +1,17 @@
 """How many components: begin with many, and merge those that are not worth their cost."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import message_length, mml_weights
-from anabranch.estimators.epochs import epoch_hook, joint_in_parts
+from anabranch.estimators.epochs import joint_in_parts
+from anabranch.estimators.gaussian_guard import epochs_of, unrecorded
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.trainer import fit_options, unrecorded
+from anabranch.estimators.trainer import Candidate, MixtureTask
 from anabranch.models import MixtureModel, keep_components
 from anabranch.training import fit
-
-if TYPE_CHECKING:
-    from anabranch.estimators.flow_mixture import FlowMixture
 
 # Steps of a level: with the rows of the last level's components, and free.
 HELD_STEPS, FREE_STEPS = 150, 600
@@ -22,9 +19,7 @@ HELD_STEPS, FREE_STEPS = 150, 600
 PATIENCE = 8
 
 
-def annihilated(
-    model: MixtureModel, rows: Rows, validation: Rows, settings: "FlowMixture", seed: int
-) -> MixtureModel:
+def annihilated(candidate: Candidate, task: MixtureTask) -> Candidate:
     r"""Controlled annihilation: the mixture of least message length on the way down to one.
 
     Each level trains for a few hundred steps. Then components whose weight of least message length
@@ -42,30 +37,30 @@ def annihilated(
     proposed in Pires, Figueiredo (2020), arXiv:2009.00585.
 
     Args:
-        model: at its start, all components of one kind.
-        rows: to train on.
-        validation: rows that judge.
-        settings: the estimator, with ``component_cost`` for c.
-        seed: of the row order.
+        candidate: at its start, all components of one kind.
+        task: what it is fitted to, with ``component_cost`` for c.
     """
-    n_rows = len(rows.z)
-    cost = 2 * settings.component_cost * n_rows
-    best, least = model, float("inf")
+    candidate.stages.append("annihilate")
+    n_rows = len(task.rows.z)
+    cost = 2 * task.plan.model_options.component_cost * n_rows
+    best, least = candidate, float("inf")
     while True:
-        _train(model, rows, validation, settings, seed, FREE_STEPS)
+        _train(candidate, task, FREE_STEPS)
+        model = candidate.model
         length = message_length(
-            n_rows * float(torch.logsumexp(_joint(model, validation), 0).mean()),
+            n_rows * float(torch.logsumexp(_joint(model, task.validation), 0).mean()),
             model.mixture.log_weights.detach().exp().tolist(),
             n_rows,
             cost,
         )
         if length < least:
-            best, least = model, length
-        R = torch.softmax(_joint(model, rows), 0)
+            best, least = candidate, length
+        R = torch.softmax(_joint(model, task.rows), 0)
         if len(R) == 1:
-            return best
-        model, R = _fewer(model, R, cost)
-        _train(model, rows, validation, settings, seed, HELD_STEPS, R)
+            return best.as_it_is()
+        smaller, R = _fewer(model, R, cost)
+        candidate = replace(candidate, objective=candidate.objective.of(smaller))
+        _train(candidate, task, HELD_STEPS, R)
 
 
 def _fewer(model: MixtureModel, R: Tensor, cost: float) -> tuple[MixtureModel, Tensor]:
@@ -106,30 +101,25 @@ def _joint(model: MixtureModel, rows: Rows) -> Tensor:
 
 
 def _train(
-    model: MixtureModel,
-    rows: Rows,
-    validation: Rows,
-    settings: "FlowMixture",
-    seed: int,
-    steps: int,
-    responsibilities: Tensor | None = None,
+    candidate: Candidate, task: MixtureTask, steps: int, responsibilities: Tensor | None = None
 ) -> None:
     """Train for some steps, with responsibilities held fixed where they are given."""
-    options = unrecorded(fit_options(settings, len(rows.z)))
-    epochs = min(max(1, steps * options.batch_size // len(rows.z)), settings.max_epochs)
-    data = rows.batch(settings.device)
-    hook = epoch_hook(model, data, rows, settings, seed)
-    held_out = validation.batch(settings.device)
+    options, data, mixture = task.options, task.data, candidate.model.mixture
+    epochs = epochs_of(steps, options, len(task.rows.z))
+    epochs = min(epochs, task.plan.optimisation.max_epochs)
+    hook = task.hook(candidate.model, data)
     if responsibilities is not None:
         data["responsibilities"] = responsibilities.mT.to(data["x"])
         hook = None
         with torch.no_grad():
-            model.mixture.set_weights(responsibilities.sum(1).to(data["x"]))
+            mixture.set_weights(responsibilities.sum(1).to(data["x"]))
     fit(
-        model,
+        candidate.objective,
         data,
-        held_out,
-        options=replace(options, max_epochs=epochs, patience=PATIENCE),
-        generator=torch.Generator().manual_seed(seed),
+        task.held_out,
+        options=replace(unrecorded(options), max_epochs=epochs, patience=PATIENCE),
+        generator=task.order(),
+        noise=candidate.noise,
         on_epoch=hook,
+        stage="annihilate",
     )

@@ -2,39 +2,45 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
-from anabranch.estimators.clustering_settings import check_clustering_settings
-from anabranch.estimators.deep_task import PART, Task, encode
-from anabranch.estimators.deep_trainer import train
+from anabranch.estimators.clustering_method import CodeModel
+from anabranch.estimators.clustering_methods import METHODS
+from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
+from anabranch.estimators.clustering_task import PART, Task, encode
+from anabranch.estimators.estimator import Components, Estimator, Json, ScoreKind, State
+from anabranch.estimators.fitted import (
+    module_facts,
+    module_from,
+    module_state,
+    result_facts,
+    result_state,
+)
 from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.groups import accepts_old_names
+from anabranch.estimators.optimisation import Optimisation
 from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.stages import Stages
+from anabranch.estimators.stages import Stages, fit_stages, stage_files
+from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
-WITHOUT_START = ("gmgan",)
 
 
-class DeepClustering(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
+class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
     r"""Clusters of the codes that an autoencoder makes of rows, by one of the published methods.
 
     - "ae+gmm": an autoencoder, then a Gaussian mixture on its codes.
@@ -44,13 +50,13 @@ class DeepClustering(
     - "idec": likewise, while the decoder still has to find the rows again.
     - "vade": the Gaussian mixture becomes the prior of a variational autoencoder.
     - "gmvae": likewise, and its components are functions of a further latent. With
-      ``pretrain_epochs=0`` it starts from random networks, as published.
+      ``pretrain={"epochs": 0}`` it starts from random networks, as published.
     - "ltvae-gmm": a Gaussian mixture with full covariances becomes the prior, fitted by stepwise
       EM while the networks are trained.
     - "ltvae": a tree of discrete variables becomes the prior, each a clustering of at most
       ``n_components``; see ``predict_facets``.
     - "mixae": a mixture of autoencoders, one for each cluster, from k-means on the codes of one;
-      with ``pretrain_epochs=0`` from random networks, as published. Its codes are those of all
+      with ``pretrain={"epochs": 0}`` from random networks, as published. Its codes are those of all
       beside each other. Give them hidden layers and codes far smaller than the defaults, by
       ``model_options={"hidden": (100,), "latent": 4}``.
     - "gmgan": a generator that draws clusters from a Gaussian each, against a critic; a classifier
@@ -61,40 +67,56 @@ class DeepClustering(
     Args:
         n_components: K.
         method: see above.
+        method_options: settings of the method by name, such as {"refresh": 140} of "dec"; see
+            below.
         latent: size of a code.
         hidden: hidden sizes of the encoder; the decoder has them in reverse.
         levels: for integers 0..levels-1, such as 256 for bytes: columns are taken as shares of the
             highest level. None for real columns, which are standardised.
-        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies, with ``levels``
-            only; None for "bernoulli" with levels, else "gaussian".
-        corruption: share of features hidden from the encoder in training the autoencoder.
-        covariance_type: of the mixture in "ae+gmm" and "vae+gmm"; that of "vade" is diagonal.
-        n_init: starts of the mixture.
-        alpha: degrees of freedom of the assignments of "dec" and "idec".
-        reconstruction: weight of the error per feature in "idec".
-        refresh: steps between two renewals of the targets in "dec" and "idec".
-        tol: "dec" and "idec" end when a smaller share of rows changes from one renewal to the next.
-        model_options: further keywords of the recipe of the method, such as
-            {"information": 1.0} of `anabranch.models.hierarchical_gmvae` for "gmvae".
-        autoencoder: a fitted DeepClustering of the same sizes, by "ae+gmm" (by "vae+gmm" for a
-            method that starts from a variational autoencoder), whose autoencoder and preparation
-            of columns are taken over instead of training one; None to train one. `sklearn.clone`
-            takes fits away: where there is a search or a pipeline, wrap it in
-            `sklearn.frozen.FrozenEstimator`.
-        pretrain_epochs: upper limit for the autoencoder.
+        model_options: further keywords of the recipe of the method, such as {"hidden_prior": [50]}
+            of `anabranch.models.gmvae`; and "likelihood": "gaussian" for squared errors,
+            "bernoulli" for cross-entropies, with ``levels`` only and by default there.
+        start: a fitted DeepClustering of the same sizes, by "ae+gmm" (by "vae+gmm" for a method
+            that starts from a variational autoencoder), whose autoencoder and preparation of
+            columns are taken over instead of training one; or clusters of the rows to start from
+            in place of those that are found in the codes: labels (n,) in 0..K-1, or
+            probabilities (n, K). `sklearn.clone` takes fits away: where there is a search or a
+            pipeline, wrap an estimator in `sklearn.frozen.FrozenEstimator`.
+        keep: "best" for the state of codes and clusters that a score on held-out rows finds best,
+            "last" for the last one. "dec", "idec" and "gmgan" have no such score, and end in their
+            last state.
+        pretrain: of the autoencoder that a method starts from: "epochs", their upper limit (100),
+            and "corruption", the share of features hidden from the encoder (0).
         max_epochs: upper limit for the training of codes and clusters together.
-        learning_rate: of the autoencoder, by AdamW.
-        clustering_rate: of codes and clusters together; None for 1e-4 in "dec", 2e-3 in "vade",
-            3e-3 in "mixae", 1e-3 in the others.
+        learning_rate: of the autoencoder, by AdamW; that of codes and clusters together is among
+            ``method_options``.
         weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
-        patience: evaluations without improvement before the autoencoder or "vade" stops.
-        validation_fraction: share of rows held out to choose their best states.
+        patience: evaluations without improvement before the autoencoder or a bound stops.
+        validation_fraction: share of rows held out to choose the best states.
         fit_options: further settings of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
         verbose: 1 shows progress.
+
+    ``method_options`` are, with their defaults:
+
+    - of all but "ae+gmm" and "vae+gmm": "learning_rate" of codes and clusters together: 1e-4 in
+      "dec", 2e-3 in "vade", 3e-3 in "mixae", 1e-3 in the others;
+    - "ae+gmm", "vae+gmm": "covariance_type" ("full") and "n_init" (10) of the mixture;
+    - "dec", "idec": "alpha" (1), degrees of freedom of the assignments; "refresh" (140), steps
+      between two renewals of the targets; "tol" (1e-3): they end when a smaller share of rows
+      changes from one renewal to the next; in "idec" "reconstruction" (10), weight of the error per
+      feature;
+    - "vade", "gmvae", "ltvae-gmm": "n_init" (10), starts of their mixture;
+    - "gmvae": "information" (three quarters of log K) and "entropy" (0), see
+      `anabranch.procedures.fit_gmvae`;
+    - "ltvae-gmm", "ltvae": "rounds" (2) and "eta" (0.05), see `anabranch.procedures.fit_ltvae`;
+    - "mixae": "certainty" (0.1), "balance" (0.5) and "start_epochs" (20), see
+      `anabranch.procedures.fit_mixae`;
+    - "gmgan": "loss" ("nonsaturating"), "penalty", "critic_steps" (1) and "n_drawn" (8000), see
+      `anabranch.procedures.fit_gmgan`.
 
     Attributes:
         n_components_: K.
@@ -128,58 +150,56 @@ class DeepClustering(
         ((200,), (200, 2))
     """
 
-    n_features_in_: int
+    mixture_: GaussianMixture | None
+    fit_results_: dict[str, FitResult]
+    groups: ClassVar = {"method_options": dict, "model_options": dict, "pretrain": Pretrain}
+    old_names: ClassVar = {
+        **{name: f"method_options__{name}" for name in ("alpha", "reconstruction", "refresh")},
+        **{name: f"method_options__{name}" for name in ("tol", "covariance_type", "n_init")},
+        "clustering_rate": "method_options__learning_rate",
+        "likelihood": "model_options__likelihood",
+        "pretrain_epochs": "pretrain__epochs",
+        "corruption": "pretrain__corruption",
+        "autoencoder": "start",
+    }
 
+    @accepts_old_names
     def __init__(
         self,
         n_components: int = 8,
         *,
         method: str = "idec",
+        method_options: dict[str, object] | None = None,
         latent: int = 10,
         hidden: Sequence[int] = (500, 500, 2000),
         levels: int | None = None,
-        likelihood: str | None = None,
-        corruption: float = 0.0,
-        covariance_type: str = "full",
-        n_init: int = 10,
-        alpha: float = 1.0,
-        reconstruction: float = 10.0,
-        refresh: int = 140,
-        tol: float = 1e-3,
-        model_options: dict[str, Any] | None = None,
-        autoencoder: Any = None,
-        pretrain_epochs: int = 100,
+        model_options: dict[str, object] | None = None,
+        start: object = None,
+        keep: Literal["best", "last"] = "best",
+        pretrain: dict[str, object] | None = None,
         max_epochs: int = 100,
         learning_rate: float = 1e-3,
-        clustering_rate: float | None = None,
         weight_decay: float = 0.0,
         batch_size: int = 256,
         patience: int | None = 10,
         validation_fraction: float = 0.1,
-        fit_options: dict[str, Any] | None = None,
+        fit_options: dict[str, object] | None = None,
         device: str = "cpu",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.method = method
+        self.method_options = method_options
         self.latent = latent
         self.hidden = hidden
         self.levels = levels
-        self.likelihood = likelihood
-        self.corruption = corruption
-        self.covariance_type = covariance_type
-        self.n_init = n_init
-        self.alpha = alpha
-        self.reconstruction = reconstruction
-        self.refresh = refresh
-        self.tol = tol
         self.model_options = model_options
-        self.autoencoder = autoencoder
-        self.pretrain_epochs = pretrain_epochs
+        self.start = start
+        self.keep = keep
+        self.pretrain = pretrain
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
-        self.clustering_rate = clustering_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.patience = patience
@@ -189,12 +209,13 @@ class DeepClustering(
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, resume: bool = False) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False) -> Self:
         """Fit to rows.
 
         Args:
             X: (n, D) array or frame.
-            y: ignored.
+            y: None. The methods learn from no labels; where some are given, as a pipeline does, a
+                warning says so.
             resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
                 same data and settings; it ends with the same bits. Each run of the fit loop has a
                 file of its own, the name of the checkpoint with ".autoencoder-0" or ".clusters-0"
@@ -209,56 +230,48 @@ class DeepClustering(
 
         Warns:
             CollapsedWarning: where all rows came into one cluster.
+            UserWarning: for labels, and for settings that this method does not use.
         """
         stages = Stages.of(self, resume=resume)
         self._fit(X, y, stages)
         stages.remove()
         return self
 
-    def _fit(self, X: Any, y: Any, stages: Stages) -> None:
-        check_clustering_settings(self)
-        X = self._validated(X, reset=True)
-        self._check_autoencoder()
-        if len(X) < self.n_components:
-            raise ValueError(
-                f"X has {len(X)} rows, fewer than the {self.n_components} components: n_samples "
-                "must be at least n_components"
-            )
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
+        plan = ClusteringPlan.of(self.get_params(deep=False), METHODS, Optimisation.of(self))
+        if y is not None:
+            warn_unused("y", "DeepClustering learns from no labels, see DeepMixture and start=")
+        rows = self._validated(X, reset=True)
+        self._check_start(plan, len(rows))
         state = check_random_state(self.random_state)
-        self._prepare(X)
-        x = self._seen(X)
+        self._prepare(rows, plan)
+        x = self._seen(rows)
         order = torch.as_tensor(state.permutation(len(x)), device=x.device)
         # fewer than ten rows are too few to hold any out
-        n_held_out = 0 if len(x) < 10 else max(round(self.validation_fraction * len(x)), 2)
-        held_out, rows = order[:n_held_out], order[n_held_out:]
-        task = Task(
-            x,
-            x[rows],
-            x[held_out if n_held_out else rows],
-            self,
-            self._likelihood(),
-            int(state.randint(2**30 - 1)),
-            stages,
-        )
+        share = plan.optimisation.validation_fraction
+        n_held_out = 0 if len(x) < 10 else max(round(share * len(x)), 2)
+        held_out, train = order[:n_held_out], order[n_held_out:]
+        seed = int(state.randint(2**30 - 1))
+        task = Task(x, x[train], x[held_out if n_held_out else train], plan, seed, stages)
         with stages.running():
-            trained = train(task)
+            trained = plan.method.train(task)
         self._keep(trained.model, trained.mixture, trained.results)
         self.start_labels_ = trained.start
         self.labels_ = self._proba(x).argmax(1)
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """The most probable cluster of each row, (n,)."""
         return self.predict_proba(X).argmax(1)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities of the clusters for each row, (n, K)."""
         return self._proba(self._checked(X))
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike) -> Array:
         """Codes of rows, (n, latent): their means, where codes are random."""
         return encode(self.model_, self._checked(X))
 
-    def predict_facets(self, X: Any) -> NDArray[np.int64]:
+    def predict_facets(self, X: ArrayLike) -> NDArray[np.int64]:
         """The clusters of rows in each of the clusterings that "ltvae" has found, (n, m).
 
         The one that ``predict`` speaks of is among them: ``model_.facet`` is its number.
@@ -284,20 +297,19 @@ class DeepClustering(
         return np.pad(found, [(0, 0), (0, max(0, self.n_components_ - found.shape[1]))])
 
     def _keep(
-        self, model: Any, mixture: GaussianMixture | None, results: dict[str, FitResult]
+        self, model: CodeModel, mixture: GaussianMixture | None, results: dict[str, FitResult]
     ) -> None:
-        self.model_: Any = model.eval()
-        if hasattr(model, "generator"):
-            model.generator = None  # its state is spent; the fitted model does not need it
+        model.eval()
+        self.model_: Any = model  # one of several, each with methods of its own
         self.mixture_, self.fit_results_ = mixture, results
         self.n_components_ = int(self.n_components)
         last = list(results.values())[-1]
         self.n_iter_ = int(last.history[-1]["epoch"])
 
-    def _prepare(self, X: Array) -> None:
-        if self.autoencoder is not None:
+    def _prepare(self, X: Array, plan: ClusteringPlan[Task]) -> None:
+        if plan.coder is not None:
             # its networks know columns as it saw them
-            self.preparation_ = copy.deepcopy(self.autoencoder.preparation_)
+            self.preparation_ = copy.deepcopy(fitted(plan.coder).preparation_)
             return
         constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
         if constant.all():
@@ -311,7 +323,7 @@ class DeepClustering(
     def _n_features_out(self) -> int:
         return int(getattr(self.model_, "code_size", self.latent))
 
-    def _checked(self, X: Any) -> Tensor:
+    def _checked(self, X: ArrayLike) -> Tensor:
         check_is_fitted(self)
         return self._seen(self._validated(X, reset=False))
 
@@ -323,11 +335,11 @@ class DeepClustering(
             check_range(x, X, column_names(self, X.shape[1]))
         return x.to(self.device)
 
-    def _validated(self, X: Any, *, reset: bool) -> Array:
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
         """Rows as float64, or an error that names the columns at fault."""
         X = validate_data(
             self,
-            X,
+            X,  # pyright: ignore[reportArgumentType] - the stub takes no arrays
             reset=reset,
             dtype=np.float64,
             ensure_all_finite=False,
@@ -343,27 +355,107 @@ class DeepClustering(
             check_spread(X, columns)
         return X
 
-    def _likelihood(self) -> str:
-        if self.likelihood is not None:
-            return self.likelihood
-        return "gaussian" if self.levels is None else "bernoulli"
-
-    def _check_autoencoder(self) -> None:
-        other = self.autoencoder
-        if other is None:
+    def _check_start(self, plan: ClusteringPlan[Task], n_rows: int) -> None:
+        if n_rows < plan.n_components:
+            raise ValueError(
+                f"X has {n_rows} rows, fewer than the {plan.n_components} components: n_samples "
+                "must be at least n_components"
+            )
+        if plan.responsibilities is not None and len(plan.responsibilities) != n_rows:
+            raise ValueError(
+                f"start must have a cluster for each of the {n_rows} rows of X, got "
+                f"{len(plan.responsibilities)}"
+            )
+        if plan.coder is None:
             return
-        if self.method in WITHOUT_START:
-            raise ValueError(f"method={self.method!r} starts from no autoencoder, but got one")
-        if not isinstance(getattr(other, "estimator", other), DeepClustering):
-            raise ValueError(
-                f"autoencoder must be a fitted DeepClustering or None, got {type(other).__name__}"
-            )
-        if not hasattr(other, "model_"):
-            raise ValueError(
-                "the DeepClustering given as autoencoder is not fitted; clone() takes fits away, "
-                "unless it is wrapped in sklearn.frozen.FrozenEstimator"
-            )
+        other = fitted(plan.coder)
         for name in ("n_features_in_", "levels"):
             own, its = getattr(self, name), getattr(other, name)
             if own != its:
-                raise ValueError(f"the autoencoder given has {name}={its!r}, this has {own!r}")
+                raise ValueError(f"the model given as start has {name}={its!r}, this has {own!r}")
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    has_clusters: ClassVar[bool] = True
+    score_kind: ClassVar[ScoreKind] = "none"
+    components: ClassVar[Components] = "required"
+
+    @property
+    def has_facets(self) -> bool:
+        """Whether ``predict_facets`` tells several clusterings."""
+        return hasattr(self.model_, "facets")
+
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows, and the clusters that the start alone gave them."""
+        start = vars(self).get("start_labels_")
+        return None if start is None else (np.arange(len(start)), start)
+
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
+
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        fit_stages(self, X, y, **given, resume=resume)
+        return self
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        results = self.fit_results_
+        labels = vars(self).get("labels_")  # a loaded one has not seen its rows
+        sizes = None if labels is None else np.bincount(labels, minlength=self.n_components_)
+        return super().facts() | {
+            "method": self.method,
+            "components": self.n_components_,
+            **result_facts(list(results.values())[-1]),
+            "seconds": sum(result.seconds for result in results.values()),
+            "stages": {name: result_facts(result) for name, result in results.items()},
+            "sizes": None if sizes is None else sizes.tolist(),
+            **module_facts(self.model_),
+        }
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        mixture = self.mixture_
+        codes = None
+        if mixture is not None:
+            codes = {"settings": mixture.settings(), "state": mixture.state()}
+        return super().state() | {
+            "model": module_state(self.model_),
+            "preparation": dict(self.preparation_.transform.state_dict()),
+            "mixture": codes,
+            "results": {name: result_state(fit) for name, fit in self.fit_results_.items()},
+        }
+
+    def _restore(self, state: State) -> None:
+        n_features = self.n_features_in_ = state["model"]["recipe"]["arguments"]["features"]
+        self.preparation_ = Preparation.empty(n_features, levels=self.levels, alpha=1e-6)
+        self.preparation_.transform.load_state_dict(state["preparation"])
+        codes = state["mixture"]
+        mixture = None if codes is None else GaussianMixture.from_state(**codes)
+        results = {name: FitResult(**result) for name, result in state["results"].items()}
+        self._keep(module_from(state["model"]), mixture, results)
+
+
+def fitted(coder: object) -> DeepClustering:
+    """The fitted estimator that is taken over, also where it was wrapped against `clone`.
+
+    Raises:
+        ValueError: for another estimator, or one that is not fitted.
+    """
+    other = getattr(coder, "estimator", coder)
+    if not isinstance(other, DeepClustering):
+        raise ValueError(
+            "start must be a fitted DeepClustering, labels (n,), responsibilities (n, K) or None, "
+            f"got {type(coder).__name__}"
+        )
+    if not hasattr(other, "model_"):
+        raise ValueError(
+            "the DeepClustering given as start is not fitted; clone() takes fits away, unless it "
+            "is wrapped in sklearn.frozen.FrozenEstimator"
+        )
+    return other

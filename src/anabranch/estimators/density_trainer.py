@@ -1,10 +1,9 @@
 """How a flow becomes the density of a table: its Gaussian start, and its training."""
 
-import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,36 +13,76 @@ from torch import Tensor
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
 from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow
-from anabranch.estimators.rows import Rows
-from anabranch.estimators.trainer import (
+from anabranch.estimators.density_plan import DensityPlan
+from anabranch.estimators.flow_training import LastState, rate_schedule
+from anabranch.estimators.gaussian_guard import (
+    PART,
     RACE_STEPS,
     convincing,
-    fit_options,
-    rate_schedule,
-    unrecorded,
+    epochs_of,
+    precise,
+    race,
 )
+from anabranch.estimators.preparation import Preparation
+from anabranch.estimators.rows import Rows
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
-from anabranch.training import FitResult, fit
+from anabranch.training import FitResult, Schedule, fit
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
-
-if TYPE_CHECKING:
-    from anabranch.estimators.flow_density import FlowDensity
 
 Array = NDArray[np.float64]
 # Weight of the penalty on the regression's coefficients, in rows.
 RIDGE = 1.0
-# Rows that a pass without gradients takes at a time.
-PART = 4096
 
 
-def set_gaussian(model: Flow, rows: Rows, validation: Rows, reg_covar: float) -> None:
+@dataclass(frozen=True)
+class DensityTask:
+    """What a flow is fitted to, and how.
+
+    Attributes:
+        plan: the settings.
+        rows: to train on.
+        validation: rows that judge.
+        preparation: what made them, which dequantizes integers anew.
+        seed: of the order of rows and of dequantization.
+    """
+
+    plan: DensityPlan
+    rows: Rows
+    validation: Rows
+    preparation: Preparation
+    seed: int
+
+    @property
+    def device(self) -> str:
+        """Where the flow is trained."""
+        return self.plan.optimisation.device
+
+    def order(self) -> torch.Generator:
+        """A source of the order of rows."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def renewal(self, data: dict[str, Tensor]) -> Callable[[int], None] | None:
+        """New dequantization noise before each epoch, for integers."""
+        raw = self.rows.raw
+        if raw is None:
+            return None
+
+        def begin_epoch(epoch: int) -> None:
+            # a source of its own for each epoch, so that a resumed run draws the same noise
+            self.preparation.renew(raw, data["x"], self.seed + 1 + epoch)
+
+        return begin_epoch
+
+
+def set_gaussian(model: Flow, task: DensityTask) -> None:
     """Make an untrained `flow_density` the Gaussian regression that fits best.
 
     On small tables its affine map stays as it is: its covariance is a regularised estimate, and
     training by likelihood would undo that.
     """
+    rows, validation = task.rows, task.validation
     Z, V = rows.z.double().numpy(), validation.z.double().numpy()
     regression, affine = _affine_parts(model)
     if regression is not None:
@@ -56,10 +95,12 @@ def set_gaussian(model: Flow, rows: Rows, validation: Rows, reg_covar: float) ->
         with torch.no_grad():
             last.weight.copy_(torch.as_tensor(-coefficients.T))
             last.bias.copy_(torch.as_tensor(-offset).reshape(last.bias.shape))
-    options = StartOptions(1, reg_covar=reg_covar)
+    options = StartOptions(1, reg_covar=task.plan.reg_covar)
     start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
+    context = None if rows.context is None else rows.context[:PART]
+    model.initialize(rows.z[:PART], context)
 
 
 def _affine_parts(model: Flow) -> tuple[Elementwise | None, TriangularAffine]:
@@ -81,52 +122,48 @@ def _ridge(C: Array, Z: Array) -> tuple[Array, Array]:
     return coefficients, target - mean @ coefficients
 
 
-def train_density(
-    models: list[Flow],
-    rows: Rows,
-    validation: Rows,
-    settings: "FlowDensity",
-    seed: int,
-    *,
-    resume: bool,
-) -> tuple[Flow, FitResult]:
+def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tuple[Flow, FitResult]:
     """Train the model that is ahead after a few hundred steps, and leave it at its best state.
 
     Where that is not convincingly better than the Gaussian that it started from, the Gaussian is
-    what comes back.
+    what comes back; a fit that keeps its last state keeps it.
     """
-    gaussian = gaussian_part(models[0])
-    options = fit_options(settings, len(rows.z))  # pyright: ignore[reportArgumentType]
-    held_out = validation.batch(settings.device)
+    gaussian, optimisation = gaussian_part(models[0]), task.plan.optimisation
+    options = task.plan.options(len(task.rows.z))
+    held_out = task.validation.batch(task.device)
     terms = evaluate(Likelihood(gaussian), held_out, options.batch_size)
     score = terms[options.monitor]
-    if settings.flow is None:  # nothing is left to train
+    if task.plan.flow is None:  # nothing is left to train
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
         return gaussian, FitResult([start], best_score=score)
-    first = 0
-    if len(models) > 1 and settings.max_epochs:
-        scores = [_race(model, rows, validation, settings, seed) for model in models]
-        first = int(np.argmin(scores))
-    model = models[first]
-    resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
-    data = rows.batch(settings.device)
-    identity = {"start": fingerprint(model.state_dict())} if options.checkpoint else None
+    model = models[0]
+    if len(models) > 1 and optimisation.max_epochs:
+        scores = [_head_start(model, task) for model in models]
+        model = models[int(np.argmin(scores))]
+    data = task.rows.batch(task.device)
+    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(task.rows.z))]
+    last = LastState(model) if optimisation.keep == "last" else None
     result = fit(
         Likelihood(model),
         data,
         held_out,
         options=options,
-        schedules=[rate_schedule(settings.patience, options, len(rows.z))],
-        generator=torch.Generator().manual_seed(seed),
-        resume=resume,
-        on_epoch=_renewal(data, rows, settings, seed),
+        schedules=schedules if last is None else [*schedules, last],
+        generator=task.order(),
+        resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
+        on_epoch=task.renewal(data),
         # the checkpoint of another start has the same shapes
-        identity=identity,
+        identity={"start": fingerprint(model.state_dict())} if options.checkpoint else None,
+        stage="train",
     )
-    if convincing(log_prob_rows(model, held_out) - log_prob_rows(gaussian, held_out)):
-        return model, result
-    result.best_epoch, result.best_score = 0, score
-    return gaussian, result
+    if len(models) > 1:
+        result.stages.insert(0, "race")
+    if last is not None:
+        last.restore(result)
+    elif not convincing(log_prob_rows(model, held_out) - log_prob_rows(gaussian, held_out)):
+        result.best_epoch, result.best_score = 0, score
+        return gaussian, result
+    return model, result
 
 
 def gaussian_part(model: Flow) -> Flow:
@@ -139,40 +176,20 @@ def gaussian_part(model: Flow) -> Flow:
     return gaussian.to(next(model.parameters()).device)
 
 
-def _race(model: Flow, rows: Rows, validation: Rows, settings: "FlowDensity", seed: int) -> float:
-    """Train for a few hundred steps, and tell how far that gets: the validation score."""
-    options = unrecorded(
-        fit_options(settings, len(rows.z))  # pyright: ignore[reportArgumentType]
-    )
-    epochs = max(1, RACE_STEPS * options.batch_size // len(rows.z))
-    data = rows.batch(settings.device)
-    return fit(
+def _head_start(model: Flow, task: DensityTask) -> float:
+    """How far a few hundred steps get a model: the best validation score."""
+    options, data = task.plan.options(len(task.rows.z)), task.rows.batch(task.device)
+    return race(
         Likelihood(model),
         data,
-        validation.batch(settings.device),
+        task.validation.batch(task.device),
         # however long the training is to be: one that is resumed may be longer
-        options=replace(options, max_epochs=epochs, patience=None),
-        generator=torch.Generator().manual_seed(seed),
-        on_epoch=_renewal(data, rows, settings, seed),
-    ).best_score
+        replace(options, max_epochs=epochs_of(RACE_STEPS, options, len(task.rows.z))),
+        seed=task.seed,
+        on_epoch=task.renewal(data),
+    )
 
 
-def _renewal(
-    data: dict[str, Tensor], rows: Rows, settings: "FlowDensity", seed: int
-) -> Callable[[int], Any] | None:
-    """New dequantization noise before each epoch, for integers."""
-    raw = rows.raw
-    if raw is None:
-        return None
-
-    def begin_epoch(epoch: int) -> None:
-        # a source of its own for each epoch, so that a resumed run draws the same noise
-        settings.preparation_.renew(raw, data["x"], seed + 1 + epoch)
-
-    return begin_epoch
-
-
-@torch.no_grad()
 def log_prob_rows(model: Distribution, data: dict[str, Tensor]) -> Tensor:
     """Log-density of rows as the flow sees them, (n,), in float64."""
     x, context = data["x"], data.get("context")
@@ -181,13 +198,6 @@ def log_prob_rows(model: Distribution, data: dict[str, Tensor]) -> Tensor:
     return torch.cat([precise_log_prob(model, part, given) for part, given in parts])
 
 
-@torch.no_grad()
-def precise_log_prob(model: Distribution, x: Tensor, context: Tensor | None) -> Tensor:
+def precise_log_prob(model: Distribution, x: Tensor, context: Tensor | None = None) -> Tensor:
     """Log-density in float64; rows that overflow float32 are done again in float64."""
-    log_prob = model.log_prob(x, context).double()
-    overflow = ~torch.isfinite(log_prob)
-    if bool(overflow.any()):
-        precise = copy.deepcopy(model).double()
-        given = None if context is None else context[overflow].double()
-        log_prob[overflow] = precise.log_prob(x[overflow].double(), given)
-    return log_prob
+    return precise(lambda flow, rows, given: flow.log_prob(rows, given), model, x, context)

@@ -1,16 +1,14 @@
 """What changes between the epochs of a mixture: noise, expectations, weights, and which rows."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from anabranch.estimators.mixture_plan import MixturePlan, SemiSupervised
+from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
-
-if TYPE_CHECKING:
-    from anabranch.estimators.flow_mixture import FlowMixture
 
 Data = dict[str, Tensor]
 # Rows that a pass without gradients takes at a time.
@@ -21,7 +19,8 @@ def epoch_hook(
     model: MixtureModel,
     data: Data,
     rows: Rows,
-    settings: "FlowMixture",
+    plan: MixturePlan,
+    preparation: Preparation,
     seed: int,
 ) -> Callable[[int], Tensor | None] | None:
     """What a fit does before each epoch, or None for nothing.
@@ -33,16 +32,17 @@ def epoch_hook(
         model: the model in training.
         data: the tensors it is trained on; rewritten in place.
         rows: the rows they were made of.
-        settings: the estimator.
+        plan: the settings.
+        preparation: what dequantizes integers.
         seed: of the noise.
     """
-    raw, em = rows.raw, settings.algorithm == "em"
-    how = settings.weights if isinstance(settings.weights, str) else "given"
+    raw, em, weights = rows.raw, plan.model_options.algorithm == "em", plan.model_options.weights
+    how = weights if isinstance(weights, str) else "given"
     if em and model.mixture.logits.requires_grad:
         how = "exact"
     if em:
         data["responsibilities"] = data["x"].new_zeros(len(rows.z), model.mixture.n_components)
-    turns = _turns(rows, settings)
+    turns = _turns(rows, plan.semi_supervised)
     if not (raw is not None or em or turns or how in ("exact", "network")):
         return None
 
@@ -50,7 +50,7 @@ def epoch_hook(
     def begin_epoch(epoch: int) -> Tensor | None:
         if raw is not None:
             # a source of its own for each epoch, so that a resumed run draws the same noise
-            settings.preparation_.renew(raw, data["x"], seed + 1 + epoch)
+            preparation.renew(raw, data["x"], seed + 1 + epoch)
         if em or how == "exact":
             R = torch.softmax(joint_in_parts(model, data["x"]), 0)
             if em:
@@ -84,11 +84,11 @@ def _counts(R: Tensor, data: Data) -> Tensor:
     return R.sum(1) + 1e-3
 
 
-def _turns(rows: Rows, settings: "FlowMixture") -> Callable[[int], Tensor | None] | None:
+def _turns(rows: Rows, settings: SemiSupervised) -> Callable[[int], Tensor | None] | None:
     """Which rows an epoch goes through: labelled ones at first, then each kind in turn."""
     if rows.targets is None:
         return None
-    alternate = settings.semi_supervised == "alternate"
+    alternate = settings.order == "alternate"
     if not (settings.pretrain_epochs or alternate):
         return None
     known = rows.targets.sum(1) > 0

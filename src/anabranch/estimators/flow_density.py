@@ -1,7 +1,7 @@
 """FlowDensity: one flow as the density of a table."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,22 +12,29 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.distributions import Flow, Logistic, Normal
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.conditions import Conditions
 from anabranch.estimators.counting import free_parameters
-from anabranch.estimators.density_trainer import precise_log_prob, set_gaussian, train_density
+from anabranch.estimators.density_plan import DensityPlan
+from anabranch.estimators.density_trainer import (
+    DensityTask,
+    precise_log_prob,
+    set_gaussian,
+    train_density,
+)
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.fitted import module_from
+from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedDensity
-from anabranch.estimators.rows import Rows
+from anabranch.estimators.rows import Rows, split_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
-from anabranch.estimators.trainer import fit_options
 from anabranch.models import flow_density
 from anabranch.training import FitResult
 from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
 
 Array = NDArray[np.float64]
-# Columns up to which the start has a full covariance.
-MAX_FULL = 128
 
 
 class AffineFlowWarning(UserWarning):
@@ -65,6 +72,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
             the learning rate falling along a cosine: the best way to spend a given time.
         validation_fraction: share of rows held out to choose the best state.
+        keep: "best" state, or the Gaussian where the flow does not beat it; or "last" for the last
+            state, whatever it is worth.
         fit_options: further settings of `anabranch.training.FitOptions`, such as ``checkpoint``,
             ``compile``, ``clip_norm`` or ``tensorboard``.
         device: "cpu", "cuda", ...
@@ -90,7 +99,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         ((200,), (3, 2))
     """
 
-    inference = "exact"  # what the settings of the loop ask for
     bounds_: Bounds | None
 
     def __init__(
@@ -108,9 +116,10 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         max_epochs: int = 500,
         patience: int | None = 20,
         validation_fraction: float = 0.1,
-        fit_options: dict[str, Any] | None = None,
+        keep: str = "best",
+        fit_options: Mapping[str, object] | None = None,
         device: str = "cpu",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.flow = flow
@@ -125,6 +134,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self.max_epochs = max_epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state
@@ -161,68 +171,48 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             ValueError: for data or settings that cannot be used; the message says why.
         """
         X = self._validated(X, reset=True)
-        self._check_settings()
-        fit_options(self, len(X))  # pyright: ignore[reportArgumentType] - reads shared settings
+        plan = DensityPlan.of(self)
+        plan.options(len(X))  # wrong ones are refused before the search for a start
         if X_val is None and context_val is not None:
             raise ValueError("context_val goes with X_val, which is missing")
         self.conditions_ = None if context is None else Conditions.fit(context, len(X))
         C = self._encoded(context, len(X))
         random_state = check_random_state(self.random_state)
         if X_val is None:
-            rows, held_out = self._split(len(X), None, random_state)
+            share = plan.optimisation.validation_fraction
+            rows, held_out = split_rows(len(X), None, share, random_state)
             held_out = held_out if len(held_out) else rows
             V, C_val = X[held_out], None if C is None else C[held_out]
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
             C_val = self._encoded(context_val, len(V))
-        C = None if C is None else C[rows]
-        self._fit(X[rows], C, V, C_val, random_state, resume=resume)
+        seed = int(random_state.randint(2**30 - 1))
+        self._prepare(X[rows], seed)
+        train = self._rows(X[rows], None, random_state)
+        validation = self._rows(V, None, random_state)
+        train.context, validation.context = None if C is None else C[rows], C_val
+        task = DensityTask(plan, train, validation, self.preparation_, seed)
+        self._keep(*train_density(self._started(task), task, resume=resume))
         return self
 
-    def _fit(
-        self,
-        X: Array,
-        C: Tensor | None,
-        V: Array,
-        C_val: Tensor | None,
-        random_state: np.random.RandomState,
-        *,
-        resume: bool,
-    ) -> None:
-        seed = int(random_state.randint(2**30 - 1))
-        self._prepare(X, seed)
-        rows = self._rows(X, None, random_state)
-        validation = self._rows(V, None, random_state)
-        rows.context, validation.context = C, C_val
+    def _started(self, task: DensityTask) -> list[Flow]:
+        """Flows at the Gaussian that they start from."""
+        plan, n_features = task.plan, task.rows.z.shape[1]
+        n_context = 0 if self.conditions_ is None else self.conditions_.n_features
         models = []
-        for i in range(self.n_init):
-            model = flow_density(**self._recipe(X.shape[1]), seed=seed + i)
-            set_gaussian(model, rows, validation, self.reg_covar)
+        for i in range(plan.n_init):
+            recipe: dict[str, Any] = plan.recipe(n_features, n_context)
+            model = flow_density(**recipe, seed=task.seed + i)
+            set_gaussian(model, task)
             models.append(model.to(self.device))
-        if X.shape[1] == 1 and self.flow is not None and _is_affine(models[0]):
+        if n_features == 1 and plan.flow is not None and _is_affine(models[0]):
             warnings.warn(
                 f"flow {self.flow!r} cannot bend one column: its density keeps the shape of its "
                 "base, a Gaussian as a rule; for a free shape take 'nsf'",
                 AffineFlowWarning,
                 stacklevel=4,
             )
-        self._keep(*train_density(models, rows, validation, self, seed, resume=resume))
-
-    def _check_settings(self) -> None:
-        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
-            raise ValueError(f"n_init must be a positive integer, got {self.n_init!r}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction must be in (0, 1), got {self.validation_fraction}"
-            )
-        patience = self.patience
-        if patience is not None and not (isinstance(patience, int | np.integer) and patience >= 0):
-            raise ValueError(f"patience must be None or an integer from 0, got {patience!r}")
-        rate = self.learning_rate
-        if rate != "auto" and not (isinstance(rate, float | int | np.number) and rate > 0):
-            raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
-        if not self.reg_covar > 0:
-            raise ValueError(f"reg_covar must be positive, got {self.reg_covar}")
+        return models
 
     def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
         if reset:
@@ -240,15 +230,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     def _support(self, X: Array) -> Support | None:
         return None if self.bounds_ is None else make_support(X, self.bounds_)
 
-    def _recipe(self, n_features: int) -> dict[str, Any]:
-        return {
-            "features": n_features,
-            "flow": self.flow,
-            "diagonal": n_features > MAX_FULL,
-            "context_features": 0 if self.conditions_ is None else self.conditions_.n_features,
-        }
-
-    def _keep(self, model: Any, result: FitResult) -> None:
+    def _keep(self, model: Flow, result: FitResult) -> None:
         self.model_ = model.eval()
         self.history_ = result.history
         self.lower_bound_ = -result.best_score
@@ -377,6 +359,52 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     @property
     def _n_features_out(self) -> int:
         return self.n_features_in_
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    @property
+    def context_size(self) -> int:
+        """C, how many columns it is conditional on."""
+        return 0 if self.conditions_ is None else self.conditions_.n_features
+
+    @property
+    def context_names(self) -> list[str] | None:
+        """Their names, None where there are none."""
+        return None if self.conditions_ is None else self.conditions_.names
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        context: dict[str, Json] = {"context": self.context_size}
+        if self.context_size:
+            context["context_names"] = self.context_names
+        return super().facts() | context
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        conditions = self.conditions_
+        scale = None if conditions is None else dict(conditions.scale.state_dict())
+        return super().state() | {"context": scale, "context_names": self.context_names}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        parts = self.preparation_.transform.modules()
+        support = next((part for part in parts if isinstance(part, Support)), None)
+        self.bounds_ = None if support is None else Bounds.of(support)
+        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self.conditions_ = None
+        if state["context"] is not None:
+            size = len(next(iter(state["context"].values())))
+            self.conditions_ = Conditions.empty(size, state["context_names"])
+            self.conditions_.scale.load_state_dict(state["context"])
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        support = None
+        if self.support is not None:
+            free = [-np.inf] * n_features, [np.inf] * n_features
+            support = Support(*free, dtype=torch.float64).eval()
+        return Preparation.empty(
+            n_features, levels=self.levels, alpha=self.logit_alpha, support=support
+        )
 
 
 def _length(X: Any) -> int:

@@ -1,15 +1,41 @@
 """FlowGMM: one flow, and a Gaussian mixture in its latent space."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
 from anabranch.estimators.flow_mixture import FlowMixture
-from anabranch.estimators.starts import affine_of
+from anabranch.estimators.groups import Group, accepts_old_names, read_group
+from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan, Spec
+from anabranch.estimators.numbers import check_choice, check_positive
+from anabranch.estimators.starts import StartSource, affine_of
+from anabranch.estimators.trainer import MixtureTask
 from anabranch.models import MixtureModel
 
-MEANS = ("data", "random")
+
+@dataclass(frozen=True)
+class LatentMeans:
+    """Where the Gaussians of the latent space are.
+
+    Attributes:
+        start: "data" for a Gaussian mixture of the data, or "random" for draws of N(0, spread² I),
+            with covariances I.
+        spread: of random means, in standard deviations of a component.
+        fixed: leave means and covariances at their start, as the paper does.
+    """
+
+    start: Literal["data", "random"] = "data"
+    spread: float = 3.5
+    fixed: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice(self, "start", ("data", "random"))
+        check_positive(self, ("spread",))
+        if not isinstance(self.fixed, bool):
+            raise ValueError(f"fixed must be True or False, got {self.fixed!r}")
 
 
 class FlowGMM(FlowMixture):
@@ -26,30 +52,20 @@ class FlowGMM(FlowMixture):
     Args:
         n_components: K; None for as many as classes in y.
         flow: recipe of the flow.
-        means: where the latent Gaussians start: "data" for a Gaussian mixture of the data, or
-            "random" for draws of N(0, spread² I), with covariances I.
-        spread: of random means, in standard deviations of a component.
-        fixed_means: leave means and covariances at their start, as the paper does.
-        consistency: weight of the likelihood under pseudo-labels.
-        perturbation: as in `FlowMixture`.
-        semi_supervised: as in `FlowMixture`, as are all settings from here on.
-        pretrain_epochs: epochs on labelled rows alone.
-        label_weight: what a labelled row counts.
+        means: where the latent Gaussians start, {"start": "data" or "random", "spread": 3.5,
+            "fixed": False}; see `anabranch.estimators.flow_gmm.LatentMeans`.
+        consistency: {"weight": of the likelihood under pseudo-labels, "perturbation": "noise"}.
+        model_options: as in `FlowMixture`, as are all settings from here on; it has no trunk.
         covariance_type: of the start.
-        weights: of the mixture.
         init_params: how the start from data is found.
         n_init: draws of it.
-        reg_covar: smallest variance of the start.
+        start: where to begin instead.
+        semi_supervised: how labels teach.
         levels: for integer data.
-        logit_alpha: margin of the logit for integer data.
         learning_rate: of AdamW.
-        weight_decay: of AdamW.
         batch_size: rows per step.
         max_epochs: upper limit.
-        patience: evaluations without improvement.
-        validation_fraction: share of rows held out.
-        warm_start: go on from the last fit.
-        snapshots: states to keep.
+        keep: "best" or "last".
         fit_options: of the loop.
         device: "cpu", "cuda", ...
         random_state: seed.
@@ -67,90 +83,93 @@ class FlowGMM(FlowMixture):
         (200,)
     """
 
+    groups: ClassVar[Mapping[str, type]] = {
+        **{name: kind for name, kind in GROUPS.items() if name != "temperature"},
+        "means": LatentMeans,
+    }
+    old_names: ClassVar[Mapping[str, str]] = {
+        **{old: new for old, new in OLD_NAMES.items() if not old.startswith("temperature")},
+        "means": "means__start",
+        "spread": "means__spread",
+        "fixed_means": "means__fixed",
+    }
+
+    @accepts_old_names
     def __init__(
         self,
         n_components: int | str | None = None,
         *,
-        flow: Any = "realnvp",
-        means: str = "data",
-        spread: float = 3.5,
-        fixed_means: bool = False,
-        consistency: float | None = None,
-        perturbation: Any = None,
-        semi_supervised: str = "joint",
-        pretrain_epochs: int = 0,
-        label_weight: float = 1.0,
+        flow: Spec | None = "realnvp",
+        means: Group | None = None,
+        consistency: Group | None = None,
+        model_options: Group | None = None,
         covariance_type: str = "auto",
-        weights: Any = "learned",
         init_params: str = "auto",
         n_init: int = 1,
-        reg_covar: float = 1e-6,
+        start: StartSource | None = None,
+        semi_supervised: Group | None = None,
         levels: int | None = None,
-        logit_alpha: float = 1e-6,
         learning_rate: float | str = "auto",
-        weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
-        patience: int | None = 20,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        snapshots: int = 0,
-        fit_options: dict[str, Any] | None = None,
+        keep: str = "best",
+        fit_options: Group | None = None,
         device: str = "cpu",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(
             n_components,
             flow=flow,
-            consistency=consistency,
-            perturbation=perturbation,
-            semi_supervised=semi_supervised,
-            pretrain_epochs=pretrain_epochs,
-            label_weight=label_weight,
+            model_options=model_options,
             covariance_type=covariance_type,
-            weights=weights,
             init_params=init_params,
             n_init=n_init,
-            reg_covar=reg_covar,
+            start=start,
+            consistency=consistency,
+            semi_supervised=semi_supervised,
             levels=levels,
-            logit_alpha=logit_alpha,
             learning_rate=learning_rate,
-            weight_decay=weight_decay,
             batch_size=batch_size,
             max_epochs=max_epochs,
-            patience=patience,
-            validation_fraction=validation_fraction,
-            warm_start=warm_start,
-            snapshots=snapshots,
+            keep=keep,
             fit_options=fit_options,
             device=device,
             random_state=random_state,
             verbose=verbose,
         )
         self.means = means
-        self.spread = spread
-        self.fixed_means = fixed_means
 
-    def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
-        shared = {"trunk": self.flow, "flow": None, "pseudo_labels": True}
-        return {**super()._recipe(n_features, n_components), **shared}
+    _pseudo_labels: ClassVar[bool] = True
 
-    def _started(self, start: GaussianStart, X: Any, n_components: int, seed: int) -> MixtureModel:
-        if self.means not in MEANS:
-            raise ValueError(f"means must be one of {MEANS}, got {self.means!r}")
-        if self.means == "random":
-            start = self._far_apart(X.shape[1], n_components, seed)
-        model = super()._started(start, X, n_components, seed)
-        if self.fixed_means:
+    def _plan(self) -> MixturePlan:
+        plan = super()._plan()
+        if plan.model_options.trunk is not None:
+            raise ValueError("model_options.trunk is for FlowMixture: the flow is the trunk here")
+        self._means()
+        return plan
+
+    def _means(self) -> LatentMeans:
+        return read_group("means", self.means, LatentMeans, old="start")
+
+    def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
+        shared = {"trunk": self.flow, "flow": None}
+        return {**super()._recipe(plan, n_features, n_components), **shared}
+
+    def _set(self, model: MixtureModel, start: GaussianStart, task: MixtureTask) -> None:
+        means = self._means()
+        if means.start == "random":
+            start = _far_apart(start.parameters.means.shape, means.spread, task.seed)
+        super()._set(model, start, task)
+        if means.fixed:
             for group in model.mixture.groups:
                 affine_of(group).requires_grad_(False)
-        return model
 
-    def _far_apart(self, n_features: int, n_components: int, seed: int) -> GaussianStart:
-        if not self.spread > 0:
-            raise ValueError(f"spread must be positive, got {self.spread!r}")
-        means = np.random.RandomState(seed).normal(0, self.spread, (n_components, n_features))
-        covariances = np.broadcast_to(np.eye(n_features), (n_components, n_features, n_features))
-        weights = np.full(n_components, 1 / n_components)
-        return GaussianStart("random", GaussianParameters(weights, means, covariances), 0.0)
+
+def _far_apart(shape: tuple[int, int], spread: float, seed: int) -> GaussianStart:
+    """Unit Gaussians at random means of shape (K, D)."""
+    n_components, n_features = shape
+    means = np.random.RandomState(seed).normal(0, spread, shape)
+    covariances = np.broadcast_to(np.eye(n_features), (n_components, n_features, n_features))
+    weights = np.full(n_components, 1 / n_components)
+    return GaussianStart("random", GaussianParameters(weights, means, covariances), 0.0)

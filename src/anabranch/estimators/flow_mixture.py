@@ -1,32 +1,60 @@
 """FlowMixture: GaussianMixture's contract, with flows for components."""
 
 import copy
-from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.archive import Tree
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.estimator import Components, Json, State
+from anabranch.estimators.fitted import module_from
+from anabranch.estimators.gaussian_guard import precise
+from anabranch.estimators.groups import (
+    Group,
+    accepts_old_names,
+    read_group,
+)
 from anabranch.estimators.invariance import teach_invariance
 from anabranch.estimators.labels import check_targets
-from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import Rows
-from anabranch.estimators.settings import (
-    check_components,
-    check_settings,
-    check_warm,
-    regularisation,
-    start_options,
+from anabranch.estimators.mixture_plan import (
+    GROUPS,
+    OLD_NAMES,
+    MixturePlan,
+    ModelOptions,
+    Spec,
 )
-from anabranch.estimators.starts import Start, make_starts, set_start
-from anabranch.estimators.trainer import fit_options, pretrain, race, teach_posterior, train
+from anabranch.estimators.preparation import Preparing
+from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.rows import split_rows
+from anabranch.estimators.starts import (
+    Start,
+    StartSource,
+    check_same_model,
+    initialize_components,
+    make_starts,
+    responsibilities_of,
+    set_start,
+)
+from anabranch.estimators.trainer import (
+    Candidate,
+    MixtureTask,
+    head_start,
+    pretrain,
+    teach_posterior,
+    train,
+)
 from anabranch.models import MixtureModel, flow_mixture
+from anabranch.objectives import MixtureObjective
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
@@ -42,67 +70,43 @@ class FlowMixture(PreparedEstimator):
     state competes with all later ones: held out, it is not worse than a `GaussianMixture`.
 
     Args:
-        n_components: K. None for as many as there are classes in y, or one without y; "auto" to
-            begin with ``max_components`` and take out those that are not worth their cost.
-        max_components: where "auto" begins.
-        component_cost: of "auto", the share of the rows that a component must own to live.
+        n_components: K; None for as many as there are classes in y, or one; "auto" to begin with
+            many and take out those that are not worth their cost.
         flow: recipe of the components, a name such as "realnvp" or "maf", or {"name": ...,
             keyword: value}, or a list of K of them; None for Gaussians.
-        trunk: recipe of a flow between the data and all components, which share it (fewer
-            parameters); None for none.
-        inference: "exact" maximises the mixture likelihood; "variational" the enumerated bound
-            with the posterior network q(c|x) (VMoNF), whose temperature falls during training;
-            "invariant" trains q by consistency and balance alone, first by itself and then beside
-            the components that are fitted to what it gives them: the way for images.
-        algorithm: with exact inference, "gradient", or "em" for expectation steps over all rows
-            each epoch with gradient maximisation steps between.
+        inference: "exact" likelihood; "variational" bound with a network q(c|x) (VMoNF); or
+            "invariant", where q learns first, by answering alike for perturbed rows: for images.
+        model_options: rare settings of the model, such as {"weights": "uniform"}; see
+            `anabranch.estimators.mixture_plan.ModelOptions`.
         covariance_type: of the start: "full", "tied", "diag", "spherical", or "auto" to choose
             among them and shrunk ones on validation rows.
-        weights: "learned" by gradients; set before every epoch to the mean over all rows of
-            p(c|x), "exact", or of q(c|x), "network"; "uniform", or K given positive numbers that
-            stay fixed.
-        init_params: "kmeans", "gmm", "random", or "auto": where y labels some rows of each class,
-            those labels spread over a neighbourhood graph; else k-means and gmm where they
-            disagree, keeping what ends best on validation rows; or "spectral", a cut of the
-            neighbourhood graph, where gaps in the data set regions apart that they miss.
+        init_params: "kmeans", "gmm", "random", "spectral" (gaps in a neighbourhood graph), or
+            "auto" to compare them; where each class has labels, those spread over the graph.
         n_init: draws of the start; the best on validation rows is kept.
-        posterior: network of q, "mlp", "conv", or {"name": ..., keyword: value}.
-        temperature_decay: rate of q's temperature in variational inference.
-        temperature_floor: where it stops.
-        temperature_unit: what the rate counts, "step" or "epoch".
-        consistency: weight of the divergence between q(c|x) and q(c|x') at a perturbed point, in
-            nats; by default 1 in invariant inference, else 0 for none.
-        perturbation: "noise", "affine" (images), "adversarial", or {"name": ..., keyword: value},
-            see `anabranch.objectives.perturbations`; by default small noise.
-        balance: weight of H(q(c|x)) - 4 H(mean q): certain answers that use all components; by
-            default 0.2 in invariant inference, else 0.
-        invariant_steps: in invariant inference, steps of training q by itself, ``n_init`` times.
-        semi_supervised: "joint" for labelled and unlabelled rows in each step, "alternate" for an
-            epoch of each kind in turn.
-        pretrain_epochs: epochs on labelled rows alone before the others.
-        label_weight: what a labelled row counts, beside an unlabelled one.
-        reg_covar: smallest variance of the start, in units of the standardised columns, and the
-            variance given to constant columns.
-        levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
-            brought to the real line, and log-densities are lower bounds of log-probabilities.
-        logit_alpha: margin of the logit for integer data.
-        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows, where
-            a flow overfits within few steps.
-        weight_decay: of AdamW.
+        start: where to begin instead: labels (n,), responsibilities (n, K), a fitted estimator
+            with ``predict_proba``, or "last" to go on from the last fit.
+        temperature: of q in variational inference, {"decay": 1e-3, "floor": 1e-2, "unit": "step"}.
+        consistency: that q answers alike for perturbed rows, {"weight": 1.0, "perturbation":
+            "noise", "balance": 0.2, "steps": 2000}; none but in invariant inference.
+        semi_supervised: how labels teach, {"order": "joint", "pretrain_epochs": 0,
+            "label_weight": 1.0}.
+        levels: for integer data 0..levels-1, such as 256 for bytes, which are dequantized: scores
+            are lower bounds of log-probabilities.
+        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
-        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
-            the learning rate falling along a cosine.
-        validation_fraction: share of rows held out to choose the start and the best state.
-        warm_start: go on from the last fit.
-        snapshots: states of the model to keep over the training, at most, for an animation of it
-            (`anabranch.reports.save_animation`); 0 for none. Each is as large as the model.
-        fit_options: further settings of `anabranch.training.FitOptions`, such as ``checkpoint``,
-            ``compile``, ``clip_norm`` or ``tensorboard``.
+        keep: "best" state on rows held out, or the Gaussian mixture where no flow beats it; or
+            "last" for the last state, whatever it is worth.
+        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.1,
+            "weight_decay": 0.0, "snapshots": 0} and those of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
         verbose: 1 shows progress.
+
+    A run stops after ``patience`` evaluations without improvement, None to run ``max_epochs`` with
+    the learning rate falling along a cosine. ``snapshots`` are states of the model to keep over the
+    training, at most, for an animation of it (`anabranch.reports.save_animation`).
 
     Attributes:
         n_components_: K.
@@ -126,80 +130,55 @@ class FlowMixture(PreparedEstimator):
         ((200,), (200,))
     """
 
+    groups: ClassVar[Mapping[str, type]] = GROUPS
+    old_names: ClassVar[Mapping[str, str]] = OLD_NAMES
+
+    @classmethod
+    def current_value(cls, name: str, value: object) -> object:
+        """A warm start is one that goes on from the last fit."""
+        return ("last" if value else None) if name == "warm_start" else value
+
+    @accepts_old_names
     def __init__(
         self,
         n_components: int | str | None = None,
         *,
-        max_components: int = 10,
-        component_cost: float = 0.0075,
-        flow: Any = "realnvp",
-        trunk: Any = None,
+        flow: Spec | Sequence[Spec | None] | None = "realnvp",
         inference: str = "exact",
-        algorithm: str = "gradient",
+        model_options: Group | None = None,
         covariance_type: str = "auto",
-        weights: Any = "learned",
         init_params: str = "auto",
         n_init: int = 1,
-        posterior: Any = "mlp",
-        temperature_decay: float = 1e-3,
-        temperature_floor: float = 1e-2,
-        temperature_unit: str = "step",
-        consistency: float | None = None,
-        perturbation: Any = None,
-        balance: float | None = None,
-        invariant_steps: int = 2000,
-        semi_supervised: str = "joint",
-        pretrain_epochs: int = 0,
-        label_weight: float = 1.0,
-        reg_covar: float = 1e-6,
+        start: StartSource | None = None,
+        temperature: Group | None = None,
+        consistency: Group | None = None,
+        semi_supervised: Group | None = None,
         levels: int | None = None,
-        logit_alpha: float = 1e-6,
         learning_rate: float | str = "auto",
-        weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
-        patience: int | None = 20,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        snapshots: int = 0,
-        fit_options: dict[str, Any] | None = None,
+        keep: str = "best",
+        fit_options: Group | None = None,
         device: str = "cpu",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
-        self.max_components = max_components
-        self.component_cost = component_cost
         self.flow = flow
-        self.trunk = trunk
         self.inference = inference
-        self.algorithm = algorithm
+        self.model_options = model_options
         self.covariance_type = covariance_type
-        self.weights = weights
         self.init_params = init_params
         self.n_init = n_init
-        self.posterior = posterior
-        self.temperature_decay = temperature_decay
-        self.temperature_floor = temperature_floor
-        self.temperature_unit = temperature_unit
+        self.start = start
+        self.temperature = temperature
         self.consistency = consistency
-        self.perturbation = perturbation
-        self.balance = balance
-        self.invariant_steps = invariant_steps
         self.semi_supervised = semi_supervised
-        self.pretrain_epochs = pretrain_epochs
-        self.label_weight = label_weight
-        self.reg_covar = reg_covar
         self.levels = levels
-        self.logit_alpha = logit_alpha
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.snapshots = snapshots
+        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state
@@ -207,7 +186,14 @@ class FlowMixture(PreparedEstimator):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None, resume: bool = False) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        resume: bool = False,
+    ) -> Self:
         """Fit the mixture.
 
         Args:
@@ -223,87 +209,176 @@ class FlowMixture(PreparedEstimator):
 
         Raises:
             ValueError: for data or settings that cannot be used; the message says why.
+
+        Warns:
+            UnusedSettingWarning: for settings that this fit does not use.
         """
         X = self._validated(X, reset=True)
-        check_components(self.n_components)
-        auto = self.n_components == "auto"
-        wanted: Any = self.max_components if auto else self.n_components
-        targets, n_components = check_targets(y, len(X), wanted)
-        if auto and targets is not None:
+        plan = self._plan()
+        targets, n_components = check_targets(y, len(X), plan.wanted)
+        if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
-        check_settings(self, len(X), n_components)
-        fit_options(self, len(X))  # wrong ones are refused before the search for a start
+        plan.check_rows(len(X), n_components)
+        plan.options(len(X))  # wrong ones are refused before the search for a start
+        plan.warn_unused(labelled=targets is not None)
         random_state = check_random_state(self.random_state)
         if X_val is None:
-            rows, held_out = self._split(len(X), targets, random_state)
+            share = plan.optimisation.validation_fraction
+            rows, held_out = split_rows(len(X), targets, share, random_state)
             V = X[held_out] if len(held_out) else X
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]
-        self._fit(X[rows], V, targets, n_components, random_state, resume)
+        other, given = self._beginning(plan.start, X, n_components)
+        given = None if given is None else given[rows]
+        task = self._task(plan, X[rows], V, targets, other, random_state)
+        if other is not None:
+            candidate = self._gone_on(task, other, n_components)
+        else:
+            starts = self._starts(task, X[rows], n_components, given, random_state)
+            candidate = self._winner(starts, task)
+            candidate = annihilated(candidate, task) if plan.is_auto else candidate
+        trained = train(candidate, task, resume=resume)
+        self._keep(candidate.name, candidate.model, trained.result, trained.snapshots)
         return self
 
-    def _fit(
+    def _plan(self) -> MixturePlan:
+        """The settings, checked."""
+        return MixturePlan.of(self)
+
+    def _beginning(
+        self, start: object, X: Array, n_components: int
+    ) -> tuple["FlowMixture | None", Array | None]:
+        """The fit to go on from, or the responsibilities to begin with; neither for a search."""
+        if isinstance(start, FrozenEstimator):
+            start = start.estimator
+        if start is None or (start == "last" if isinstance(start, str) else False):
+            return (self if start is not None and hasattr(self, "model_") else None), None
+        if isinstance(start, FlowMixture):
+            check_is_fitted(start)
+            return start, None
+        return None, responsibilities_of(start, X, n_components)
+
+    def _task(
         self,
+        plan: MixturePlan,
         X: Array,
         V: Array,
         targets: Array | None,
-        n_components: int,
+        other: "FlowMixture | None",
         random_state: np.random.RandomState,
-        resume: bool,
-    ) -> None:
+    ) -> MixtureTask:
+        """Rows as the flows see them."""
         seed = int(random_state.randint(2**31 - 1))
-        warm = self.warm_start and hasattr(self, "model_")
-        if warm:
-            recipe: Any = self.model_.recipe
-            if self.n_components == "auto":
-                n_components = self.n_components_
-            check_warm(recipe["arguments"], self._recipe(X.shape[1], n_components))
-        else:
+        if other is None:
             self._prepare(X, seed)
-        train_rows = self._rows(X, targets, random_state)
-        validation_rows = self._rows(V, None, random_state)
-        if warm:
-            name, model, gaussian = (
-                self.start_,
-                self.model_,
-                copy.deepcopy(self.model_.state_dict()),
-            )
         else:
-            candidates = self._candidates(
-                X, train_rows, validation_rows, targets, n_components, random_state, seed
-            )
-            name, model, gaussian = self._winner(candidates, train_rows, validation_rows, seed)
-            if self.n_components == "auto":
-                model = annihilated(model, train_rows, validation_rows, self, seed)
-                gaussian = copy.deepcopy(model.state_dict())
-        result, snapshots = train(
-            model, train_rows, validation_rows, self, gaussian=gaussian, seed=seed, resume=resume
-        )
-        self._keep(name, model, result, snapshots)
+            self.preparation_, self.constant_ = other.preparation_, other.constant_
+        rows = self._rows(X, targets, random_state)
+        validation = self._rows(V, None, random_state)
+        return MixtureTask(plan, rows, validation, targets, self.preparation_, seed)
 
-    def _winner(
-        self,
-        candidates: Iterable[tuple[str, MixtureModel, Start]],
-        rows: Rows,
-        validation: Rows,
-        seed: int,
-    ) -> tuple[str, MixtureModel, dict[str, Tensor]]:
-        """The model that is ahead after a few hundred steps, where there are several starts.
+    def _gone_on(self, task: MixtureTask, other: "FlowMixture", n_components: int) -> Candidate:
+        """The model of another fit, as it was left."""
+        n_features = task.rows.z.shape[1]
+        if task.plan.is_auto:
+            n_components = other.n_components_
+        recipe: Any = other.model_.recipe
+        check_same_model(recipe["arguments"], self._recipe(task.plan, n_features, n_components))
+        # the last model of this estimator is trained as it is, that of another one is left alone
+        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
+        objective = self._objective(task.plan, model, n_features)
+        return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 
-        It comes with the state in which it was a Gaussian mixture.
-        """
-        models = []
-        for name, model, start in candidates:
-            if self.inference != "invariant":
-                teach_posterior(model, rows, start.responsibilities, self, seed)
-            models.append((name, model, copy.deepcopy(model.state_dict())))
+    def _winner(self, starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candidate:
+        """The candidate that is ahead after a few hundred steps, where there are several."""
+        candidates = []
+        for candidate, start in starts:
+            if task.plan.inference != "invariant":
+                teach_posterior(candidate, task, start.responsibilities)
+            candidates.append(candidate.as_it_is())
             if start.trusted:
-                pretrain(model, rows, validation, start.responsibilities, self, seed)
-        if len(models) == 1:
-            return models[0]
-        scores = [race(model, rows, validation, self, seed) for _, model, _ in models]
-        return models[int(np.argmin(scores))]
+                pretrain(candidate, task, start.responsibilities)
+        if len(candidates) == 1:
+            return candidates[0]
+        scores = [head_start(candidate, task) for candidate in candidates]
+        return candidates[int(np.argmin(scores))]
+
+    def _starts(
+        self,
+        task: MixtureTask,
+        X: Array,
+        n_components: int,
+        given: Array | None,
+        random_state: np.random.RandomState,
+    ) -> Iterator[tuple[Candidate, Start]]:
+        """Models set to the starts to compare, and the starts."""
+        plan, rows = task.plan, task.rows
+        Z = rows.z.double().numpy()
+        name, network = "given", None
+        if plan.inference == "invariant":
+            name = "invariant"
+            blank = self._candidate(task, n_components, name)
+            given = teach_invariance(blank.objective, task)
+            network = blank.model.posterior.state_dict()
+        starts = make_starts(
+            Z,
+            task.validation.z.double().numpy(),
+            self.preparation_.start_features(X, Z),
+            task.targets,
+            plan.start_options(n_components),
+            init_params=plan.init_params,
+            n_init=1 if given is not None else plan.n_init,
+            random_state=random_state,
+            given=None if given is None else (name, given),
+        )
+        for start in starts:
+            candidate = self._candidate(task, n_components, start.gaussian.name)
+            self._set(candidate.model, start.gaussian, task)
+            initialize_components(candidate.model, rows.z, start.responsibilities)
+            if network is not None:
+                candidate.model.posterior.load_state_dict(network)
+                candidate.stages.append("teach q")
+            yield candidate, start
+
+    def _candidate(self, task: MixtureTask, n_components: int, name: str) -> Candidate:
+        """A new model, where it is trained."""
+        n_features = task.rows.z.shape[1]
+        recipe = self._recipe(task.plan, n_features, n_components)
+        model = flow_mixture(**recipe, seed=task.seed % 2**30).to(self.device)
+        return Candidate(name, self._objective(task.plan, model, n_features), {}, task.noise())
+
+    def _objective(
+        self, plan: MixturePlan, model: MixtureModel, n_features: int
+    ) -> MixtureObjective:
+        """What trains the model."""
+        objective = MixtureObjective(
+            model,
+            inference=plan.inference,
+            perturbation=plan.perturbation(n_features),
+            consistency=plan.weight,
+            balance=plan.balance,
+            label_weight=float(plan.semi_supervised.label_weight),
+            pseudo_labels=self._pseudo_labels,
+        )
+        return objective.to(self.device)
+
+    def _set(self, model: MixtureModel, start: GaussianStart, task: MixtureTask) -> None:
+        """Make a model the Gaussian mixture that it starts from."""
+        n_rows, n_features = task.rows.z.shape
+        n_components = model.mixture.n_components
+        set_start(
+            model,
+            start.parameters,
+            task.plan.given_weights(n_components),
+            freeze=is_small(n_rows, n_components, n_features),
+        )
+
+    def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
+        """The arguments of the model's recipe."""
+        return plan.recipe(n_features, n_components)
+
+    _pseudo_labels: ClassVar[bool] = False
 
     def _keep(
         self,
@@ -314,7 +389,6 @@ class FlowMixture(PreparedEstimator):
     ) -> None:
         self.start_, self.model_, self.snapshots_ = name, model.eval(), snapshots
         self.n_components_ = model.mixture.n_components
-        model.generator = None  # of the perturbations in training, which is over
         self.weights_ = model.mixture.log_weights.detach().cpu().double().exp().numpy()
         self.history_ = result.history
         self.lower_bound_ = -result.best_score
@@ -322,77 +396,13 @@ class FlowMixture(PreparedEstimator):
         self.n_iter_ = int(result.history[-1]["epoch"])
         self.fit_result_ = result
 
-    def _candidates(
-        self,
-        X: Array,
-        train_rows: Rows,
-        validation_rows: Rows,
-        targets: Array | None,
-        n_components: int,
-        random_state: np.random.RandomState,
-        seed: int,
-    ) -> Iterator[tuple[str, MixtureModel, Start]]:
-        """Models set to the starts to compare, and the starts."""
-        Z = train_rows.z.double().numpy()
-        given = network = None
-        if self.inference == "invariant":
-            blank = flow_mixture(**self._recipe(X.shape[1], n_components), seed=seed % 2**30)
-            given = teach_invariance(blank.to(self.device), train_rows, self, seed)
-            network = blank.posterior.state_dict()
-        starts = make_starts(
-            Z,
-            validation_rows.z.double().numpy(),
-            self.preparation_.start_features(X, Z),
-            targets,
-            start_options(self, n_components),
-            init_params=self.init_params,
-            n_init=1 if given is not None else self.n_init,
-            random_state=random_state,
-            given=given,
-        )
-        for start in starts:
-            model = self._started(start.gaussian, X, n_components, seed)
-            if network is not None:
-                model.posterior.load_state_dict(network)
-            yield start.gaussian.name, model, start
-
-    def _started(
-        self, start: GaussianStart, X: Array, n_components: int, seed: int
-    ) -> MixtureModel:
-        n_rows, n_features = X.shape
-        model = flow_mixture(**self._recipe(n_features, n_components), seed=seed % 2**30)
-        set_start(
-            model,
-            start.parameters,
-            self._given_weights(n_components),
-            freeze=is_small(n_rows, n_components, n_features),
-        )
-        model.generator = torch.Generator().manual_seed(seed)
-        return model.to(self.device)
-
-    def _recipe(self, n_features: int, n_components: int) -> dict[str, Any]:
-        return {
-            "features": n_features,
-            "n_components": int(n_components),
-            "flow": self.flow,
-            "trunk": self.trunk,
-            "diagonal": n_features > 128,
-            "inference": self.inference,
-            "learn_weights": isinstance(self.weights, str) and self.weights == "learned",
-            "posterior": self.posterior,
-            "perturbation": self.perturbation,
-            **regularisation(self),
-            "label_weight": float(self.label_weight),
-        }
-
-    def _given_weights(self, n_components: int) -> Array | None:
-        if isinstance(self.weights, str):
-            return np.full(n_components, 1 / n_components) if self.weights == "uniform" else None
-        return np.asarray(self.weights, dtype=np.float64)
+    def _preparing(self) -> Preparing:
+        settings = read_group("model_options", self.model_options, ModelOptions)
+        return Preparing(self.levels, settings.logit_alpha, settings.reg_covar)
 
     # -- using -----------------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K).
 
         Args:
@@ -409,7 +419,7 @@ class FlowMixture(PreparedEstimator):
             parts = [torch.softmax(self._joint(rows.z), 0) for rows in self._batches(X)]
         return torch.cat(parts, 1).mT.cpu().numpy()
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: ArrayLike) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,)."""
         parts = [
             torch.logsumexp(self._joint(rows.z), 0).cpu() + rows.term for rows in self._batches(X)
@@ -435,12 +445,28 @@ class FlowMixture(PreparedEstimator):
     def _log_q(self, z: Tensor) -> Tensor:
         return self.model_.log_q(z).double()
 
-    @torch.no_grad()
     def _joint(self, z: Tensor) -> Tensor:
-        """Log p(x, c), (K, n) in float64; rows that overflow float32 are done again in float64."""
-        joint = self.model_.mixture.joint_log_prob(z).double()
-        overflow = ~torch.isfinite(torch.logsumexp(joint, 0))
-        if bool(overflow.any()):
-            precise = copy.deepcopy(self.model_.mixture).double()
-            joint[:, overflow] = precise.joint_log_prob(z[overflow].double())
-        return joint
+        """Log p(x, c), (K, n) in float64."""
+        return precise(lambda mixture, x, _: mixture.joint_log_prob(x), self.model_.mixture, z)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    posteriors: ClassVar[tuple[str, ...]] = METHODS
+    components: ClassVar[Components] = "searched"
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        bound = {"score_is": "validation bound"} if self.inference == "variational" else {}
+        return super().facts() | bound | {"start": self.start_}
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        snapshots = [{"step": step, "state": state} for step, state in self.snapshots_]
+        return super().state() | {"start": self.start_, "snapshots": snapshots}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
+        model, result = module_from(state["model"]), FitResult(**state["result"])
+        self._keep(state["start"], model, result, snapshots)

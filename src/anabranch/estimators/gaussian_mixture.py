@@ -4,10 +4,11 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -19,18 +20,16 @@ from anabranch.algorithms.gaussians import (
     gaussian_em_path,
     n_parameters,
 )
+from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import column_names, constant_columns
-from anabranch.estimators.gaussian_settings import (
-    check_gaussian_settings,
-    covariance_model,
-    gaussian_prior,
-)
+from anabranch.estimators.estimator import Components, State
+from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
 from anabranch.estimators.labels import check_targets
-from anabranch.estimators.settings import check_components
 
 Array = NDArray[np.float64]
+RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
 BATCH = 65_536  # rows whose densities are worked out at a time
 
 
@@ -108,7 +107,7 @@ class GaussianMixture(MixtureEstimator):
 
     def __init__(
         self,
-        n_components: Any = None,
+        n_components: int | str | None = None,
         *,
         covariance_type: str = "full",
         tol: float = 1e-3,
@@ -116,15 +115,15 @@ class GaussianMixture(MixtureEstimator):
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str = "kmeans",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
         weight_concentration_prior: float = 1.0,
-        covariance_prior: Any = None,
+        covariance_prior: ArrayLike | None = None,
         degrees_of_freedom_prior: float | None = None,
-        max_components: int = 20,
+        max_components: int = MAX_COMPONENTS,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -145,7 +144,7 @@ class GaussianMixture(MixtureEstimator):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Fit the mixture.
 
         Args:
@@ -163,14 +162,15 @@ class GaussianMixture(MixtureEstimator):
             ConvergenceWarning: where the gain did not fall below ``tol`` within ``max_iter`` steps.
         """
         X = self._validated(X, reset=True)
-        check_components(self.n_components)
-        check_gaussian_settings(self, X.shape[1])
-        targets, n_components = self._targets(y, len(X))
+        plan = GaussianPlan.of(self)
+        plan.check_columns(X.shape[1])
+        plan.warn_unused()
+        targets, n_components = _targets(plan, y, len(X))
         self._check_warm(X.shape[1], n_components)
         constant_columns(X, column_names(self, X.shape[1]), self.reg_covar)
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
-                best = self._best(X, targets, n_components)
+                best = self._best(X, targets, n_components, plan)
         except np.linalg.LinAlgError:
             raise ValueError(
                 f"a covariance of {len(X)} rows in {n_components} components is singular: raise "
@@ -184,24 +184,8 @@ class GaussianMixture(MixtureEstimator):
         self._keep(best)
         return self
 
-    def _targets(self, y: Any, n_rows: int) -> tuple[Array | None, int]:
-        """Labels as `check_targets` gives them, and how many components to begin with."""
-        if self.n_components != "auto":
-            targets, n_components = check_targets(y, n_rows, self.n_components)
-            if n_rows < n_components:
-                raise ValueError(
-                    f"X has {n_rows} rows, fewer than the {n_components} components: n_samples "
-                    "must be at least n_components"
-                )
-            return targets, n_components
-        if check_targets(y, n_rows, None)[0] is not None:
-            raise ValueError(
-                "n_components='auto' takes no labels: give the number of components with y"
-            )
-        return None, min(self.max_components, n_rows)
-
-    def _best(self, X: Array, targets: Array | None, n_components: int) -> _Fit:
-        runs = self._runs(X, targets, n_components)
+    def _best(self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan) -> _Fit:
+        runs = self._runs(X, targets, n_components, plan)
         best = next(runs)
         for run in runs:
             if run.objectives[-1] > best.objectives[-1]:
@@ -214,56 +198,23 @@ class GaussianMixture(MixtureEstimator):
             )
         return best
 
-    def _runs(self, X: Array, targets: Array | None, n_components: int) -> Iterator[_Fit]:
+    def _runs(
+        self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan
+    ) -> Iterator[_Fit]:
         random_state = check_random_state(self.random_state)
-        model, prior = covariance_model(self), gaussian_prior(self, X, n_components)
-        warm = self.warm_start and hasattr(self, "parameters_")
-        for _ in range(1 if warm else self.n_init):
+        prior = plan.prior(X, n_components)
+        warm = plan.warm_start and hasattr(self, "parameters_")
+        for _ in range(1 if warm else plan.n_init):
             if warm:
                 start = self.parameters_
-            elif self.n_components == "auto":
-                start = broad_start(X, n_components, model, random_state)
+            elif plan.is_auto:
+                start = broad_start(X, n_components, plan.model, random_state)
             else:
-                start = gaussian_start(X, targets, n_components, self, model, prior, random_state)
-            if self.n_components == "auto":
-                yield self._annihilated(X, start, prior)
+                start = gaussian_start(X, targets, n_components, plan, prior, random_state)
+            if plan.is_auto:
+                yield _annihilated(X, start, plan, prior)
             else:
-                yield self._converged(X, start, targets, prior)
-
-    def _converged(
-        self,
-        X: Array,
-        start: GaussianParameters,
-        targets: Array | None,
-        prior: GaussianPrior | None,
-    ) -> _Fit:
-        """EM from a start."""
-        path = gaussian_em_path(
-            X, start, covariance_model(self), known=targets, prior=prior, restart=True
-        )
-        objectives: list[float] = []
-        parameters = start
-        for objective, improved in islice(path, self.max_iter):
-            parameters = improved
-            objectives.append(objective)
-            if len(objectives) > 1 and abs(objective - objectives[-2]) < self.tol:
-                return _Fit(parameters, objectives, True, len(objectives))
-        return _Fit(parameters, objectives, False, len(objectives))
-
-    def _annihilated(
-        self, X: Array, start: GaussianParameters, prior: GaussianPrior | None
-    ) -> _Fit:
-        """Annihilation from a start of too many components."""
-        found = annihilate(
-            X,
-            start,
-            covariance_model(self),
-            prior=prior,
-            max_iter=self.max_iter,
-            tol=self.tol / 100,
-        )
-        objectives = [-min(found.lengths.values()) / len(X)]
-        return _Fit(found.parameters, objectives, found.converged, found.n_iter, found.lengths)
+                yield _converged(X, start, targets, plan, prior)
 
     def _keep(self, best: _Fit) -> None:
         self.lower_bounds_ = best.objectives
@@ -295,13 +246,13 @@ class GaussianMixture(MixtureEstimator):
 
     # -- using -----------------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K)."""
         self._check_exact(method)
         joint = self._joint(X)
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: ArrayLike) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,)."""
         return np.logaddexp.reduce(self._joint(X), axis=1)
 
@@ -320,7 +271,7 @@ class GaussianMixture(MixtureEstimator):
             X[own] = self.means_[k] + noise[own] @ scale_tril.T
         return X, labels.astype(np.int64)
 
-    def _joint(self, X: Any) -> Array:
+    def _joint(self, X: ArrayLike) -> Array:
         """Log p(x, k), (n, K)."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)
@@ -339,5 +290,79 @@ class GaussianMixture(MixtureEstimator):
         return joint
 
     def _n_parameters(self) -> int:
-        model = covariance_model(self)
+        model = covariance_model(self.covariance_type, self.reg_covar)
         return n_parameters(model, self.n_components_, self.n_features_in_)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    components: ClassVar[Components] = "searched"
+    fitted_attribute: ClassVar[str] = "parameters_"
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        parameters = self.parameters_
+        return super().state() | {
+            **{name: getattr(self, name) for name in RESULTS},
+            "weights": torch.as_tensor(parameters.weights),
+            "means": torch.as_tensor(parameters.means),
+            "covariances": torch.as_tensor(parameters.covariances),
+            "description_lengths": list(self.description_lengths_.items()),
+        }
+
+    def _restore(self, state: State) -> None:
+        for name in RESULTS:
+            setattr(self, name, state[name])
+        lengths = state["description_lengths"]
+        self.description_lengths_ = {int(k): length for k, length in lengths}
+        diagonal = self.covariance_type_ in ("diag", "spherical")
+        arrays = (state[name].numpy() for name in ("weights", "means", "covariances"))
+        self._set(GaussianParameters(*arrays, diagonal=diagonal))
+        self.n_features_in_ = self.means_.shape[1]
+
+
+def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Array | None, int]:
+    """Labels as `check_targets` gives them, and how many components to begin with."""
+    if isinstance(plan.n_components, str):
+        if check_targets(y, n_rows, None)[0] is not None:
+            raise ValueError(
+                "n_components='auto' takes no labels: give the number of components with y"
+            )
+        return None, min(plan.max_components, n_rows)
+    targets, n_components = check_targets(y, n_rows, plan.n_components)
+    if n_rows < n_components:
+        raise ValueError(
+            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
+            "be at least n_components"
+        )
+    return targets, n_components
+
+
+def _converged(
+    X: Array,
+    start: GaussianParameters,
+    targets: Array | None,
+    plan: GaussianPlan,
+    prior: GaussianPrior | None,
+) -> _Fit:
+    """EM from a start."""
+    path = gaussian_em_path(X, start, plan.model, known=targets, prior=prior, restart=True)
+    objectives: list[float] = []
+    parameters = start
+    for objective, improved in islice(path, plan.max_iter):
+        parameters = improved
+        objectives.append(objective)
+        if len(objectives) > 1 and abs(objective - objectives[-2]) < plan.tol:
+            return _Fit(parameters, objectives, True, len(objectives))
+    return _Fit(parameters, objectives, False, len(objectives))
+
+
+def _annihilated(
+    X: Array, start: GaussianParameters, plan: GaussianPlan, prior: GaussianPrior | None
+) -> _Fit:
+    """Annihilation from a start of too many components."""
+    found = annihilate(
+        X, start, plan.model, prior=prior, max_iter=plan.max_iter, tol=plan.tol / 100
+    )
+    objectives = [-min(found.lengths.values()) / len(X)]
+    return _Fit(found.parameters, objectives, found.converged, found.n_iter, found.lengths)

@@ -1,7 +1,6 @@
 """Where expectation maximisation of a Gaussian mixture begins."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,7 @@ from anabranch.algorithms.gaussians import (
     gaussian_m_step,
     kmeans_responsibilities,
 )
-
-if TYPE_CHECKING:
-    from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.gaussian_plan import GaussianPlan
 
 Array = NDArray[np.float64]
 
@@ -27,18 +24,17 @@ def gaussian_start(
     X: Array,
     targets: Array | None,
     n_components: int,
-    settings: "GaussianMixture",
-    model: CovarianceModel,
+    plan: GaussianPlan,
     prior: GaussianPrior | None,
     random_state: np.random.RandomState,
 ) -> GaussianParameters:
     """The mixture before the first step: what the settings give, the rest from assigned rows."""
-    given = _given(settings, n_components, X.shape[1])
+    given, model = _given(plan, n_components, X.shape[1]), plan.model
     if len(given) == 3:
         return GaussianParameters(**given, diagonal=model.is_diagonal)
     # units must not decide which columns the distances see
     Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
-    assigned = assignments(Z, targets, n_components, settings.init_params, random_state)
+    assigned = assignments(Z, targets, n_components, plan.init_params, random_state)
     start = gaussian_m_step(X, assigned, model, prior)
     return replace(start, **given)
 
@@ -120,22 +116,22 @@ def _centres(Z: Array, targets: Array, random_state: np.random.RandomState, *, f
     return centres
 
 
-def _given(settings: "GaussianMixture", n_components: int, n_features: int) -> dict[str, Array]:
+def _given(plan: GaussianPlan, n_components: int, n_features: int) -> dict[str, Array]:
     """The parameters that the settings prescribe, checked."""
     given = {}
-    if settings.weights_init is not None:
-        weights = _shaped("weights_init", settings.weights_init, (n_components,))
+    if plan.weights_init is not None:
+        weights = _shaped("weights_init", plan.weights_init, (n_components,))
         if not (weights > 0).all() or not np.isclose(weights.sum(), 1):
             raise ValueError(f"weights_init must be positive with sum 1, got {weights.tolist()}")
         given["weights"] = weights
-    if settings.means_init is not None:
-        given["means"] = _shaped("means_init", settings.means_init, (n_components, n_features))
-    if settings.precisions_init is not None:
-        given["covariances"] = _covariances(settings, n_components, n_features)
+    if plan.means_init is not None:
+        given["means"] = _shaped("means_init", plan.means_init, (n_components, n_features))
+    if plan.precisions_init is not None:
+        given["covariances"] = _covariances(plan, n_components, n_features)
     return given
 
 
-def _covariances(settings: "GaussianMixture", n_components: int, n_features: int) -> Array:
+def _covariances(plan: GaussianPlan, n_components: int, n_features: int) -> Array:
     """The inverses of ``precisions_init``, which has scikit-learn's shape for the type."""
     shapes = {
         "full": (n_components, n_features, n_features),
@@ -143,10 +139,8 @@ def _covariances(settings: "GaussianMixture", n_components: int, n_features: int
         "diag": (n_components, n_features),
         "spherical": (n_components,),
     }
-    precisions = _shaped(
-        "precisions_init", settings.precisions_init, shapes[settings.covariance_type]
-    )
-    full = expanded(precisions, settings.covariance_type, n_components, n_features)
+    precisions = _shaped("precisions_init", plan.precisions_init, shapes[plan.covariance_type])
+    full = expanded(precisions, plan.covariance_type, n_components, n_features)
     symmetric = np.allclose(full, full.transpose(0, 2, 1))
     if not symmetric or np.linalg.eigvalsh(full).min() <= 0:
         raise ValueError("precisions_init must be symmetric and positive definite")

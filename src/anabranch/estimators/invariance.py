@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from anabranch.estimators.rows import Rows
 from anabranch.estimators.stages import Stages
-from anabranch.models import MixtureModel
-from anabranch.objectives import Perturbation
+from anabranch.estimators.trainer import MixtureTask
+from anabranch.objectives import MixtureObjective, Perturbation
 from anabranch.procedures.fit_invariant import InvariantPosterior, fit_invariant, reorder_outputs
 from anabranch.training import FitOptions
 from anabranch.training.precision import computes_bfloat16
-
-if TYPE_CHECKING:
-    from anabranch.estimators.flow_mixture import FlowMixture
 
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 256
@@ -52,23 +48,22 @@ class Lessons:
     stages: Stages = field(default_factory=lambda: Stages(None, resume=False))
 
 
-def teach_invariance(
-    model: MixtureModel, rows: Rows, settings: "FlowMixture", seed: int
-) -> NDArray[np.float64]:
+def teach_invariance(objective: MixtureObjective, task: MixtureTask) -> NDArray[np.float64]:
     """Train q of a mixture by itself, and give its answers, (N, K); see `teach`."""
-    perturbation = model.perturbation
-    if not isinstance(perturbation, Perturbation):
+    plan, rows, model = task.plan, task.rows, objective.model
+    if objective.perturbation is None:
         raise ValueError("invariant inference needs a perturbation")
     lessons = Lessons(
-        perturbation,
+        objective.perturbation,
         model.mixture.n_components,
-        model.balance_weight / model.consistency_weight,
-        settings.invariant_steps,
-        settings.n_init,
-        None if settings.verbose else False,
+        plan.balance / plan.weight,
+        plan.consistency.steps,
+        plan.n_init,
+        None if plan.optimisation.verbose else False,
     )
     targets = None if rows.targets is None else rows.targets.double().numpy()
-    return teach(model.posterior, rows.seen.to(settings.device), lessons, seed, targets)
+    seen = rows.seen.to(plan.optimisation.device)
+    return teach(model.posterior, seen, lessons, task.seed, targets)
 
 
 def teach(

@@ -1,15 +1,16 @@
 """Labels: where known, for few or for all rows."""
 
 import warnings
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
 
-def check_targets(y: Any, n_rows: int, n_components: int | None) -> tuple[Array | None, int]:
+def check_targets(
+    y: ArrayLike | None, n_rows: int, n_components: int | None
+) -> tuple[Array | None, int]:
     """Labels as a matrix of target probabilities, rows of zeros where unknown.
 
     Args:
@@ -52,7 +53,7 @@ def _warn_ignored(y: NDArray[np.int64]) -> None:
         )
 
 
-def _check_integers(y: NDArray[Any]) -> NDArray[np.int64]:
+def _check_integers(y: NDArray[np.generic]) -> NDArray[np.int64]:
     if y.dtype.kind not in "iufb":
         raise ValueError(
             "Unknown label type: y must be integers 0..K-1, and -1 where unknown, got "
@@ -75,7 +76,7 @@ def _one_hot(y: NDArray[np.int64], n_components: int | None) -> Array:
     return np.where(y[:, None] == np.arange(n_components), 1.0, 0.0)
 
 
-def _check_probabilities(y: NDArray[Any], n_components: int | None) -> Array:
+def _check_probabilities(y: NDArray[np.generic], n_components: int | None) -> Array:
     y = y.astype(np.float64)
     if n_components is not None and y.shape[1] != n_components:
         raise ValueError(f"y has {y.shape[1]} columns for {n_components} components")

@@ -1,7 +1,7 @@
 """Numbers among the settings of an estimator, refused by name where they cannot be meant."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from numbers import Integral, Real
 from typing import SupportsInt, TypeGuard
 
@@ -75,6 +75,42 @@ def check_share(settings: object, names: Iterable[str]) -> None:
         ValueError: validation_fraction must be in (0, 1), got 1.0
     """
     _check(settings, names, lambda value: 0 < real(value) < 1, "in (0, 1)")
+
+
+def check_choice(settings: object, name: str, allowed: Collection[object]) -> None:
+    """A setting that is one of a few.
+
+    Raises:
+        ValueError: for any other.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_choice(SimpleNamespace(unit="hour"), "unit", ("step", "epoch"))
+        Traceback (most recent call last):
+        ValueError: unit must be one of ('step', 'epoch'), got 'hour'
+    """
+    value = getattr(settings, name)
+    if not isinstance(value, str | None) or value not in allowed:
+        raise ValueError(f"{name} must be one of {tuple(allowed)}, got {value!r}")
+
+
+def check_components(n_components: object) -> None:
+    """None, "auto" or a positive integer.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> check_components(0)
+        Traceback (most recent call last):
+        ValueError: n_components must be a positive integer, 'auto' or None, got 0
+    """
+    if n_components is None or (isinstance(n_components, str) and n_components == "auto"):
+        return
+    if not is_whole(n_components) or int(n_components) < 1:
+        raise ValueError(
+            f"n_components must be a positive integer, 'auto' or None, got {n_components!r}"
+        )
 
 
 def check_dict(settings: object, names: Iterable[str]) -> None:

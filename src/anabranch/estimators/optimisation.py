@@ -1,5 +1,6 @@
 """How an estimator is trained: the settings that all of them share, checked once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, Self
@@ -14,6 +15,7 @@ from anabranch.estimators.numbers import (
     check_share,
     check_whole,
     is_whole,
+    real,
 )
 from anabranch.training import FitOptions
 
@@ -82,17 +84,25 @@ class Optimisation:
         check_dict(self, ("fit_options",))
         _check_names(self.fit_options or {})
         _check_device(self.device)
-        _check_random_state(self.random_state)
+        check_random_state_setting(self.random_state)
         if not isinstance(self.verbose, bool):
             check_whole(self, ("verbose",), 0)
 
     @classmethod
-    def of(cls, estimator: Settings, *, automatic_rate: bool = False) -> Self:
+    def of(
+        cls,
+        estimator: Settings,
+        *,
+        automatic_rate: bool = False,
+        within: Mapping[str, object] | None = None,
+    ) -> Self:
         """Those of an estimator.
 
         Args:
             estimator: what has them among its parameters.
             automatic_rate: whether it understands a learning rate of "auto".
+            within: settings that it has as keys of ``fit_options``, and their defaults; those that
+                are none of the above are for the estimator itself to read.
 
         Raises:
             ValueError: naming the first setting that cannot be meant.
@@ -102,6 +112,16 @@ class Optimisation:
         settings: dict[str, Any] = {name: _plain(given[name]) for name in names}
         if settings.get("learning_rate") == "auto" and not automatic_rate:
             raise ValueError("learning_rate must be a positive number, got 'auto'")
+        rate = settings.get("learning_rate")
+        if automatic_rate and rate != "auto" and not 0 < real(rate) < math.inf:
+            raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
+        options = settings.get("fit_options")
+        if within is not None and (options is None or isinstance(options, Mapping)):
+            further = dict(options or {})
+            found = {name: _plain(further.pop(name, usual)) for name, usual in within.items()}
+            own = {field.name for field in fields(cls)}
+            settings |= {name: value for name, value in found.items() if name in own}
+            settings["fit_options"] = further or None
         return cls(**settings)
 
     def rate(self, usual: float) -> float:
@@ -166,7 +186,12 @@ def _check_device(device: object) -> None:
         )
 
 
-def _check_random_state(state: object) -> None:
+def check_random_state_setting(state: object) -> None:
+    """Refuse what `sklearn.utils.check_random_state` would, by name.
+
+    Raises:
+        ValueError: for anything but None, a seed, or a source of numbers.
+    """
     seed = is_whole(state) and 0 <= int(state) < 2**32
     source = isinstance(state, np.random.RandomState) or state is np.random
     if not (state is None or seed or source):

@@ -20,6 +20,21 @@ from anabranch.transforms import (
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Preparing:
+    """How rows are prepared.
+
+    Attributes:
+        levels: number of levels of integer data, None for real data.
+        alpha: margin of the logit of integers.
+        reg_covar: variance given to constant columns, in units of the standardised ones.
+    """
+
+    levels: int | None
+    alpha: float
+    reg_covar: float
+
+
 @dataclass
 class Preparation:
     """The fixed part of the model: standardising, or for integers dequantizing and logit.

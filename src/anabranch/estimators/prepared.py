@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_range, column_names, constant_columns
 from anabranch.estimators.density import DensityEstimator
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.rows import Rows
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.fitted import (
+    finite,
+    module_facts,
+    module_state,
+    result_facts,
+    result_state,
+)
+from anabranch.estimators.preparation import Preparation, Preparing
+from anabranch.estimators.rows import Rows, split_rows
+from anabranch.training import FitResult
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
@@ -37,19 +47,23 @@ class PreparedDensity(DensityEstimator):
 
     def _prepare(self, X: Array, seed: int) -> None:
         """Fit the preparation to training rows."""
-        columns = column_names(self, X.shape[1])
+        columns, how = column_names(self, X.shape[1]), self._preparing()
         self.constant_ = (
-            constant_columns(X, columns, self.reg_covar)
-            if self.levels is None
+            constant_columns(X, columns, how.reg_covar)
+            if how.levels is None
             else np.zeros(X.shape[1], bool)
         )
         self.preparation_ = Preparation.fit(
             X,
             self.constant_,
-            levels=self.levels,
-            alpha=self.logit_alpha,
+            levels=how.levels,
+            alpha=how.alpha,
             support=self._support(X),
         )
+
+    def _preparing(self) -> Preparing:
+        """The settings of the preparation."""
+        return Preparing(self.levels, self.logit_alpha, self.reg_covar)
 
     def _support(self, X: Array) -> Support | None:
         """The map of bounded and periodic columns to the line, where an estimator has one."""
@@ -59,7 +73,8 @@ class PreparedDensity(DensityEstimator):
         z, term = self.preparation_.encode(X)
         if self.constant_.any():
             # without this a flow could raise the density of a constant column without limit
-            noise = random_state.normal(0, np.sqrt(self.reg_covar), (len(X), self.constant_.sum()))
+            std = np.sqrt(self._preparing().reg_covar)
+            noise = random_state.normal(0, std, (len(X), self.constant_.sum()))
             z[:, torch.as_tensor(self.constant_)] += torch.as_tensor(noise, dtype=z.dtype)
         return Rows(
             z,
@@ -72,16 +87,8 @@ class PreparedDensity(DensityEstimator):
     def _split(
         self, n_rows: int, targets: Array | None, random_state: np.random.RandomState
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on and rows held out; labelled rows are held out only if all are labelled.
-
-        Fewer than ten rows are too few to hold any out: they are trained and scored on.
-        """
-        order = random_state.permutation(n_rows)
-        n_held_out = 0 if n_rows < 10 else max(round(self.validation_fraction * n_rows), 2)
-        known = np.zeros(n_rows, bool) if targets is None else targets.sum(axis=1) > 0
-        if n_held_out < (~known).sum():
-            order = order[np.argsort(known[order], kind="stable")]
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+        """Rows to train on and rows held out; see `split_rows`."""
+        return split_rows(n_rows, targets, self.validation_fraction, random_state)
 
     def _batches(self, X: Any, context: Tensor | None = None) -> Iterator[Rows]:
         """Rows as the flows see them, a few thousand at a time."""
@@ -97,6 +104,38 @@ class PreparedDensity(DensityEstimator):
                 features = features.to(self.device)
             given = None if context is None else context[start : start + rows].to(self.device)
             yield Rows(z.to(self.device), term, features=features, context=given)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    model_: Any
+    fit_result_: FitResult
+    lower_bound_: float
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        score = {"score": finite(self.lower_bound_), "score_is": "validation mean"}
+        fit, model = result_facts(self.fit_result_), module_facts(self.model_)
+        return super().facts() | score | {"levels": self.levels} | fit | model
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | {
+            "model": module_state(self.model_),
+            "preparation": dict(self.preparation_.transform.state_dict()),
+            "constant": torch.as_tensor(self.constant_),
+            "result": result_state(self.fit_result_),
+        }
+
+    def _restore(self, state: State) -> None:
+        self.constant_ = state["constant"].numpy()
+        self.n_features_in_ = len(self.constant_)
+        self.preparation_ = self._blank_preparation(self.n_features_in_)
+        self.preparation_.transform.load_state_dict(state["preparation"])
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        """The preparation with its statistics still to be set."""
+        how = self._preparing()
+        return Preparation.empty(n_features, levels=how.levels, alpha=how.alpha)
 
 
 class PreparedEstimator(PreparedDensity, MixtureEstimator):

@@ -1,28 +1,89 @@
 """RAD: clusters as the discrete code of one flow with folds."""
 
-import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.distributions import Flow
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.density_trainer import precise_log_prob
+from anabranch.estimators.estimator import State
+from anabranch.estimators.fitted import module_from
+from anabranch.estimators.flow_training import LastState, flow_options, rate_schedule
+from anabranch.estimators.numbers import (
+    check_choice,
+    check_positive,
+    check_sizes,
+    check_whole,
+    real,
+)
+from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import Rows
-from anabranch.estimators.trainer import fit_options
+from anabranch.estimators.rows import Rows, split_rows
+from anabranch.estimators.unused import warn_unused
 from anabranch.models import rad
+from anabranch.models.mixtures.rad import FOLDS
 from anabranch.objectives import Likelihood
-from anabranch.training import FitResult, ReduceOnPlateau, fit
+from anabranch.training import FitResult, Schedule, fit
 from anabranch.transforms import fold_codes
 
 Array = NDArray[np.float64]
 # Draws of whole samples, at most, in search of rows of one component.
 MAX_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class RADPlan:
+    """The settings of a `RAD`, checked; see there.
+
+    Raises:
+        ValueError: naming the setting, what was given and what was expected.
+    """
+
+    optimisation: Optimisation
+    n_folds: int
+    fold: str
+    n_between: int
+    n_last: int
+    hidden: Sequence[int]
+    min_share: float
+    n_init: int
+    reg_covar: float
+
+    def __post_init__(self) -> None:
+        check_whole(self, ("n_folds", "n_init"), 1)
+        check_whole(self, ("n_between", "n_last"), 0)
+        check_choice(self, "fold", tuple(FOLDS))
+        check_sizes("hidden", self.hidden)
+        check_positive(self, ("reg_covar",))
+        if not 0 <= real(self.min_share) < 1:
+            raise ValueError(f"min_share must be in [0, 1), got {self.min_share!r}")
+
+    @classmethod
+    def of(cls, estimator: Settings) -> Self:
+        """The plan of an estimator."""
+        params = estimator.get_params(deep=False)
+        own = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
+        optimisation = Optimisation.of(estimator, automatic_rate=True)
+        return cls(**own, optimisation=optimisation)  # pyright: ignore - which is what it checks
+
+    def recipe(self, n_features: int) -> dict[str, Any]:
+        """The arguments of `anabranch.models.rad`."""
+        return {
+            "features": n_features,
+            "n_folds": int(self.n_folds),
+            "fold": self.fold,
+            "n_between": int(self.n_between),
+            "n_last": int(self.n_last),
+            "hidden": [int(size) for size in self.hidden],
+        }
 
 
 class RAD(PreparedEstimator):
@@ -49,8 +110,10 @@ class RAD(PreparedEstimator):
         weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit.
-        patience: evaluations without improvement before a run stops.
+        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
+            the learning rate falling along a cosine.
         validation_fraction: share of rows held out to choose the best state.
+        keep: "best" state or "last".
         fit_options: further settings of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
@@ -79,7 +142,6 @@ class RAD(PreparedEstimator):
         ((200,), (200,))
     """
 
-    inference = "exact"  # what the settings of the loop ask for
     logit_alpha = 1e-6
 
     def __init__(
@@ -97,11 +159,12 @@ class RAD(PreparedEstimator):
         weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 300,
-        patience: int = 20,
+        patience: int | None = 20,
         validation_fraction: float = 0.1,
-        fit_options: dict[str, Any] | None = None,
+        keep: str = "best",
+        fit_options: Mapping[str, object] | None = None,
         device: str = "cpu",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_folds = n_folds
@@ -118,87 +181,60 @@ class RAD(PreparedEstimator):
         self.max_epochs = max_epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> "RAD":
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Fit the flow, and number its pieces.
 
         Args:
             X: (n, D) array or frame.
-            y: ignored.
+            y: not used: the clusters are what the folds cut out.
 
         Returns:
             The estimator.
 
         Raises:
             ValueError: for data or settings that cannot be used; the message says why.
+
+        Warns:
+            UnusedSettingWarning: for labels.
         """
         X = self._validated(X, reset=True)
-        self._check_settings()
-        fit_options(self, len(X))  # pyright: ignore[reportArgumentType] - reads the shared settings
+        plan = RADPlan.of(self)
+        flow_options(plan.optimisation, len(X))  # wrong ones are refused before any work
+        if y is not None:
+            warn_unused("y", "the clusters of a RAD are what its folds cut out")
         state = check_random_state(self.random_state)
-        rows, held_out = self._split(len(X), None, state)
+        share = plan.optimisation.validation_fraction
+        rows, held_out = split_rows(len(X), None, share, state)
         seed = int(state.randint(2**30 - 1))
         self._prepare(X[rows], seed)
         train = self._rows(X[rows], None, state)
         validation = self._rows(X[held_out] if len(held_out) else X[rows], None, state)
-        runs = [self._run(train, validation, seed + i) for i in range(self.n_init)]
+        runs = [_trained(plan, train, validation, seed + i) for i in range(plan.n_init)]
         self._keep(*min(runs, key=lambda run: run[1].best_score))
         self._number(train.z)
         return self
 
-    def predict_proba(self, X: Any, *, method: str | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """The cluster of each row as probabilities of 0 and 1, (n, K)."""
         self._check_exact(method)
         labels = [self._labels(rows.z) for rows in self._batches(X)]
         return np.eye(self.n_components_)[np.concatenate(labels)]
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: ArrayLike) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,)."""
-        parts = [self._log_prob(rows.z).cpu() + rows.term for rows in self._batches(X)]
+        parts = [
+            precise_log_prob(self.model_, rows.z).cpu() + rows.term for rows in self._batches(X)
+        ]
         return torch.cat(parts).numpy()
 
-    def _check_settings(self) -> None:
-        for name in ("n_folds", "n_init"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction must be in (0, 1), got {self.validation_fraction}"
-            )
-        if not 0 <= self.min_share < 1:
-            raise ValueError(f"min_share must be in [0, 1), got {self.min_share}")
-        if not self.reg_covar > 0:
-            raise ValueError(f"reg_covar must be positive, got {self.reg_covar}")
-
-    def _run(self, train: Rows, validation: Rows, seed: int) -> tuple[Flow, FitResult]:
-        """A flow from its own start, trained."""
-        flow: Any = rad(
-            train.z.shape[1],
-            n_folds=int(self.n_folds),
-            fold=self.fold,
-            n_between=self.n_between,
-            n_last=self.n_last,
-            hidden=list(self.hidden),
-            seed=seed,
-        )
-        flow.transform.initialize(train.z)
-        result = fit(
-            Likelihood(flow.to(self.device)),
-            train.batch(self.device),
-            validation.batch(self.device),
-            options=fit_options(self, len(train.z)),  # pyright: ignore[reportArgumentType]
-            schedules=[ReduceOnPlateau(patience=max(self.patience // 2 - 2, 1))],
-            generator=torch.Generator().manual_seed(seed),
-        )
-        return flow, result
-
     def _keep(self, flow: Flow, result: FitResult) -> None:
-        self.model_: Any = flow.eval()
+        self.model_ = flow.eval()
         self.fit_result_ = result
         self.history_ = result.history
         self.lower_bound_ = -result.best_score
@@ -224,16 +260,6 @@ class RAD(PreparedEstimator):
         differs = self._codes(z)[:, None] != self.codes_
         return differs.sum(-1).argmin(1)
 
-    @torch.no_grad()
-    def _log_prob(self, z: Tensor) -> Tensor:
-        """In float64; rows that overflow float32 are done again in float64."""
-        log_prob = self.model_.log_prob(z).double()
-        overflow = ~torch.isfinite(log_prob)
-        if bool(overflow.any()):
-            precise = copy.deepcopy(self.model_).double()
-            log_prob[overflow] = precise.log_prob(z[overflow].double())
-        return log_prob
-
     def _draw(
         self, n: int, component: int | None, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
@@ -253,3 +279,38 @@ class RAD(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         return free_parameters(self.model_)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        codes, weights = torch.as_tensor(self.codes_), torch.as_tensor(self.weights_)
+        return super().state() | {"codes": codes, "weights": weights}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self.codes_, self.weights_ = state["codes"].numpy(), state["weights"].numpy()
+        self.n_components_ = len(self.codes_)
+
+
+def _trained(plan: RADPlan, train: Rows, validation: Rows, seed: int) -> tuple[Flow, FitResult]:
+    """A flow from its own start, trained."""
+    optimisation = plan.optimisation
+    flow = rad(**plan.recipe(train.z.shape[1]), seed=seed)
+    flow.transform.initialize(train.z)
+    options = flow_options(optimisation, len(train.z))
+    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(train.z))]
+    last = LastState(flow) if optimisation.keep == "last" else None
+    result = fit(
+        Likelihood(flow.to(optimisation.device)),
+        train.batch(optimisation.device),
+        validation.batch(optimisation.device),
+        options=options,
+        schedules=schedules if last is None else [*schedules, last],
+        generator=torch.Generator().manual_seed(seed),
+        stage="train",
+    )
+    if last is not None:
+        last.restore(result)
+    return flow, result

@@ -1,12 +1,15 @@
 """The starts of a flow mixture, and setting a model to one."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from anabranch.algorithms.gaussians import (
     GaussianParameters,
@@ -23,6 +26,7 @@ from anabranch.algorithms.graph_clusters import (
     spread_labels,
 )
 from anabranch.distributions import Distribution
+from anabranch.estimators.labels import check_targets
 from anabranch.models import MixtureModel
 from anabranch.transforms import TriangularAffine
 
@@ -45,6 +49,19 @@ class Start:
     trusted: bool = False
 
 
+@runtime_checkable
+class Predicts(Protocol):
+    """What gives rows their probabilities of components."""
+
+    def predict_proba(self, X: Array) -> Array:
+        """Probabilities, (n, K)."""
+        ...
+
+
+StartSource = Literal["last"] | ArrayLike | Predicts
+START = "'last', labels (n,), responsibilities (n, K), or a fitted estimator"
+# Rows of each component that data-dependent layers are initialised from.
+INITIAL_ROWS = 1024
 INIT_PARAMS = ("auto", "kmeans", "gmm", "spectral", "random")
 ASSIGN = {"random": random_responsibilities, "spectral": spectral_responsibilities}
 
@@ -113,7 +130,7 @@ def make_starts(
     init_params: str,
     n_init: int,
     random_state: np.random.RandomState,
-    given: Array | None = None,
+    given: tuple[str, Array] | None = None,
 ) -> Iterator[Start]:
     """The starts that a fit compares: for each of ``n_init`` draws, those of ``init_params``.
 
@@ -128,14 +145,14 @@ def make_starts(
             differs; but spectral where gaps in the data set regions apart that these miss.
         n_init: draws.
         random_state: source of randomness.
-        given: (N, K) responsibilities to start from, instead of any search.
+        given: name and (N, K) responsibilities to start from, instead of any search.
     """
     # with many features, fewer rows say as much about each of them
     limit = min(options.max_rows, max(2000, 4_000_000 // Z.shape[1]))
     rows = _subset(len(Z), targets, limit, random_state)
     search = _Search(Z, V, features, targets, rows, options, random_state)
     if given is not None:
-        yield search.hard("invariant", given)
+        yield search.hard(*given)
     elif init_params == "auto" and targets is not None and targets[rows].any(axis=0).all():
         yield search.labelled(targets)
     elif init_params == "auto":
@@ -145,6 +162,63 @@ def make_starts(
     else:
         for _ in range(n_init):
             yield _single(search, init_params)
+
+
+def responsibilities_of(start: object, X: Array, n_components: int) -> Array:
+    """What a user gives as a start, as responsibilities of all rows.
+
+    Args:
+        start: labels (n,), responsibilities (n, K), or a fitted estimator with ``predict_proba``.
+        X: (n, D) all rows.
+        n_components: K.
+
+    Returns:
+        (n, K).
+
+    Raises:
+        ValueError: for anything else, or rows that do not sum to one.
+
+    Example:
+        >>> responsibilities_of([1, 0], np.zeros((2, 3)), 2)
+        array([[0., 1.],
+               [1., 0.]])
+    """
+    if isinstance(start, Predicts):
+        start = start.predict_proba(X)
+    if isinstance(start, str) or start is None:
+        raise ValueError(f"start must be {START}, got {start!r}")
+    given: ArrayLike = start  # pyright: ignore[reportAssignmentType] - which is checked here
+    if n_components == 1:
+        return np.ones((len(X), 1))
+    try:
+        targets, _ = check_targets(given, len(X), n_components)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"start must be {START}: {error}") from error
+    if targets is None or not targets.any(1).all():
+        raise ValueError("start must give every row a component")
+    if not targets.any(0).all():
+        raise ValueError(f"start must give rows to each of the {n_components} components")
+    return targets
+
+
+def check_same_model(old: Mapping[str, object], new: Mapping[str, object]) -> None:
+    """A fit that goes on trains the model that is there, which must be the one that is asked for.
+
+    Args:
+        old: arguments that the model was built with, plain JSON values.
+        new: those of the one that is asked for.
+
+    Raises:
+        ValueError: naming the arguments that differ.
+    """
+    new = json.loads(json.dumps(new))
+    different = [key for key in new if old.get(key) != new[key]]
+    if different:
+        raise ValueError(
+            "start goes on with a model that differs in "
+            + ", ".join(f"{key} ({old.get(key)!r}, now {new[key]!r})" for key in different)
+            + ": leave start at None, or begin with what it predicts"
+        )
 
 
 def _single(search: _Search, kind: str) -> Start:
@@ -182,6 +256,28 @@ def set_start(
         affine.requires_grad_(not freeze)
         first = last
     model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
+
+
+def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Array) -> None:
+    """Set what layers such as `ActNorm` take from data, each component's from the rows it owns.
+
+    Args:
+        model: at its start.
+        z: (N, D) training rows as the flows see them.
+        responsibilities: (N, K).
+    """
+    labels = torch.as_tensor(responsibilities.argmax(1))
+    owned = [(labels == k).nonzero().squeeze(1) for k in range(responsibilities.shape[1])]
+    # as many rows for each, so that those of one kind are initialised in one call
+    places = torch.arange(INITIAL_ROWS)
+    rows = torch.stack(
+        [z[own[places % len(own)] if len(own) else places % len(z)] for own in owned]
+    )
+    rows, first = rows.to(model.temperature.device), 0
+    for group in model.mixture.groups:
+        last = first + group.batch_shape[0]
+        group.initialize(rows[first:last])
+        first = last
 
 
 def affine_of(group: Distribution) -> TriangularAffine:

@@ -1,9 +1,9 @@
-"""How an estimator's settings become a run of the fit loop."""
+"""The stages of a fit of a mixture of flows: teach q, pretrain, race, train."""
 
 import copy
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
 from anabranch.estimators.epochs import epoch_hook, joint_in_parts
+from anabranch.estimators.flow_training import LastState, rate_schedule
+from anabranch.estimators.gaussian_guard import RACE_STEPS, convincing, epochs_of, race, unrecorded
+from anabranch.estimators.mixture_plan import MixturePlan
+from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
-from anabranch.objectives import Loss, cross_entropy
+from anabranch.objectives import Loss, MixtureObjective, cross_entropy
 from anabranch.training import (
-    CosineDecay,
     ExponentialDecay,
     FitOptions,
     FitResult,
@@ -29,166 +32,222 @@ from anabranch.training import (
 )
 from anabranch.training.fit import evaluate
 
-if TYPE_CHECKING:
-    from anabranch.estimators.flow_mixture import FlowMixture
-
-
-LEARNING_RATE = 5e-3
-RACE_STEPS = 400
+Data = dict[str, Tensor]
+State = dict[str, Tensor]
 # Steps over which consistency comes in, so that q finds the components first.
 RAMP_STEPS = 400
 # A q that is certain of the start has hardly any gradient left, and keeps its mistakes.
 SMOOTHING = 0.1
 
 
+@dataclass(frozen=True)
+class MixtureTask:
+    """What a mixture of flows is fitted to, and how.
+
+    Attributes:
+        plan: the settings.
+        rows: to train on.
+        validation: rows that judge.
+        targets: (N, K) labels, rows of zeros where unknown, or None.
+        preparation: what made them, which dequantizes integers anew.
+        seed: of the order of rows, of dequantization, and of perturbations.
+    """
+
+    plan: MixturePlan
+    rows: Rows
+    validation: Rows
+    targets: NDArray[np.float64] | None
+    preparation: Preparation
+    seed: int
+
+    @property
+    def options(self) -> FitOptions:
+        """The settings of the loop."""
+        return self.plan.options(len(self.rows.z))
+
+    @property
+    def data(self) -> Data:
+        """Tensors to train on, new ones each time: what changes with the epochs is theirs."""
+        return self.rows.batch(self.plan.optimisation.device)
+
+    @property
+    def held_out(self) -> Data:
+        """Tensors that judge."""
+        return self.validation.batch(self.plan.optimisation.device)
+
+    def order(self) -> torch.Generator:
+        """A source of the order of rows."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def noise(self) -> torch.Generator:
+        """A source of perturbations."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def hook(self, model: MixtureModel, data: Data) -> Callable[[int], Tensor | None] | None:
+        """What changes before each epoch."""
+        return epoch_hook(model, data, self.rows, self.plan, self.preparation, self.seed)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model at its start.
+
+    Attributes:
+        name: of the start.
+        objective: with the model in it.
+        gaussian: the state in which the model is a Gaussian mixture.
+        noise: source of perturbations, which the stages before the training share.
+        stages: names of the fits that it has been through.
+    """
+
+    name: str
+    objective: MixtureObjective
+    gaussian: State
+    noise: torch.Generator
+    stages: list[str] = field(default_factory=list)
+
+    @property
+    def model(self) -> MixtureModel:
+        """The model."""
+        model = self.objective.model
+        assert isinstance(model, MixtureModel)
+        return model
+
+    def as_it_is(self) -> "Candidate":
+        """With its present state for the one to go back to."""
+        return replace(self, gaussian=copy.deepcopy(self.model.state_dict()))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to: what the loop did, and states of the model on its way."""
+
+    result: FitResult
+    snapshots: list[tuple[int, State]]
+
+
 class _Posterior(nn.Module):
     """The posterior network alone, taught fixed probabilities."""
 
-    def __init__(self, model: MixtureModel) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = model.posterior
+        self.network = network
 
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
+    def forward(self, batch: Data) -> Loss:
         log_q = torch.log_softmax(self.network(batch["x"]).mT, dim=0)
         return Loss(cross_entropy(log_q, batch["targets"].mT).mean(), {})
 
 
-def train(
-    model: MixtureModel,
-    rows: Rows,
-    validation: Rows,
-    settings: "FlowMixture",
-    *,
-    gaussian: dict[str, Tensor],
-    seed: int,
-    resume: bool,
-) -> tuple[FitResult, list[tuple[int, dict[str, Tensor]]]]:
+def teach_posterior(
+    candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
+) -> None:
+    """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
+    optimisation = task.plan.optimisation
+    if not optimisation.max_epochs:
+        return
+    responsibilities = (1 - SMOOTHING) * responsibilities + SMOOTHING / responsibilities.shape[1]
+    device = optimisation.device
+    targets = torch.as_tensor(responsibilities, dtype=torch.float32, device=device)
+    options = FitOptions(
+        max_epochs=max(3, 300 // max(1, len(targets) // optimisation.batch_size)),
+        batch_size=optimisation.batch_size,
+        learning_rate=1e-2,
+        patience=None,
+        progress=False,
+    )
+    fit(
+        _Posterior(candidate.model.posterior),
+        {"x": task.rows.seen.to(device), "targets": targets},
+        options=options,
+        generator=task.order(),
+        stage="teach q",
+    )
+    candidate.stages.append("teach q")
+
+
+def pretrain(
+    candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
+) -> None:
+    """Fit each component to the rows that trusted responsibilities give it."""
+    if not task.plan.optimisation.max_epochs:
+        return
+    data = task.data
+    data["responsibilities"] = torch.as_tensor(responsibilities).to(data["x"])
+    fit(
+        candidate.objective,
+        data,
+        task.held_out,
+        options=replace(unrecorded(task.options), monitor="nll"),
+        schedules=[ReduceOnPlateau(patience=8)],
+        generator=task.order(),
+        noise=candidate.noise,
+        stage="pretrain",
+    )
+    candidate.stages.append("pretrain")
+
+
+def head_start(candidate: Candidate, task: MixtureTask) -> float:
+    """How far a few hundred steps get a candidate: the best validation score."""
+    options, data = task.options, task.data
+    candidate.stages.append("race")
+    epochs = epochs_of(RACE_STEPS, options, len(task.rows.z))
+    return race(
+        candidate.objective,
+        data,
+        task.held_out,
+        replace(options, max_epochs=min(epochs, task.plan.optimisation.max_epochs)),
+        seed=task.seed,
+        noise=candidate.noise,
+        on_epoch=task.hook(candidate.model, data),
+    )
+
+
+def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     """Minimise the objective from the model's present state; leaves it at its best state.
 
-    Returns what the fit did, and the snapshots of it that were asked for.
-
-    Where that is not convincingly better than ``gaussian``, the state in which the mixture is the
-    Gaussian one it started from, the model goes back to it.
+    Where that is not convincingly better than the Gaussian mixture that it started from, the model
+    goes back to it; a fit that keeps its last state keeps it.
     """
-    data, held_out = rows.batch(settings.device), validation.batch(settings.device)
-    options = fit_options(settings, len(rows.z))
-    resume = resume and options.checkpoint is not None and Path(options.checkpoint).exists()
-    schedules = _schedules(model, settings, options, len(rows.z))
-    model.generator = torch.Generator().manual_seed(seed)
-    start = copy.deepcopy(model.state_dict())
+    options, data, held_out = task.options, task.data, task.held_out
+    model, objective = candidate.model, candidate.objective
+    schedules = _schedules(candidate, task)
     result = fit(
-        model,
+        objective,
         data,
         held_out,
         options=options,
         schedules=schedules,
-        generator=torch.Generator().manual_seed(seed),
-        resume=resume,
-        on_epoch=epoch_hook(model, data, rows, settings, seed),
+        generator=task.order(),
+        noise=task.noise(),
+        resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
+        on_epoch=task.hook(model, data),
         # the checkpoint of another start, or of a model that was started with other settings, has
         # the same shapes
-        identity={"start": fingerprint(start)} if options.checkpoint is not None else None,
+        identity=None if options.checkpoint is None else {"start": fingerprint(model.state_dict())},
+        stage="train",
     )
+    result.stages[:0] = candidate.stages
+    last = next((schedule for schedule in schedules if isinstance(schedule, LastState)), None)
+    if last is None:
+        _guard(candidate, task, result)
+    else:
+        last.restore(result)
+    recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
+    return Trained(result, recorders[0].states if recorders else [])
+
+
+def _guard(candidate: Candidate, task: MixtureTask, result: FitResult) -> None:
+    """Go back to the Gaussian mixture where training did not beat it; labels know better."""
+    model, held_out, options = candidate.model, task.held_out, task.options
     after = log_prob_rows(model, held_out["x"])
     trained = copy.deepcopy(model.state_dict())
-    model.load_state_dict(gaussian)
-    if rows.targets is not None or convincing(after - log_prob_rows(model, held_out["x"])):
+    model.load_state_dict(candidate.gaussian)
+    gain = after - log_prob_rows(model, held_out["x"])
+    if task.rows.targets is not None or convincing(gain):
         model.load_state_dict(trained)
-    else:
-        score = evaluate(model, held_out, options.batch_size)[options.monitor]
-        result.best_epoch, result.best_score = 0, score
-    recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
-    return result, recorders[0].states if recorders else []
-
-
-def _schedules(
-    model: MixtureModel, settings: "FlowMixture", options: FitOptions, n_rows: int
-) -> list[Schedule]:
-    schedules: list[Schedule] = [rate_schedule(settings.patience, options, n_rows)]
-    if settings.inference == "variational":
-        decay = ExponentialDecay(
-            1.0, rate=settings.temperature_decay, floor=settings.temperature_floor
-        )
-        length = 1
-        if settings.temperature_unit == "epoch":
-            length = max(1, n_rows // options.batch_size)
-        schedules.append(
-            ScheduledBuffer("temperature", model.temperature, lambda step: decay(step // length))
-        )
-    if model.perturbation is not None and settings.inference != "invariant":
-        schedules.append(ScheduledBuffer("ramp", model.ramp, RampUp(RAMP_STEPS)))
-    if settings.snapshots:
-        schedules.append(Snapshots(model, settings.snapshots))  # last: it keeps what others set
-    return schedules
-
-
-def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:
-    """With patience the rate falls where nothing improves; without, over the whole run."""
-    if patience is None:
-        steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
-        return CosineDecay(steps)
-    return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
-
-
-def race(
-    model: MixtureModel, rows: Rows, validation: Rows, settings: "FlowMixture", seed: int
-) -> float:
-    """Train for a few hundred steps, and tell how far that gets: the validation score."""
-    options = unrecorded(fit_options(settings, len(rows.z)))
-    epochs = max(1, RACE_STEPS * options.batch_size // len(rows.z))
-    data = rows.batch(settings.device)
-    return fit(
-        model,
-        data,
-        validation.batch(settings.device),
-        options=replace(options, max_epochs=min(epochs, settings.max_epochs), patience=None),
-        generator=torch.Generator().manual_seed(seed),
-        on_epoch=epoch_hook(model, data, rows, settings, seed),
-    ).best_score
-
-
-def unrecorded(options: FitOptions) -> FitOptions:
-    """The same settings, writing nothing."""
-    return replace(options, checkpoint=None, log_path=None, tensorboard=None)
-
-
-def pretrain(
-    model: MixtureModel,
-    rows: Rows,
-    validation: Rows,
-    responsibilities: NDArray[np.float64],
-    settings: "FlowMixture",
-    seed: int,
-) -> None:
-    """Fit each component to the rows that trusted responsibilities give it."""
-    if not settings.max_epochs:
         return
-    data = rows.batch(settings.device)
-    data["responsibilities"] = torch.as_tensor(
-        responsibilities, dtype=torch.float32, device=settings.device
-    )
-    options = unrecorded(fit_options(settings, len(rows.z)))
-    fit(
-        model,
-        data,
-        validation.batch(settings.device),
-        options=replace(options, monitor="nll"),
-        schedules=[ReduceOnPlateau(patience=8)],
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-def convincing(gain: Tensor) -> bool:
-    """Whether a mean gain on validation rows exceeds its own standard error.
-
-    Where it does not, as on small tables, the flow has not earned its place, and the Gaussian
-    mixture it started from is the better bet (the one-standard-error rule).
-
-    Example:
-        >>> convincing(torch.tensor([1.0, 1.1, 0.9])), convincing(torch.tensor([9.0, -8.0, 0.0]))
-        (True, False)
-    """
-    return bool(gain.mean() > gain.std(correction=0) / len(gain) ** 0.5)
+    terms = evaluate(candidate.objective, held_out, options.batch_size)
+    result.best_epoch, result.best_score = 0, terms[options.monitor]
 
 
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
@@ -197,60 +256,22 @@ def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
         return torch.logsumexp(joint_in_parts(model, x).double(), 0)
 
 
-def fit_options(settings: "FlowMixture", n_rows: int) -> FitOptions:
-    """The settings of the loop."""
-    rate = settings.learning_rate
-    given = dict(settings.fit_options or {})
-    return FitOptions(
-        **_plain(
-            {
-                "max_epochs": settings.max_epochs,
-                # small tables need steps more than they need large batches
-                "batch_size": min(settings.batch_size, max(64, n_rows // 4)),
-                "learning_rate": LEARNING_RATE * min(1.0, n_rows / 2000)
-                if rate == "auto"
-                else rate,
-                "average": 0.99,
-                "min_evaluation_steps": 20 if n_rows > 1000 else 5,
-                "weight_decay": settings.weight_decay,
-                "patience": settings.patience,
-                "monitor": "negative_elbo" if settings.inference == "variational" else "nll",
-                "progress": None if settings.verbose else False,
-                **given,
-            }
+def _schedules(candidate: Candidate, task: MixtureTask) -> list[Schedule]:
+    plan, options, n_rows = task.plan, task.options, len(task.rows.z)
+    model, objective = candidate.model, candidate.objective
+    schedules = [rate_schedule(plan.optimisation.patience, options, n_rows)]
+    if plan.inference == "variational":
+        settings = plan.temperature
+        decay = ExponentialDecay(1.0, rate=settings.decay, floor=settings.floor)
+        length = max(1, n_rows // options.batch_size) if settings.unit == "epoch" else 1
+        schedules.append(
+            ScheduledBuffer("temperature", model.temperature, lambda step: decay(step // length))
         )
-    )
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of numpy, such as a grid search gives, as Python's own."""
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
-
-
-def teach_posterior(
-    model: MixtureModel,
-    rows: Rows,
-    responsibilities: NDArray[np.float64],
-    settings: "FlowMixture",
-    seed: int,
-) -> None:
-    """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
-    if not settings.max_epochs:
-        return
-    responsibilities = (1 - SMOOTHING) * responsibilities + SMOOTHING / responsibilities.shape[1]
-    targets = torch.as_tensor(responsibilities, dtype=torch.float32, device=settings.device)
-    steps_per_epoch = max(1, len(targets) // settings.batch_size)
-    options = FitOptions(
-        max_epochs=max(3, 300 // steps_per_epoch),
-        batch_size=settings.batch_size,
-        learning_rate=1e-2,
-        patience=None,
-        progress=False,
-    )
-    generator = torch.Generator().manual_seed(seed)
-    fit(
-        _Posterior(model),
-        {"x": rows.seen.to(settings.device), "targets": targets},
-        options=options,
-        generator=generator,
-    )
+    if objective.stochastic and plan.inference != "invariant":
+        schedules.append(ScheduledBuffer("ramp", objective.ramp, RampUp(RAMP_STEPS)))
+    # last: they keep what others set
+    if plan.snapshots:
+        schedules.append(Snapshots(model, plan.snapshots))
+    if plan.optimisation.keep == "last":
+        schedules.append(LastState(model))
+    return schedules

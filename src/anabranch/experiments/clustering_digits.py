@@ -20,17 +20,25 @@ K, LEVELS, LATENT = 10, 17, 10
 SETTINGS: dict[str, Any] = {
     "rows": None,  # all
     "network": {"latent": LATENT, "hidden": (200, 200), "levels": LEVELS},
-    "DeepClustering": {"pretrain_epochs": 150, "max_epochs": 100, "n_init": 5},
+    "DeepClustering": {"pretrain": {"epochs": 150}, "max_epochs": 100},
+    "n_init": 5,
     "methods": {
+        "gmgan": {"pretrain": None},
         "mixae": {"model_options": {"hidden": (64,), "latent": 4}},
-        "nvisa": {"init_epochs": 100, "max_epochs": 60, "std_first": 0.1, "samples": 5},
+        "nvisa": {
+            "start": {"name": "autoencoder", "epochs": 100},
+            "max_epochs": 60,
+            "schedule": {"std_first": 0.1},
+            "objective": {"name": "vimco", "samples": 5},
+        },
         "nvisa, consistent": {
-            "init_params": "invariant",
-            "invariant_steps": 1000,
+            "start": {"name": "invariant", "epochs": 20},
             "n_init": 2,
-            "classifier": {"name": "mlp", "hidden": [256, 256]},
-            "perturbation": {"name": "affine", "image_shape": [8, 8], "noise": 0.1},
-            "init_epochs": 20,
+            "model_options": {"classifier": {"name": "mlp", "hidden": [256, 256]}},
+            "consistency": {
+                "perturbation": {"name": "affine", "image_shape": [8, 8], "noise": 0.1},
+                "steps": 1000,
+            },
             "max_epochs": 20,
         },
     },
@@ -38,8 +46,7 @@ SETTINGS: dict[str, Any] = {
 # EnumY from random networks, with the first bound of D = 64 or with the last one all along.
 RANDOM: dict[str, Any] = {
     "objective": "enumerate",
-    "init_params": "random",
-    "std_last": 1e-2,
+    "start": "random",
     "max_epochs": 120,
 }
 # Those that train on from a mixture of codes.
@@ -83,8 +90,8 @@ def _reconstruction(coder: Any, X: Array) -> tuple[float, float]:
 
 
 def _random(X: Array, y: NDArray[Any], seed: int, first: str | None) -> float:
-    network = SETTINGS["network"]
-    model = DeepMixture(K, **network, **RANDOM, std_first=first, random_state=seed).fit(X)
+    network, schedule = SETTINGS["network"], {"std_first": first, "std_last": 1e-2}
+    model = DeepMixture(K, **network, **RANDOM, schedule=schedule, random_state=seed).fit(X)
     return clustering_accuracy(y, model.predict(X))
 
 

@@ -92,7 +92,7 @@ def sensitivity(
 ) -> tuple[Array, float]:
     """Accuracy of EnumY by first bound and halving interval, (first, every), and seconds."""
     started = time.perf_counter()
-    enum_y = Variant("EnumY*", None, True, {"objective": "enumerate"})
+    enum_y = Variant("EnumY*", None, True, {"name": "enumerate"})
     epoch = steps_per_epoch(min(settings["rows"], len(pixels)))
 
     def accuracy(first: float, every: int) -> float:

@@ -26,7 +26,7 @@ SPREAD, GAIN, NOISE = 2.5, 0.3, 0.05
 SETTINGS: dict[str, Any] = {
     "latent": LATENT,
     "hidden": [100, 100],
-    "init_epochs": 20,
+    "start": {"name": "autoencoder", "epochs": 20},
     "max_epochs": 30,
 }
 HEADER = [
@@ -68,7 +68,7 @@ def nvisa_blobs(run: Run) -> Outcome:
 def _row(seed: int) -> list[float]:
     X, labels, best = blobs(seed)
     model: Any = DeepMixture(K, **SETTINGS, random_state=seed).fit(X)
-    random = DeepMixture(K, **SETTINGS, init_params="random", random_state=seed).fit(X)
+    random = DeepMixture(K, **{**SETTINGS, "start": "random"}, random_state=seed).fit(X)
     standardised = (X - X.mean(0)) / X.std(0)
     k_means = kmeans(standardised, K, seed).predict(standardised)
     return [

@@ -13,7 +13,10 @@ from torch.distributions import Normal
 from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
-from anabranch.models import GaussianMixtureVAE, gmvae
+from anabranch.models import GaussianMixtureVAE, nvisa
+from anabranch.models.specs import Spec
+from anabranch.objectives import Enumerated, LatentMixtureBound, Nvil, Vimco, make_bound
+from anabranch.objectives.mixture_bounds import Sampled, log_weights
 
 K, FEATURES, NODES = 3, 2, 64
 # Bounds of two draws, whose pairs can be enumerated; the variance is looked at for more, too. NVIL
@@ -21,10 +24,10 @@ K, FEATURES, NODES = 3, 2, 64
 SAMPLES, MANY = 2, 15
 BATCHES, ROWS = 400, 25
 FORMS: dict[str, dict[str, Any]] = {
-    "EnumY": {"objective": "enumerate", "samples": 1},
-    "VIMCO, z reparameterised": {"objective": "vimco", "reparameterized": True},
-    "VIMCO, z as given": {"objective": "vimco"},
-    "NVIL": {"objective": "nvil", "samples": 1},
+    "EnumY": {"name": "enumerate", "samples": 1},
+    "VIMCO, z reparameterised": {"name": "vimco", "reparameterized": True},
+    "VIMCO, z as given": {"name": "vimco"},
+    "NVIL": {"name": "nvil", "samples": 1},
 }
 HEADER = ["seed", "estimator", "relative error", "standard errors", "variance", "M = 15"]
 
@@ -70,33 +73,33 @@ def _shares(rows: list[list[Any]], seeds: tuple[int, ...]) -> list[Figure]:
 
 def _fresh(seed: int, samples: int) -> float:
     """NVIL's variance before its baseline has learned anything."""
-    model = tiny(seed, objective="nvil", samples=samples)
-    model.baseline = _Constant(0.0)
-    return float(_variance(model, observation(seed), seed))
+    objective = tiny(seed, name="nvil", samples=samples)
+    objective.bound = Nvil(_Constant(0.0), samples)
+    return float(_variance(objective, observation(seed), seed))
 
 
 def _row(seed: int, name: str) -> list[float]:
     """Relative error, error in standard errors, and variance with few and with many draws."""
     how, x = FORMS[name], observation(seed)
-    model = tiny(seed, **{"samples": SAMPLES, **how})
-    exact = flat_gradient(model, exact_bound(model, x))
-    error = (expected_gradient(model, x) - exact).norm() / exact.norm()
-    mean, variance = sampled_gradient(model, x, seed)
+    objective = tiny(seed, **{"samples": SAMPLES, **how})
+    exact = flat_gradient(objective, exact_bound(objective, x))
+    error = (expected_gradient(objective, x) - exact).norm() / exact.norm()
+    mean, variance = sampled_gradient(objective, x, seed)
     distance = (mean - exact).norm() / (variance.sum() / (BATCHES * ROWS)).sqrt()
     many = tiny(seed, **{"samples": MANY, **how})
     return [float(v) for v in (error, distance, variance.sum(), _variance(many, x, seed))]
 
 
-def tiny(seed: int, **how: Any) -> GaussianMixtureVAE:
-    """A model in float64, with smooth networks, and NVIL's baseline set to the bound."""
-    model: Any = gmvae(
-        FEATURES, K, latent=1, hidden=[6], activation="tanh", floor=0.3, seed=seed, **how
-    )
-    model = model.double().eval()  # in evaluation NVIL's signals are not normalised
-    if model.baseline is not None:
-        x = observation(seed)
-        model.baseline = _Constant(elbo(model, x).item())
-    return model
+def tiny(seed: int, *, prior: Spec = "gaussian", **spec: Any) -> LatentMixtureBound:
+    """A bound of a model in float64, with smooth networks, and NVIL's baseline set to the bound."""
+    size: dict[str, Any] = {"latent": 1, "hidden": [6], "activation": "tanh", "floor": 0.3}
+    model: Any = nvisa(FEATURES, K, **size, prior=prior, seed=seed)
+    bound = make_bound(spec, FEATURES)
+    if isinstance(bound, Nvil):
+        best = _Constant(elbo(model.double(), observation(seed)).item())
+        bound = Nvil(best, bound.samples, reparameterized=bound.reparameterized)
+    # in evaluation NVIL's signals are not normalised
+    return LatentMixtureBound(model, bound).double().eval()
 
 
 class _Constant(torch.nn.Module):
@@ -116,7 +119,7 @@ def observation(seed: int) -> Tensor:
     return torch.randn(FEATURES, 1, generator=generator, dtype=torch.float64)
 
 
-def flat_gradient(model: GaussianMixtureVAE, value: Tensor) -> Tensor:
+def flat_gradient(model: torch.nn.Module, value: Tensor) -> Tensor:
     """The gradient of all parameters in one vector."""
     parameters = list(model.parameters())
     given = torch.autograd.grad(value, parameters, allow_unused=True)
@@ -143,8 +146,8 @@ def log_weight_table(model: GaussianMixtureVAE, x: Tensor) -> tuple[Tensor, Tens
     means, raws = model.decoder(z.reshape(-1, 1)).chunk(2, -1)
     likelihood = Normal(means, torch.nn.functional.softplus(raws) + model.floor)
     log_p = likelihood.log_prob(x.mT).sum(-1).reshape(z.shape)
-    prior_std = torch.nn.functional.softplus(model.prior_scale[0]) + 1
-    log_p = log_p + Normal(model.prior_mean[0, :, None], prior_std[:, None]).log_prob(z)
+    prior_std = torch.nn.functional.softplus(model.prior.scale[0]) + 1
+    log_p = log_p + Normal(model.prior.mean[0, :, None], prior_std[:, None]).log_prob(z)
     log_q_z = Normal(loc[:, None], scale[:, None]).log_prob(z)
     table = log_p - math.log(K) - log_q[:, None] - log_q_z
     return table, log_q.exp()[:, None] * weights
@@ -156,9 +159,10 @@ def elbo(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
     return (probability * table).sum()
 
 
-def exact_bound(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
-    """The bound that the model's objective has as its expectation."""
-    if model.objective != "vimco":
+def exact_bound(objective: LatentMixtureBound, x: Tensor) -> Tensor:
+    """The bound that the objective has as its expectation."""
+    model: Any = objective.model
+    if not isinstance(objective.bound, Vimco):
         return elbo(model, x)
     table, probability = (t.flatten() for t in log_weight_table(model, x))
     pairs = torch.logaddexp(table[:, None], table) - math.log(2)
@@ -168,38 +172,44 @@ def exact_bound(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
 # -- what the estimators do ------------------------------------------------------------------------
 
 
-def expected_gradient(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
+def expected_gradient(objective: LatentMixtureBound, x: Tensor) -> Tensor:
     """The mean of the estimator's gradient over all its draws."""
     nodes, weights = quadrature()
-    if model.objective == "enumerate":
+    model: Any = objective.model
+    bound = objective.bound
+    if isinstance(bound, Enumerated):
         columns = x.expand(-1, NODES)
         noise = nodes.expand(1, 1, K, NODES)
-        bound = model.enumerated_bound(columns, model.log_q(columns.mT), noise)
-        return flat_gradient(model, (weights * bound).sum())
+        found = bound.at(model, columns, model.log_q(columns.mT), noise)
+        return flat_gradient(objective, (weights * found).sum())
+    assert isinstance(bound, Sampled)
     single = torch.cartesian_prod(torch.arange(K), torch.arange(NODES))
-    places = torch.cartesian_prod(*[torch.arange(len(single))] * model.samples)
-    label, node = single[places.reshape(-1, model.samples).mT].unbind(-1)  # (M, N) each
+    places = torch.cartesian_prod(*[torch.arange(len(single))] * bound.samples)
+    label, node = single[places.reshape(-1, bound.samples).mT].unbind(-1)  # (M, N) each
     columns = x.expand(-1, label.shape[1])
     log_q = model.log_q(columns.mT)
     y = torch.nn.functional.one_hot(label, K).permute(2, 0, 1).to(x.dtype)
-    drawn = model.log_weights(columns, log_q, y, nodes[node][None])
-    surrogate = model.sampled_bound(columns, *drawn)[1]
+    how = {"reparameterized": bound.reparameterized}
+    drawn = log_weights(model, columns, log_q, y, nodes[node][None], **how)
+    surrogate = bound.at(columns, *drawn)[1]
     probability = (weights[node] * log_q.exp().gather(0, label)).prod(0).detach()
-    return flat_gradient(model, (probability * surrogate).sum())
+    return flat_gradient(objective, (probability * surrogate).sum())
 
 
-def sampled_gradient(model: GaussianMixtureVAE, x: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def sampled_gradient(objective: LatentMixtureBound, x: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Mean of the gradients of BATCHES of ROWS draws, and the variance of one draw's."""
-    model.generator = torch.Generator().manual_seed(seed)
-    model.train()
+    source = torch.Generator().manual_seed(seed)
+    objective.train()
     gradients = []
     for _ in range(BATCHES):
-        model.spread.fill_(1.0)  # as it is without normalisation
-        gradients.append(-flat_gradient(model, model({"x": x.mT.expand(ROWS, -1)}).total))
-    model.eval()
+        if isinstance(objective.bound, Nvil):
+            objective.bound.spread.fill_(1.0)  # as it is without normalisation
+        total = objective({"x": x.mT.expand(ROWS, -1)}, generator=source).total
+        gradients.append(-flat_gradient(objective, total))
+    objective.eval()
     stacked = torch.stack(gradients)
     return stacked.mean(0), ROWS * stacked.var(0)
 
 
-def _variance(model: GaussianMixtureVAE, x: Tensor, seed: int) -> Tensor:
-    return sampled_gradient(model, x, seed)[1].sum()
+def _variance(objective: LatentMixtureBound, x: Tensor, seed: int) -> Tensor:
+    return sampled_gradient(objective, x, seed)[1].sum()

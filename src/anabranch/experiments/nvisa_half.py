@@ -16,17 +16,17 @@ K, TOLERANCE, SCORED_ROWS = 10, 0.005, 500
 SETTINGS: dict[str, Any] = {
     "levels": 256,
     "hidden": [500, 500],
-    "samples": 15,
-    "init_epochs": 10,
+    "objective": {"name": "vimco", "samples": 15},
+    "start": {"name": "autoencoder", "epochs": 10},
     "max_epochs": 10,
-    "std_first": 0.1,
 }
+SCHEDULE = {"std_first": 0.1}
 ROWS = {"cpu": 10_000, "full": 60_000}
 # The third differs from the first by its matrix kernels alone: how far rounding leads by itself.
 FITS: dict[str, dict[str, Any]] = {
-    "float32": {},
-    "bfloat16": {"half_precision": True},
-    "float32, torch's kernels": {"fit_options": {"matmul": "default"}},
+    "float32": {"schedule": SCHEDULE},
+    "bfloat16": {"schedule": {**SCHEDULE, "half_precision": True}},
+    "float32, torch's kernels": {"schedule": SCHEDULE, "fit_options": {"matmul": "default"}},
 }
 HEADER = ["seed", *(f"bound, {name}" for name in FITS), "log p(x)", "by weights of bfloat16"]
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 F = TypeVar("F", bound=Callable[..., nn.Module])
@@ -30,6 +31,8 @@ def recipe(function: F) -> F:
     def build(*args: Any, **kwargs: Any) -> nn.Module:
         arguments = dict(signature.bind(*args, **kwargs).arguments)
         model = function(**arguments)
+        if isinstance(source := arguments.get("seed"), torch.Generator):
+            arguments["seed"] = source.initial_seed()
         arguments = _plain(function.__name__, arguments)
         object.__setattr__(model, "recipe", {"name": function.__name__, "arguments": arguments})
         return model

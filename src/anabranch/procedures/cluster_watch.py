@@ -2,12 +2,13 @@
 
 import copy
 import warnings
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from anabranch.objectives import sharpened_targets
+from anabranch.training import FitResult
 from anabranch.training.schedules import Schedule
 
 # Rows that a pass without gradients takes at a time.
@@ -20,6 +21,22 @@ class CollapsedWarning(UserWarning):
     """All rows came into one cluster; training was stopped, and an earlier state is kept."""
 
 
+class ClusterModel(Protocol):
+    """A model with clusters, whose state can be kept."""
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """Log q(k|x), (K, N), of rows (N, D)."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors of the model by name."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> object:
+        """Take them back."""
+        ...
+
+
 class ClusterWatch(Schedule):
     """Renews targets, and tells when a run is settled or has put all rows into one cluster.
 
@@ -27,7 +44,7 @@ class ClusterWatch(Schedule):
     In the history, ``clusters`` is the number of clusters that have rows.
 
     Args:
-        model: a module with ``responsibilities``.
+        model: whose clusters are looked at.
         x: (N, D) rows to look at.
         every: epochs between two looks.
         targets: (N, K) to write sharpened targets into; None for none.
@@ -44,7 +61,7 @@ class ClusterWatch(Schedule):
 
     def __init__(
         self,
-        model: Any,
+        model: ClusterModel,
         x: Tensor,
         *,
         every: int = 1,
@@ -54,7 +71,8 @@ class ClusterWatch(Schedule):
         self.model, self.x, self.every, self.targets, self.tol = model, x, every, targets, tol
         self.labels: Tensor | None = None
         self.good = self.last = copy.deepcopy(model.state_dict())
-        self.settled, self.collapsed = False, None
+        self.settled = False
+        self.collapsed: int | None = None
         self.value = float("nan")
 
     def on_epoch(self, epoch: int) -> Tensor | None:
@@ -87,21 +105,37 @@ class ClusterWatch(Schedule):
         self.labels = labels
         targets.copy_(sharpened_targets(log_q).mT)
 
-    def finish(self, epoch: int, *, last: bool) -> None:
+    def finish(self, result: FitResult, epoch: int, *, last: bool) -> FitResult:
         """Leave the model in a state with more than one cluster: what fit chose, or the last.
 
+        Args:
+            result: of the fit.
+            epoch: the last one.
+            last: whether the last state is wanted.
+
+        Returns:
+            The result, which says where the run was settled or has collapsed.
+
         Warns:
-            CollapsedWarning: where a run has collapsed.
+            CollapsedWarning: where it has collapsed.
         """
         if last:
             self.model.load_state_dict(self.last)
         if self.collapsed is None:
             self.look(epoch)
-        if self.collapsed is None:
-            return
+        if len(result.history) > 1 and result.history[-1]["step"] == result.history[-2]["step"]:
+            result.history.pop()  # the end of epochs that went through no rows
+        if self.settled:
+            result.stopped = "settled"
+        if self.collapsed is not None:
+            result.stopped = "collapsed"
+            self._undo(self.collapsed)
+        return result
+
+    def _undo(self, epoch: int) -> None:
         self.model.load_state_dict(self.good)
         warnings.warn(
-            f"after epoch {self.collapsed} all rows were in one cluster: training was stopped, "
+            f"after epoch {epoch} all rows were in one cluster: training was stopped, "
             "and the last state with more than one is kept. Lower the learning rate, or train "
             "the autoencoder for longer",
             CollapsedWarning,
@@ -112,11 +146,11 @@ class ClusterWatch(Schedule):
         """Keep the state."""
         self.last = copy.deepcopy(self.model.state_dict())
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What the looks so far have found."""
         return {name: getattr(self, name) for name in STATE}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, object]) -> None:
         """Restore it."""
         for name in STATE:
             setattr(self, name, state[name])
@@ -125,6 +159,6 @@ class ClusterWatch(Schedule):
 
 
 @torch.no_grad()
-def log_responsibilities(model: Any, x: Tensor) -> Tensor:
+def log_responsibilities(model: ClusterModel, x: Tensor) -> Tensor:
     """Log q(k|x), (K, N), a few thousand rows at a time."""
     return torch.cat([model.responsibilities(part) for part in x.split(PART)], dim=1)

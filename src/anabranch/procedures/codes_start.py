@@ -20,7 +20,7 @@ from anabranch.algorithms.gaussians import (
     merge_components,
 )
 from anabranch.algorithms.gaussians.starts import StartOptions
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE
 from anabranch.objectives import Loss, cross_entropy
 from anabranch.training import FitOptions, FitResult, fit
 
@@ -42,9 +42,8 @@ class _Autoencoder(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> Loss:
         x, model = batch["x"], self.model[0]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=model.half_precision):
-            reconstruction = model.decode(_plain_codes(model, x))
-        return Loss((reconstruction.to(x.dtype) - x).square().sum(-1).mean(), {})
+        reconstruction = model.decode(_plain_codes(model, x))
+        return Loss((reconstruction - x).square().sum(-1).mean(), {})
 
 
 class _Classifier(nn.Module):
@@ -107,7 +106,7 @@ def start_from_codes(
         )
     options = options or FitOptions(max_epochs=50, batch_size=256, learning_rate=1e-3)
     random_state = np.random.RandomState() if random_state is None else random_state
-    options = replace(options, patience=None, checkpoint=None, log_path=None, tensorboard=None)
+    options = _plain(options)
     if model.encoder.label is not None:
         model.encoder.label.data.zero_()
     loops[0](_Autoencoder(model), {"x": x}, options=options, generator=_source(random_state))
@@ -119,9 +118,37 @@ def start_from_codes(
         return responsibilities
     R = _clusters(codes, model.n_components, targets, random_state)
     _set_clusters(model, codes, R)
-    data = {"x": x, "responsibilities": torch.as_tensor(R, dtype=x.dtype, device=x.device)}
-    loops[1](_Classifier(model.classifier), data, options=options, generator=_source(random_state))
+    teach_classifier(model.classifier, x, R, options, random_state, loops[1])
     return R
+
+
+def teach_classifier(
+    classifier: nn.Module,
+    x: Tensor,
+    responsibilities: Array,
+    options: FitOptions,
+    random_state: np.random.RandomState,
+    loop: Callable[..., FitResult] = fit,
+) -> None:
+    """Let q(y|x) learn clusters that are known.
+
+    Args:
+        classifier: from (N, D) to (N, K) logits; changed in place.
+        x: rows (N, D).
+        responsibilities: (N, K).
+        options: of the fit; all epochs are run.
+        random_state: source of the row order.
+        loop: what is run in place of `anabranch.training.fit`.
+    """
+    R = torch.as_tensor(responsibilities, dtype=x.dtype, device=x.device)
+    options = _plain(options)
+    data = {"x": x, "responsibilities": R}
+    loop(_Classifier(classifier), data, options=options, generator=_source(random_state))
+
+
+def _plain(options: FitOptions) -> FitOptions:
+    """The settings of a run whose end is not judged, and which leaves nothing."""
+    return replace(options, patience=None, checkpoint=None, log_path=None, tensorboard=None)
 
 
 def _plain_codes(model: GaussianMixtureVAE, x: Tensor) -> Tensor:
@@ -212,8 +239,8 @@ def _scale_codes(model: GaussianMixtureVAE, centre: Array, factor: Array) -> Non
 @torch.no_grad()
 def _set_prior(model: GaussianMixtureVAE, means: Array, stds: Array) -> None:
     excess = torch.as_tensor(np.maximum(stds.T - 1.0, 0.05))
-    model.prior_mean.copy_(torch.as_tensor(means.T))
-    model.prior_scale.copy_(torch.log(torch.expm1(excess)))
+    model.prior.mean.copy_(torch.as_tensor(means.T))
+    model.prior.scale.copy_(torch.log(torch.expm1(excess)))
 
 
 def _source(random_state: np.random.RandomState) -> torch.Generator:

@@ -1,16 +1,18 @@
 """How GM-GAN is trained: a game of two, then a classifier of what it draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from anabranch.models.autoencoders.mixture_gan import MixtureGAN
-from anabranch.objectives import Loss
+from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.gmgan import MixtureGAN
 from anabranch.procedures.games import make_game
-from anabranch.training import CosineDecay, FitOptions, FitResult, Schedule, fit
+from anabranch.procedures.training_run import TrainingRun
+from anabranch.training import CosineDecay, FitResult
 from anabranch.training.adversarial import fit_adversarial
 
 # Of the classifier, whose rows cost nothing and never come twice.
@@ -22,14 +24,12 @@ AVERAGE = 0.99
 def fit_gmgan(
     model: MixtureGAN,
     x: Tensor,
+    run: TrainingRun,
     *,
-    options: FitOptions | None = None,
     loss: str = "nonsaturating",
     penalty: float | None = None,
     critic_steps: int = 1,
     n_drawn: int = 8000,
-    schedules: Sequence[Schedule] = (),
-    generator: torch.Generator | None = None,
 ) -> FitResult:
     """Train generator and critic in turn, then the classifier on draws.
 
@@ -38,14 +38,13 @@ def fit_gmgan(
     Args:
         model: from the recipe `gmgan`.
         x: (N, D), standardised or in [0, 1], finite.
-        options: of `anabranch.training.fit_adversarial`; ``average`` is 0.99 where it is 0, and the
-            learning rate falls by half a cosine. The classifier has its own rate and epochs.
+        run: its options are those of `anabranch.training.fit_adversarial`; ``average`` is 0.99
+            where it is 0, and the learning rate falls by half a cosine. Its ``generator`` is the
+            source of row order and draws. The classifier has a rate and epochs of its own.
         loss: "nonsaturating", or "wgan-gp", which needs several steps of the critic.
         penalty: weight of the critic's slopes; None for 0.5 in "nonsaturating", 10 in "wgan-gp".
         critic_steps: steps of the critic for one of the generator.
         n_drawn: rows per epoch of the classifier, drawn anew for each.
-        schedules: further schedules of the game.
-        generator: source of row order and draws, on the CPU.
 
     Returns:
         What the game did; the last entry of its history has the ``classification`` loss in nats of
@@ -60,13 +59,14 @@ def fit_gmgan(
 
     Example:
         >>> from anabranch.models import gmgan
+        >>> from anabranch.training import FitOptions
         >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
         >>> model = gmgan(3, 2, latent=2, hidden=[8], seed=0)
-        >>> options = FitOptions(max_epochs=2, batch_size=32)
-        >>> fit_gmgan(model, x, options=options, n_drawn=64).steps
+        >>> run = TrainingRun(FitOptions(max_epochs=2, batch_size=32))
+        >>> fit_gmgan(model, x, run, n_drawn=64).steps
         4
     """
-    options = options or FitOptions(max_epochs=100, batch_size=128, learning_rate=2e-3)
+    options = run.options
     if len(x) < model.n_components:
         raise ValueError(f"x has {len(x)} rows, fewer than the {model.n_components} components")
     if n_drawn < 1:
@@ -80,36 +80,36 @@ def fit_gmgan(
         game=make_game(loss, penalty),
         options=replace(options, average=options.average or AVERAGE),
         critic_steps=critic_steps,
-        schedules=[CosineDecay(steps), *schedules],
-        generator=generator,
+        schedules=[CosineDecay(steps), *run.schedules],
+        generator=run.generator,
     )
     entry = result.history[-1] if result.history else {"epoch": 0.0, "step": 0.0}
     # there is nothing to tell of one component
     several = model.n_components > 1
-    error = _classify(model, options, n_drawn, generator) if several else 0.0
+    error = _classify(model, run, n_drawn) if several else 0.0
     result.history[-1:] = [{**entry, "classification": error}]
     model.eval()
     return result
 
 
-class _OnDraws(nn.Module):
-    """The classifier alone, for the fit loop."""
+class _OnDraws(Objective):
+    """The surprise of a classifier at the components of rows, in nats."""
 
-    def __init__(self, classifier: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.model = classifier
 
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        error = cross_entropy(self.classifier(batch["x"]), batch["component"])
-        return Loss(error, {})
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
+        error = cross_entropy(self.model(batch["x"]), batch["component"])
+        return Loss(error, {"classification": error})
 
 
-def _classify(
-    model: MixtureGAN, options: FitOptions, n: int, generator: torch.Generator | None
-) -> float:
+def _classify(model: MixtureGAN, run: TrainingRun, n: int) -> float:
     @torch.no_grad()
     def pairs() -> dict[str, Tensor]:
-        x, components = model.draw(n, generator)
+        x, components = model.draw(n, run.generator)
         return {"x": x, "component": components}
 
     data = pairs()
@@ -118,7 +118,6 @@ def _classify(
         for name, tensor in pairs().items():
             data[name].copy_(tensor)
 
-    batch = {"batch_size": min(options.batch_size, n), "log_path": None, "tensorboard": None}
-    given = replace(options, **CLASSIFIER, **batch)  # pyright: ignore[reportArgumentType]
-    task = _OnDraws(model.classifier)
-    return fit(task, data, pairs(), options=given, generator=generator, on_epoch=renew).best_score
+    batch = {"batch_size": min(run.options.batch_size, n), "log_path": None, "tensorboard": None}
+    own = TrainingRun(run.options, run.generator).with_options(**CLASSIFIER, **batch)
+    return own.fit(_OnDraws(model.classifier), data, pairs(), on_epoch=renew).best_score

@@ -1,7 +1,7 @@
 """How a latent tree variational autoencoder is started and trained."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,16 @@ from torch import Tensor
 from anabranch.algorithms.trees.axes import search_turned
 from anabranch.algorithms.trees.search import climb, single_start
 from anabranch.algorithms.trees.stepwise_em import StepwiseEM, TreeStatistics, tree_em
+from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
 from anabranch.distributions.latent_tree import LatentTree
-from anabranch.models.autoencoders.autoencoder_model import Autoencoder
-from anabranch.models.autoencoders.latent_tree_vae import LatentTreeVAE
+from anabranch.functional.draws import normal_draws
+from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.ltvae import LatentTreeVAE
+from anabranch.objectives.variational_bound import bound_loss, latent_noise
 from anabranch.procedures.cluster_watch import PART
-from anabranch.training import FitOptions, FitResult, Schedule, fit
+from anabranch.procedures.training_run import TrainingRun
+from anabranch.training import FitResult, Schedule
 
 Array = NDArray[np.float64]
 # Added to the variances of codes, which are scaled to a variance of about one.
@@ -30,24 +35,61 @@ SEARCHED_ROWS = 2000
 CONTRASTS = ("logcosh", "exp")
 
 
+class TreeBound(Objective):
+    """Minus the bound of an LTVAE, mean over rows, in nats; it remembers the codes it has drawn.
+
+    As `anabranch.objectives.VariationalBound`, with the same draws.
+
+    Args:
+        model: whose bound it is.
+
+    Attributes:
+        drawn: the codes (N, J) of the last batch in training.
+
+    Batches are dicts with ``x`` (N, D).
+
+    Example:
+        >>> from anabranch.models import ltvae
+        >>> objective = TreeBound(ltvae(3, n_components=2, latent=2, hidden=[8], seed=0))
+        >>> sorted(objective({"x": torch.zeros(5, 3)}).terms), objective.drawn.shape
+        (['divergence', 'reconstruction'], torch.Size([5, 2]))
+    """
+
+    stochastic = True
+
+    def __init__(self, model: LatentTreeVAE) -> None:
+        super().__init__()
+        self.model, self.drawn = model, torch.empty(0)
+
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
+        """Minus the bound of a batch."""
+        x = batch["x"]
+        z, log_scale = self.model.draw(x, latent_noise(self, x, self.model.noise_size, generator))
+        if self.training:
+            self.drawn = z.detach()
+        return bound_loss(*self.model.terms_at(x, z, log_scale))
+
+
 class FollowingTree(Schedule):
     """Keeps the tree of a model with the codes that are drawn in training, by stepwise EM.
 
     In the history, ``tree`` is the number of batches that were taken in.
 
     Args:
-        model: whose prior is changed.
-        em: the running averages.
+        objective: which draws the codes.
+        em: the running averages, which change the prior of the model.
     """
 
     name = "tree"
 
-    def __init__(self, model: LatentTreeVAE, em: StepwiseEM) -> None:
-        self.model, self.em, self.value = model, em, 0.0
+    def __init__(self, objective: TreeBound, em: StepwiseEM) -> None:
+        self.objective, self.em, self.value = objective, em, 0.0
 
     def on_step(self, step: int) -> None:
         """Take in the codes of the step before."""
-        drawn = self.model.drawn
+        drawn = self.objective.drawn
         if len(drawn) and bool(torch.isfinite(drawn).all()):
             self.em.step(drawn)
             self.value += 1
@@ -55,12 +97,12 @@ class FollowingTree(Schedule):
     def state_dict(self) -> dict[str, Any]:
         """The averages, and the codes that are still to be taken in."""
         averages = dict(vars(self.em.statistics))
-        return {"value": self.value, "drawn": self.model.drawn, "averages": averages}
+        return {"value": self.value, "drawn": self.objective.drawn, "averages": averages}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore them."""
-        device = next(self.model.parameters()).device
-        self.value, self.model.drawn = state["value"], state["drawn"].to(device)
+        device = next(self.objective.parameters()).device
+        self.value, self.objective.drawn = state["value"], state["drawn"].to(device)
         averages = {name: [t.to(device) for t in ts] for name, ts in state["averages"].items()}
         self.em.statistics = TreeStatistics(**averages)
 
@@ -102,11 +144,17 @@ def independent_axes(
         >>> np.abs(np.corrcoef(sources.T, found.T)[:2, 2:]).max(1).round(2)
         array([1., 1.])
     """
-    settings: dict[str, Any] = {"whiten": False, "max_iter": 500, "tol": 1e-3, "fun": contrast}
+    search = FastICA(
+        whiten=False,  # pyright: ignore[reportArgumentType] - the stub knows names only
+        max_iter=500,
+        tol=1e-3,
+        fun=contrast,
+        random_state=random_state,
+    )
     with warnings.catch_warnings():
         # the axes it has come to are as good as any others, where none are independent
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = FastICA(**settings, random_state=random_state).fit(white)
+        found = search.fit(white)
     # as near as it gets to a rotation, where the rows are not quite white
     left, _, right = np.linalg.svd(found.components_)
     return (left @ right).T
@@ -118,51 +166,84 @@ def start_ltvae(
     x: Tensor,
     *,
     error: float = 1.0,
-    search: bool = False,
     n_components: int = 10,
     n_init: int = 10,
     random_state: np.random.RandomState | None = None,
 ) -> None:
-    """Take over an autoencoder and a latent tree of its codes.
+    """Take over an autoencoder, and one variable over its codes: a mixture of full Gaussians.
 
-    The codes are made white and turned, without a change of any reconstruction: for one variable,
-    with a full covariance for each state, by `independent_axes`; for a search, to the best tree and
-    axes that `anabranch.algorithms.trees.search_turned` finds from several of these, and from
-    facets whose means add up.
+    The codes are made white and turned by `independent_axes`, without a change of any
+    reconstruction.
 
     Args:
         model: with the sizes of the autoencoder; changed in place, its structure included.
         coder: a trained `anabranch.models.autoencoder`.
         x: (N, D).
         error: mean squared error per feature of the autoencoder.
-        search: whether the structure is searched.
-        n_components: states of the single variable, or most states of any.
-        n_init: starts of the single variable.
+        n_components: states of the variable.
+        n_init: starts of the mixture.
         random_state: source of all starts.
 
     Raises:
-        ValueError: for a search with fewer than two states, or too few distinct codes.
+        ValueError: for too few distinct codes.
     """
-    if search and n_components < 2:
-        raise ValueError(f"n_components must be at least 2 for a search, got {n_components}")
     random_state = np.random.RandomState() if random_state is None else random_state
-    with torch.no_grad():
-        codes = torch.cat([coder.encode(part) for part in x.split(PART)]).double().cpu()
-    centre, matrix = map(torch.as_tensor, white_axes(codes.numpy()))
-    white = ((codes - centre) @ matrix)[torch.as_tensor(random_state.permutation(len(codes)))]
-    if search:
-        tree, rotation = _searched(white, n_components, random_state)
-    else:
-        rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
-        tree = single_start(
-            white @ rotation,
-            n_components,
-            full=True,
-            n_init=n_init,
-            reg_covar=REG_COVAR,
-            random_state=random_state,
-        )
+    white, centre, matrix = _white(coder, x, random_state)
+    rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
+    tree = single_start(
+        white @ rotation,
+        n_components,
+        full=True,
+        n_init=n_init,
+        reg_covar=REG_COVAR,
+        random_state=random_state,
+    )
     model.start_from(coder, error, tree, centre, matrix @ rotation)
+
+
+def search_ltvae(
+    model: LatentTreeVAE,
+    coder: Autoencoder,
+    x: Tensor,
+    *,
+    error: float = 1.0,
+    max_states: int = 10,
+    random_state: np.random.RandomState | None = None,
+) -> None:
+    """Take over an autoencoder and a latent tree of its codes, whose structure is searched.
+
+    The codes are made white and turned, without a change of any reconstruction, to the best tree
+    and axes that `anabranch.algorithms.trees.search_turned` finds from several `independent_axes`,
+    and from facets whose means add up.
+
+    Args:
+        model: with the sizes of the autoencoder; changed in place, its structure included.
+        coder: a trained `anabranch.models.autoencoder`.
+        x: (N, D).
+        error: mean squared error per feature of the autoencoder.
+        max_states: most states of any variable.
+        random_state: source of all starts.
+
+    Raises:
+        ValueError: for fewer than two states, or too few distinct codes.
+    """
+    if max_states < 2:
+        raise ValueError(f"n_components must be at least 2 for a search, got {max_states}")
+    random_state = np.random.RandomState() if random_state is None else random_state
+    white, centre, matrix = _white(coder, x, random_state)
+    tree, rotation = _searched(white, max_states, random_state)
+    model.start_from(coder, error, tree, centre, matrix @ rotation)
+
+
+@torch.no_grad()
+def _white(
+    coder: Autoencoder, x: Tensor, random_state: np.random.RandomState
+) -> tuple[Tensor, Tensor, Tensor]:
+    """White codes of rows in random order, and the centre and the matrix that make them."""
+    codes = torch.cat([coder.encode(part) for part in x.split(PART)]).double().cpu()
+    centre, matrix = map(torch.as_tensor, white_axes(codes.numpy()))
+    white = (codes - centre) @ matrix
+    return white[torch.as_tensor(random_state.permutation(len(codes)))], centre, matrix
 
 
 def _searched(
@@ -181,38 +262,30 @@ def fit_ltvae(
     model: LatentTreeVAE,
     x: Tensor,
     held_out: Tensor,
+    run: TrainingRun,
     *,
-    options: FitOptions,
-    search: bool = False,
+    max_states: int | None = None,
     rounds: int = 2,
-    max_states: int = 10,
     eta: float = 0.05,
-    schedules: Sequence[Schedule] = (),
-    generator: torch.Generator | None = None,
-    loop: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Train networks and tree by turns: gradients, stepwise EM, and a search of the structure.
 
     In each round the networks are trained by the bound, while the tree follows the codes by
     stepwise EM; the round ends in the state with the best bound on held-out rows. Before a round,
-    the tree is fitted to the codes of all rows, and where ``search`` says so it may make any number
-    of moves that raise its score. So the networks are always trained under a tree that fits.
+    the tree is fitted to the codes of all rows, and with ``max_states`` it may make any number of
+    moves that raise its score. So the networks are always trained under a tree that fits.
 
     Source: Li, Chen, Poon, Zhang (2019), arXiv:1803.05206.
 
     Args:
-        model: after `start_ltvae`.
+        model: after `start_ltvae` or `search_ltvae`.
         x: (N, D).
         held_out: (M, D).
-        options: of the fit loop; the epochs are shared by the rounds.
-        search: whether the structure may change.
+        run: of the loop; its epochs are shared by the rounds. Its ``generator`` is the source of
+            the row order and of the codes that the tree is fitted to.
+        max_states: most states of a variable where the structure may change; None where not.
         rounds: how often.
-        max_states: most states of a variable.
         eta: weight of a batch in the averages of stepwise EM.
-        schedules: further schedules, the same for each round.
-        generator: source of the row order and of the codes that the tree is fitted to.
-        loop: what each round runs in place of `anabranch.training.fit`, such as one with
-            checkpoints.
 
     Returns:
         What the fits did; the history tells the epochs of all rounds, and scores are those of the
@@ -223,34 +296,30 @@ def fit_ltvae(
 
     Example:
         >>> from anabranch.models import autoencoder, ltvae
+        >>> from anabranch.training import FitOptions
         >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
         >>> coder = autoencoder(3, latent=2, hidden=[8], seed=0)
         >>> model = ltvae(3, n_components=2, latent=2, hidden=[8], seed=0)
         >>> random_state = np.random.RandomState(0)
         >>> start_ltvae(model, coder, x, n_components=2, random_state=random_state)
-        >>> options = FitOptions(max_epochs=2, batch_size=32)
-        >>> fit_ltvae(model, x, x[:16], options=options).steps
+        >>> run = TrainingRun(FitOptions(max_epochs=2, batch_size=32))
+        >>> fit_ltvae(model, x, x[:16], run).steps
         4
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    generator = torch.Generator() if generator is None else generator
-    epochs = [len(part) for part in np.array_split(range(options.max_epochs), rounds)]
-    total = FitResult()
+    generator = torch.Generator() if run.generator is None else run.generator
+    run = replace(run, generator=generator)
+    epochs = [len(part) for part in np.array_split(range(run.options.max_epochs), rounds)]
+    objective, total = TreeBound(model), FitResult()
     for number in range(rounds):
-        em = _fitted_tree(model, x, generator, eta, max_states if search else None)
-        part = loop(
-            model,
-            {"x": x},
-            {"x": held_out},
-            options=replace(options, max_epochs=epochs[number]),
-            schedules=[*schedules, FollowingTree(model, em)],
-            generator=generator,
+        em = _fitted_tree(model, x, generator, eta, max_states)
+        part = run.with_options(max_epochs=epochs[number]).fit(
+            objective, {"x": x}, {"x": held_out}, schedules=[FollowingTree(objective, em)]
         )
         total = _joined(total, part)
         if total.stopped == "diverged":
             break
-    model.drawn = torch.empty(0)
     return total
 
 
@@ -284,7 +353,7 @@ def _fitted_tree(
 ) -> StepwiseEM:
     """Fit the tree of a model to draws of the codes, and begin the averages with them."""
     with torch.no_grad():
-        codes = torch.cat([model.draw(part, generator) for part in x.split(PART)])
+        codes = torch.cat([_drawn(model, part, generator) for part in x.split(PART)])
     z = codes[torch.randperm(len(codes), generator=generator).to(codes.device)].double().cpu()
     reg_covar = REG_COVAR * float(z.var(0).mean())
     tree = model.prior.cpu().double()
@@ -295,6 +364,12 @@ def _fitted_tree(
     model.prior.to(codes)
     model.set_prior(tree)
     return StepwiseEM(model.prior, codes, eta=eta, reg_covar=reg_covar)
+
+
+def _drawn(model: LatentTreeVAE, x: Tensor, generator: torch.Generator) -> Tensor:
+    """A code of each row, from a source on the CPU."""
+    noise = normal_draws((len(x), model.noise_size), x.cpu(), generator)
+    return model.draw(x, noise.to(x.device))[0]
 
 
 def _joined(before: FitResult, after: FitResult) -> FitResult:

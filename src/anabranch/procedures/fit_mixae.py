@@ -1,40 +1,141 @@
 """How a mixture of autoencoders is trained."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from anabranch.models.autoencoders.mixture_of_autoencoders import MixtureOfAutoencoders
-from anabranch.objectives import Loss
+from anabranch.contracts.loss import Loss
+from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.mixae import MixtureOfAutoencoders
+from anabranch.objectives import balance as unbalance
 from anabranch.procedures.cluster_watch import CollapsedWarning, log_responsibilities
-from anabranch.training import (
-    CosineDecay,
-    FitOptions,
-    FitResult,
-    Halving,
-    Schedule,
-    ScheduledBuffer,
-    fit,
-)
+from anabranch.procedures.training_run import TrainingRun
+from anabranch.training import CosineDecay, FitResult, Halving, Schedule, ScheduledBuffer
 
+# Of shares, from 0 and 1, where logits are taken; and of what numbers may differ by rounding.
+EPS = 1e-6
 # The weight of certainty falls to this share of its first value, by halves.
 LAST_CERTAINTY = 1 / 16
 STAGES = 5
 
 
+class AssignedError(Objective):
+    r"""What MIXAE minimises: errors under the assignments, and two entropies of these.
+
+    .. math:: \mathcal L = \tfrac1u E \sum_k p_k(x)\, e_k(x)
+        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x)), \qquad
+        e_k(x) = \lVert x - g_k(f_k(x)) \rVert^2
+
+    with means over the batch, which has to be large enough to hold all clusters. The unit u is what
+    there is to tell of a row, :math:`E\, e(x; \bar x) - E\, e(x; x)`: the error of the mean row
+    above that of the row itself. Weights then mean the same for two columns and for hundreds of
+    pixels. Of squared errors u is the sum of the variances; of cross-entropies the second term is
+    not zero where shares are neither 0 nor 1. The published loss has no such unit.
+
+    Args:
+        model: K autoencoders and their assignments.
+        x: (N, D) rows that u is taken from.
+        certainty: α, of the mean entropy of p(x): assignments become certain.
+        balance: γ, of the entropy of the mean of p(x): all autoencoders are used. Where it is
+            not above α, assignments that do not yet depend on the row are drawn into one.
+
+    Attributes:
+        certainty: α, a buffer that a schedule may write.
+        unit: u, a buffer; 1 where all rows are the same.
+
+    Batches are dicts with ``x`` (N, D).
+
+    Raises:
+        ValueError: for a weight below zero.
+
+    Example:
+        >>> from anabranch.models import mixae
+        >>> x = torch.tensor([[0.0, 0.0], [2.0, 2.0]])
+        >>> objective = AssignedError(mixae(2, 2, latent=1, hidden=[8], seed=0), x)
+        >>> objective.unit, sorted(objective({"x": x}).terms)
+        (tensor(2.), ['entropy', 'reconstruction', 'spread'])
+    """
+
+    certainty: Tensor
+    unit: Tensor
+
+    def __init__(
+        self,
+        model: MixtureOfAutoencoders,
+        x: Tensor,
+        *,
+        certainty: float = 0.1,
+        balance: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not (certainty >= 0 and balance >= 0):
+            raise ValueError(
+                f"certainty and balance must not be negative, got {certainty} and {balance}"
+            )
+        self.model, self.balance = model, balance
+        self.register_buffer("certainty", torch.tensor(float(certainty), device=x.device))
+        self.register_buffer("unit", unit_of(model, x))
+
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
+        """The error of a row under its assignments, in units, and both entropies in nats."""
+        errors, log_p = self.model.told(batch["x"])
+        error = (log_p.exp() * (errors / self.unit)).sum(0).mean()
+        entropy = unbalance(log_p, 0.0)
+        spread = entropy - unbalance(log_p, 1.0)
+        total = error + self.certainty * entropy - self.balance * spread
+        return Loss(total, {"reconstruction": error, "entropy": entropy, "spread": spread})
+
+
+class ErrorOfClusters(Objective):
+    """The error of the autoencoder of a row's cluster, and the surprise of the assignments.
+
+    Args:
+        model: K autoencoders and their assignments.
+        unit: of the errors.
+
+    Batches are dicts with ``x`` (N, D) and ``cluster`` (N,).
+    """
+
+    def __init__(self, model: MixtureOfAutoencoders, unit: Tensor) -> None:
+        super().__init__()
+        self.model, self.unit = model, unit
+
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
+        """Both, means over the batch; the error in units, the surprise in nats."""
+        errors, log_p = self.model.told(batch["x"])
+        own = batch["cluster"][None]
+        error, surprise = (v.gather(0, own).mean() for v in (errors / self.unit, -log_p))
+        return Loss(error + surprise, {"reconstruction": error, "classification": surprise})
+
+
+@torch.no_grad()
+def unit_of(model: MixtureOfAutoencoders, x: Tensor) -> Tensor:
+    """What there is to tell of a row (N, D), a scalar; 1 where all rows are the same."""
+    mean = x.mean(0).expand_as(x)
+    if model.likelihood == "gaussian":
+        unit = model.error(mean, x).mean()
+        rounding = EPS**2 * x.square().sum(-1).mean()
+    else:
+        of_mean, of_itself = (model.error(p.logit(EPS), x).mean() for p in (mean, x))
+        unit, rounding = of_mean - of_itself, EPS * x.shape[1]
+    return unit if unit > rounding else torch.ones_like(unit)
+
+
 def fit_mixae(
     model: MixtureOfAutoencoders,
     x: Tensor,
+    run: TrainingRun,
     *,
-    options: FitOptions | None = None,
+    certainty: float = 0.1,
+    balance: float = 0.5,
     clusters: Tensor | None = None,
     start_epochs: int = 20,
-    schedules: Sequence[Schedule] = (),
-    generator: torch.Generator | None = None,
-    loop: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Train all autoencoders and the assignments together, from random networks or from clusters.
 
@@ -53,47 +154,48 @@ def fit_mixae(
     Args:
         model: from the recipe `mixae`.
         x: (N, D), standardised or in [0, 1]. Its errors are measured in units of these rows.
-        options: of the fit loop; without its patience. A batch has to hold all clusters.
+        run: of the loop; without its patience. A batch has to hold all clusters. The start from
+            clusters has neither its loop nor its schedules.
+        certainty: weight of the entropy of a row's assignments, at first.
+        balance: weight of the entropy of their mean; at 0 most autoencoders fall out of use, and
+            where it is not above ``certainty`` all but one may.
         clusters: (N,) integers in 0..K-1 to start from; None for random networks.
         start_epochs: epochs of that start, at a constant learning rate.
-        schedules: further schedules.
-        generator: source of the row order.
-        loop: what is run in place of `anabranch.training.fit`, such as one with a checkpoint; not
-            for the start.
 
     Returns:
         What the fit did, without the start; ``stopped`` is "collapsed" where all rows are in one
         cluster.
 
     Raises:
-        ValueError: for fewer rows, or rows a batch, than components; clusters of another shape, or
-            out of range.
+        ValueError: for fewer rows, or rows a batch, than components; a weight below zero; clusters
+            of another shape, or out of range.
 
     Warns:
         CollapsedWarning: where all rows are in one cluster.
 
     Example:
         >>> from anabranch.models import mixae
+        >>> from anabranch.training import FitOptions
         >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
         >>> model = mixae(3, 2, latent=1, hidden=[8], seed=0)
-        >>> fit_mixae(model, x, options=FitOptions(max_epochs=2, batch_size=32)).steps
+        >>> fit_mixae(model, x, TrainingRun(FitOptions(max_epochs=2, batch_size=32))).steps
         4
     """
-    options = replace(options or FitOptions(max_epochs=200, batch_size=256), patience=None)
-    batch_size, k = min(len(x), options.batch_size), model.n_components
-    if batch_size < k:
+    run, k = run.with_options(patience=None), model.n_components
+    if (batch_size := min(len(x), run.options.batch_size)) < k:
         raise ValueError(f"a batch must hold all {k} clusters, got {batch_size} rows")
-    model.measure(x)
+    objective = AssignedError(model, x, certainty=certainty, balance=balance)
     if clusters is not None:
-        _start(model, x, clusters, replace(options, max_epochs=start_epochs), generator)
-    steps = max(1, options.max_epochs * (len(x) // batch_size))
-    result = loop(
-        model,
-        {"x": x},
-        options=options,
-        schedules=[CosineDecay(steps), *_certainty(model, steps), *schedules],
-        generator=generator,
-    )
+        _check_clusters(clusters, len(x), k)
+        # beside the run, which may have a checkpoint and a log
+        start = TrainingRun(run.options, run.generator).with_options(
+            max_epochs=start_epochs, log_path=None, tensorboard=None, checkpoint=None
+        )
+        data = {"x": x, "cluster": clusters.to(x.device)}
+        start.fit(ErrorOfClusters(model, objective.unit), data)
+    steps = run.steps(len(x))
+    schedules = [CosineDecay(steps), *_certainty(objective, steps)]
+    result = run.fit(objective, {"x": x}, schedules=schedules)
     labels = log_responsibilities(model, x).argmax(0)
     if k > 1 and len(labels.unique()) == 1:
         result.stopped = "collapsed"
@@ -103,33 +205,6 @@ def fit_mixae(
             stacklevel=2,
         )
     return result
-
-
-class _OfClusters(nn.Module):
-    """The error of the autoencoder of a row's cluster, and the surprise of the assignments."""
-
-    def __init__(self, model: MixtureOfAutoencoders) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
-        errors, log_p = self.model.told(batch["x"])
-        own = batch["cluster"][None]
-        error, surprise = (v.gather(0, own).mean() for v in (errors, -log_p))
-        return Loss(error + surprise, {"reconstruction": error, "classification": surprise})
-
-
-def _start(
-    model: MixtureOfAutoencoders,
-    x: Tensor,
-    clusters: Tensor,
-    options: FitOptions,
-    generator: torch.Generator | None,
-) -> None:
-    _check_clusters(clusters, len(x), model.n_components)
-    options = replace(options, log_path=None, tensorboard=None, checkpoint=None)
-    data = {"x": x, "cluster": clusters.to(x.device)}
-    fit(_OfClusters(model), data, options=options, generator=generator)
 
 
 def _check_clusters(clusters: Tensor, n: int, k: int) -> None:
@@ -144,9 +219,9 @@ def _check_clusters(clusters: Tensor, n: int, k: int) -> None:
         )
 
 
-def _certainty(model: MixtureOfAutoencoders, steps: int) -> list[Schedule]:
-    first = float(model.certainty)
+def _certainty(objective: AssignedError, steps: int) -> list[Schedule]:
+    first = float(objective.certainty)
     if not first:
         return []
     falling = Halving(first, every=max(1, steps // STAGES), floor=LAST_CERTAINTY * first)
-    return [ScheduledBuffer("certainty", model.certainty, falling)]
+    return [ScheduledBuffer("certainty", objective.certainty, falling)]

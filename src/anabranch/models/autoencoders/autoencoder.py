@@ -2,9 +2,62 @@
 
 from collections.abc import Sequence
 
-from anabranch.models.autoencoders.autoencoder_model import Autoencoder
+import torch
+from torch import Tensor, nn
+
+from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
+
+
+class Autoencoder(nn.Module):
+    """An encoder f to codes, and a decoder g from which rows can be told again.
+
+    Args:
+        features: D.
+        latent: J, size of a code.
+        hidden: hidden sizes of the encoder; the decoder has them in reverse.
+        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Raises:
+        ValueError: for another likelihood.
+
+    Example:
+        >>> model = Autoencoder(3, 2, (8,))
+        >>> model.encode(torch.zeros(5, 3)).shape, model.decode(torch.zeros(5, 2)).shape
+        (torch.Size([5, 2]), torch.Size([5, 3]))
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent: int,
+        hidden: Sequence[int],
+        *,
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = MLP(features, latent, hidden, activation=activation, generator=generator)
+        self.decoder = Decoder(
+            features, latent, hidden[::-1], likelihood, activation=activation, generator=generator
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, J) of rows (N, D)."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Means of rows (N, D) with those codes (N, J)."""
+        return self.decoder(z)
+
+    def error(self, z: Tensor, x: Tensor) -> Tensor:
+        """Error (N,) of rows (N, D) told from codes (N, J), mean over the features."""
+        return self.decoder.error(z, x)
 
 
 @recipe
@@ -14,17 +67,17 @@ def autoencoder(
     latent: int = 10,
     hidden: Sequence[int] = (500, 500, 2000),
     likelihood: str = "gaussian",
-    corruption: float = 0.0,
     activation: str = "relu",
     seed: int | None = None,
 ) -> Autoencoder:
     r"""Codes from which rows can be told again; a mixture on the codes gives clusters.
 
-    .. math:: \mathcal L = E\, \tfrac1D \lVert x - g(f(x)) \rVert^2
+    .. math:: z = f(x), \qquad \hat x = g(z)
+
+    To be trained by `anabranch.objectives.Reconstruction`.
 
     Source: Hinton, Salakhutdinov (2006), "Reducing the dimensionality of data with neural
-    networks"; the sizes: Xie, Girshick, Farhadi (2016), arXiv:1511.06335; the corruption: Vincent
-    et al. (2010), "Stacked denoising autoencoders".
+    networks"; the sizes: Xie, Girshick, Farhadi (2016), arXiv:1511.06335.
 
     Args:
         features: D.
@@ -32,12 +85,11 @@ def autoencoder(
         hidden: hidden sizes of the encoder; the decoder has them in reverse.
         likelihood: "gaussian" for squared errors, "bernoulli" for the cross-entropies of shares
             in [0, 1].
-        corruption: probability that a feature is hidden from the encoder in training.
         activation: of the hidden layers.
-        seed: of the initial weights and of the corruption.
+        seed: of the initial weights.
 
     Raises:
-        ValueError: for another likelihood, or a corruption outside [0, 1).
+        ValueError: for another likelihood.
 
     Example:
         >>> import torch
@@ -50,7 +102,6 @@ def autoencoder(
         latent,
         tuple(hidden),
         likelihood=likelihood,
-        corruption=corruption,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

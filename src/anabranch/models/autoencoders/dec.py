@@ -2,9 +2,93 @@
 
 from collections.abc import Sequence
 
-from anabranch.models.autoencoders.embedded_clustering import EmbeddedClustering
+import torch
+from torch import Tensor, nn
+
+from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
+from anabranch.objectives import student_log_q
+
+
+class EmbeddedClustering(nn.Module):
+    r"""An encoder f and K centres among its codes, to which rows are assigned softly.
+
+    .. math:: q(k \mid x) \propto (1 + \lVert f(x) - m_k \rVert^2 / \alpha)^{-(\alpha + 1) / 2}
+
+    Args:
+        features: D.
+        n_components: K.
+        latent: J, size of a code.
+        hidden: hidden sizes of the encoder.
+        alpha: degrees of freedom of q.
+        decoder: whether there is one, with the hidden sizes in reverse.
+        likelihood: of the decoder: "gaussian" for squared errors, "bernoulli" for cross-entropies.
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Raises:
+        ValueError: for K or alpha out of range, or another likelihood.
+
+    Example:
+        >>> model = EmbeddedClustering(3, 4, 2, (8,))
+        >>> model.responsibilities(torch.zeros(5, 3)).shape
+        torch.Size([4, 5])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        n_components: int,
+        latent: int,
+        hidden: Sequence[int],
+        *,
+        alpha: float = 1.0,
+        decoder: bool = False,
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if n_components < 1 or not alpha > 0:
+            raise ValueError(
+                f"n_components and alpha must be positive, got {n_components} and {alpha}"
+            )
+        self.alpha = alpha
+        self.encoder = MLP(features, latent, hidden, activation=activation, generator=generator)
+        self.decoder = None
+        if decoder:
+            self.decoder = Decoder(
+                features,
+                latent,
+                hidden[::-1],
+                likelihood,
+                activation=activation,
+                generator=generator,
+            )
+        self.centers = nn.Parameter(torch.randn(n_components, latent, generator=generator))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, J) of rows (N, D)."""
+        return self.encoder(x)
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """Log q(k|x), (K, N)."""
+        return self.assign(self.encoder(x))
+
+    def assign(self, z: Tensor) -> Tensor:
+        """Log q(k|z) at codes (N, J), (K, N)."""
+        return student_log_q(z, self.centers, self.alpha)
+
+    @torch.no_grad()
+    def start_from(self, model: Autoencoder, centers: Tensor) -> None:
+        """Take over the networks of an autoencoder, and centres (K, J) among its codes."""
+        self.encoder.load_state_dict(model.encoder.state_dict())
+        self.centers.copy_(centers)
+        if self.decoder is not None:
+            self.decoder.load_state_dict(model.decoder.state_dict())
 
 
 @recipe
@@ -15,7 +99,7 @@ def dec(
     latent: int = 10,
     hidden: Sequence[int] = (500, 500, 2000),
     alpha: float = 1.0,
-    reconstruction: float = 0.0,
+    decoder: bool = False,
     likelihood: str = "gaussian",
     activation: str = "relu",
     seed: int | None = None,
@@ -27,7 +111,7 @@ def dec(
         p_{nk} \propto q_{nk}^2 / {\textstyle\sum_m} q_{mk}
 
     Begin with ``start_from``: the networks of an `autoencoder`, and centres by k-means on its
-    codes. Then `anabranch.procedures.fit_self_training`.
+    codes. Go on with `anabranch.procedures.fit_dec`, which has w.
 
     Source: Xie, Girshick, Farhadi (2016), "Unsupervised deep embedding for clustering analysis",
     arXiv:1511.06335 (DEC); with w > 0: Guo, Gao, Liu, Yin (2017), "Improved deep embedded
@@ -39,14 +123,13 @@ def dec(
         latent: J, size of a code.
         hidden: hidden sizes of the encoder; the decoder has them in reverse.
         alpha: degrees of freedom of the assignments.
-        reconstruction: w, the weight of the reconstruction error per feature. 0 for DEC, which
-            drops the decoder.
+        decoder: whether the decoder of the autoencoder is kept, as in IDEC, or dropped.
         likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
         activation: of the hidden layers.
         seed: of the initial weights.
 
     Raises:
-        ValueError: for K, alpha or a weight out of range, or another likelihood.
+        ValueError: for K or alpha out of range, or another likelihood.
 
     Example:
         >>> import torch
@@ -60,8 +143,8 @@ def dec(
         latent,
         tuple(hidden),
         alpha=alpha,
-        reconstruction=reconstruction,
+        decoder=decoder,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -2,9 +2,105 @@
 
 from collections.abc import Sequence
 
-from anabranch.models.autoencoders.mixture_gan import MixtureGAN
+import torch
+from torch import Tensor, nn
+
+from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
+from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
+
+
+class MixtureGAN(nn.Module):
+    r"""K Gaussians, a generator, a critic, and a classifier that tells which Gaussian was drawn.
+
+    .. math:: x' = g(m_k + A_k \epsilon), \qquad k \sim 1/K, \quad \epsilon \sim \mathcal N(0, I)
+
+    Args:
+        features: D.
+        gaussians: the K Gaussians over latent places of J features.
+        hidden: hidden sizes of critic and classifier; the generator has them in reverse.
+        likelihood: "gaussian" for real rows, "bernoulli" for rows in [0, 1].
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Attributes:
+        code_size: hidden[-1].
+
+    Raises:
+        ValueError: for another likelihood, or no hidden layer.
+
+    Example:
+        >>> model = MixtureGAN(3, LatentGaussians(4, 2), (8,))
+        >>> model.sample(5, 1).shape, model.responsibilities(torch.zeros(5, 3)).shape
+        (torch.Size([5, 3]), torch.Size([4, 5]))
+    """
+
+    def __init__(
+        self,
+        features: int,
+        gaussians: LatentGaussians,
+        hidden: Sequence[int],
+        *,
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}")
+        if not hidden:
+            raise ValueError("hidden must name at least one layer: the classifier's last is a code")
+        self.n_components, self.code_size = gaussians.n_components, hidden[-1]
+        self.likelihood = likelihood
+        self.gaussians = gaussians
+
+        def network(inputs: int, outputs: int, sizes: Sequence[int]) -> MLP:
+            return MLP(inputs, outputs, sizes, activation=activation, generator=generator)
+
+        self.decoder = network(gaussians.latent, features, hidden[::-1])
+        self.critic = network(features, 1, hidden)
+        self.classifier = network(features, gaussians.n_components, hidden)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The last hidden layer of the classifier, (N, hidden[-1]), at rows (N, D)."""
+        columns = x.mT
+        for layer in self.classifier.hidden:
+            columns = self.classifier.activation(layer.columns(columns))  # pyright: ignore[reportCallIssue]
+        return columns.mT
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """Log q(k|x) of the classifier, (K, N)."""
+        return torch.log_softmax(self.classifier(x), -1).mT
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Rows (N, D) of latent places (N, J)."""
+        output = self.decoder(z)
+        return output if self.likelihood == "gaussian" else output.sigmoid()
+
+    def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Rows (n, D), with gradients, and their components (n,): all in turn, equally often."""
+        components = torch.arange(n, device=self.gaussians.loc.device) % self.n_components
+        return self.decode(self.gaussians(components, generator)), components
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, component: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Rows (n, D), of one component, or of all at random.
+
+        Raises:
+            ValueError: for a component that there is not.
+        """
+        if component is None:
+            device = "cpu" if generator is None else generator.device
+            numbers = torch.randint(self.n_components, (n,), generator=generator, device=device)
+        elif 0 <= component < self.n_components:
+            numbers = torch.full((n,), component)
+        else:
+            raise ValueError(f"component must be in 0..{self.n_components - 1}, got {component}")
+        return self.decode(self.gaussians(numbers.to(self.gaussians.loc.device), generator))
 
 
 @recipe
@@ -58,16 +154,21 @@ def gmgan(
         >>> model.sample(5, component=2).shape, model.encode(torch.zeros(5, 4)).shape
         (torch.Size([5, 4]), torch.Size([5, 8]))
     """
-    return MixtureGAN(
-        features,
+    generator = make_generator(seed)
+    gaussians = LatentGaussians(
         n_components,
         latent,
-        tuple(hidden),
         means=means,
         spread=spread,
         scale=scale,
         dynamic=dynamic,
+        generator=generator,
+    )
+    return MixtureGAN(
+        features,
+        gaussians,
+        tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=generator,
     )

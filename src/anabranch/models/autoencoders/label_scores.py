@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from anabranch.models.autoencoders.draws import normal_draws
-from anabranch.models.autoencoders.mixture_vae import GaussianMixtureVAE
+from anabranch.functional.draws import normal_draws
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE
 from anabranch.objectives import iwae
+from anabranch.objectives.mixture_bounds import log_weights
 
 
 @torch.no_grad()
@@ -37,8 +38,8 @@ def label_log_prob(
         (K, N) in nats.
 
     Example:
-        >>> from anabranch.models import gmvae
-        >>> model = gmvae(4, 3, latent=2, hidden=[8], seed=0)
+        >>> from anabranch.models import nvisa
+        >>> model = nvisa(4, 3, latent=2, hidden=[8], seed=0)
         >>> label_log_prob(model, torch.zeros(5, 4)).shape
         torch.Size([3, 5])
     """
@@ -49,7 +50,7 @@ def label_log_prob(
     labels = one_hot(torch.arange(model.n_components, device=x.device)).to(x.dtype)
     return torch.stack(
         [
-            iwae(model.log_weights(x.mT, certain, y.expand(-1, n_samples, len(x)), noise)[0])
+            iwae(log_weights(model, x.mT, certain, y.expand(-1, n_samples, len(x)), noise)[0])
             for y in labels.unflatten(1, (-1, 1, 1))
         ]
     )

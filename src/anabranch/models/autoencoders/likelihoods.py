@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from anabranch.functional import softplus_normal_log_prob
-from anabranch.models.autoencoders.draws import normal_draws
+from anabranch.functional import affine_normal_log_prob, softplus_normal_log_prob
+from anabranch.functional.draws import normal_draws
 
 
 class Likelihood(NamedTuple):
@@ -20,12 +20,16 @@ class Likelihood(NamedTuple):
             deviation: (\*lead, N) in nats.
         mean: of parameters along the first axis.
         sample: of parameters along the first axis, with the least standard deviation and a source.
+        affine_log_prob: the same as ``log_prob`` for the last layer of a network in one, of x, what
+            enters the layer, its weight and bias, and the least standard deviation; None where
+            nothing is gained by it.
     """
 
     n_parameters: int
     log_prob: Callable[[Tensor, Tensor, Tensor], Tensor]
     mean: Callable[[Tensor], Tensor]
     sample: Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
+    affine_log_prob: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 def _gaussian_mean(parameters: Tensor) -> Tensor:
@@ -50,7 +54,9 @@ def _bernoulli_sample(logits: Tensor, floor: Tensor, generator: torch.Generator 
 
 _LIKELIHOODS = {
     "bernoulli": Likelihood(1, _bernoulli_log_prob, torch.sigmoid, _bernoulli_sample),
-    "gaussian": Likelihood(2, softplus_normal_log_prob, _gaussian_mean, _gaussian_sample),
+    "gaussian": Likelihood(
+        2, softplus_normal_log_prob, _gaussian_mean, _gaussian_sample, affine_normal_log_prob
+    ),
 }
 LIKELIHOODS = tuple(_LIKELIHOODS)
 

@@ -1,12 +1,152 @@
 """LTVAE: the latent tree variational autoencoder."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from anabranch.distributions.latent_tree import LatentTree
 from anabranch.distributions.tree_structure import TreeStructure
-from anabranch.models.autoencoders.latent_tree_vae import LatentTreeVAE
+from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.vae import VariationalAutoencoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class LatentTreeVAE(VariationalAutoencoder):
+    r"""LTVAE: several clusterings at once, as the variables of a tree over the codes.
+
+    .. math:: \log p(x) \ge E_{q(z|x)} [\log p(x \mid z) + \log p(z)] + H(q(z \mid x))
+
+    with p(z) a `anabranch.distributions.LatentTree`. The expectation is that of one
+    reparameterised draw. The tree takes no gradients: it is fitted by stepwise EM to the codes that
+    are drawn, see `anabranch.procedures.fit_ltvae`.
+
+    Args:
+        features: D.
+        structure: of the tree, over the J features of a code.
+        hidden: hidden sizes of the encoder; the decoder has them in reverse.
+        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Attributes:
+        prior: the tree.
+        facet: the variable that ``responsibilities`` speak of.
+
+    Raises:
+        ValueError: for another likelihood.
+
+    Example:
+        >>> model = LatentTreeVAE(3, TreeStructure.single(2, 4), (8,))
+        >>> model.responsibilities(torch.zeros(5, 3)).shape
+        torch.Size([4, 5])
+    """
+
+    recipe: dict[str, Any] | None = None
+    facet: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        structure: TreeStructure,
+        hidden: Sequence[int],
+        *,
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            features,
+            structure.features,
+            hidden,
+            likelihood=likelihood,
+            activation=activation,
+            generator=generator,
+        )
+        self.register_buffer("facet", torch.tensor(0))
+        self.prior = LatentTree(structure, generator=generator).requires_grad_(False)
+
+    def facets(self, x: Tensor) -> list[Tensor]:
+        """Log p(y_i|z) at the mean code of each row, (K_i, N) for each variable of the tree."""
+        return self.prior.posterior(self.encode(x)).nodes
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """That of ``facet`` alone, (K, N)."""
+        return self.facets(x)[int(self.facet)]
+
+    def draw(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """A code of each row from q(z|x), and the log-scales of q, (N, J) each."""
+        loc, log_scale = self.encoder(x)
+        return loc + log_scale.exp() * noise, log_scale
+
+    def terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Log p(x|z) and -H(q) - log p(z) at one draw, (N,) each; their gap is the bound."""
+        return self.terms_at(x, *self.draw(x, noise))
+
+    def terms_at(self, x: Tensor, z: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for what ``draw`` gave."""
+        entropy = (log_scale + 0.5 * (1 + LOG_2PI)).sum(-1)
+        return self.decoder.log_prob(z, x), -entropy - self.prior.log_prob(z)
+
+    def set_prior(self, tree: LatentTree) -> None:
+        """Take a tree, of any structure over the same codes, in place of the present one.
+
+        A model that was built by its recipe then has that structure among its arguments.
+
+        Raises:
+            ValueError: for a tree over another number of features.
+        """
+        if tree.structure.features != self.prior.structure.features:
+            raise ValueError(
+                f"tree must be over {self.prior.structure.features} features, the size of a code, "
+                f"got {tree.structure.features}"
+            )
+        own = LatentTree(tree.structure, generator=torch.Generator().manual_seed(0))
+        own.load_state_dict(tree.state_dict())
+        self.prior = own.to(self.prior.loc[0]).requires_grad_(False).train(self.training)
+        self.facet.zero_()
+        if self.recipe is not None:
+            arguments = {**self.recipe["arguments"], "structure": tree.structure.plain()}
+            object.__setattr__(self, "recipe", {**self.recipe, "arguments": arguments})
+
+    @torch.no_grad()
+    def start_from(
+        self, model: Autoencoder, error: float, tree: LatentTree, centre: Tensor, matrix: Tensor
+    ) -> None:
+        """Take over an autoencoder, with its codes z as (z - centre) @ matrix, and a tree of those.
+
+        No reconstruction is changed by that.
+
+        Args:
+            model: with the same sizes.
+            error: its mean squared error per feature, where the likelihood is Gaussian.
+            tree: of the new codes.
+            centre: (J,).
+            matrix: (J, J), regular.
+        """
+        self.set_prior(tree)
+        variances = torch.ones(len(centre)).to(centre)
+        for i in range(len(self.prior.structure.states)):
+            own = list(self.prior.structure.owned(i))
+            variances[own] = self.prior.scale_tril(i).square().sum(-1).mean(0).to(centre)
+        # narrower than the clusters, or the decoder would not know the codes it was trained on
+        self.encoder.adopt(model.encoder, 0.5 * variances.log() - math.log(4.0))
+        self.decoder.adopt(model.decoder, error)
+        last, n = self.encoder.network.last, len(centre)
+        network = self.decoder.network
+        first: Any = network.hidden[0] if len(network.hidden) else network.last
+        shift, forth, back = (
+            v.to(last.weight) for v in (centre[:, None], matrix.mT, torch.linalg.inv(matrix.mT))
+        )
+        last.weight[:n] = forth @ last.weight[:n]
+        last.bias[:n] = forth @ (last.bias[:n] - shift)
+        first.bias += first.weight @ shift
+        first.weight.copy_(first.weight @ back)
 
 
 @recipe
@@ -43,7 +183,7 @@ def ltvae(
         likelihood: "gaussian" with one free standard deviation, or "bernoulli" for shares in
             [0, 1].
         activation: of the hidden layers.
-        seed: of the initial weights and of the draws in training.
+        seed: of the initial weights.
 
     Raises:
         ValueError: for a structure that is no tree over the code, or another likelihood.
@@ -69,5 +209,5 @@ def ltvae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

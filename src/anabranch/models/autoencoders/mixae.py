@@ -2,9 +2,101 @@
 
 from collections.abc import Sequence
 
-from anabranch.models.autoencoders.mixture_of_autoencoders import MixtureOfAutoencoders
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.networks import MLP
+
+
+class MixtureOfAutoencoders(nn.Module):
+    r"""K autoencoders, and probabilities p(k|x) from all their codes.
+
+    .. math:: e_k(x) = \lVert x - g_k(f_k(x)) \rVert^2, \qquad
+        p(k \mid x) = \operatorname{softmax} h(f_1(x), \dots, f_K(x))
+
+    Args:
+        features: D.
+        n_components: K.
+        latent: J, size of a code.
+        hidden: hidden sizes of each encoder; its decoder has them in reverse.
+        assignment: hidden sizes from the codes of all to the probabilities.
+        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Attributes:
+        code_size: K J.
+
+    Raises:
+        ValueError: for K out of range, or another likelihood.
+
+    Example:
+        >>> model = MixtureOfAutoencoders(3, 4, 2, (8,))
+        >>> model.encode(torch.zeros(5, 3)).shape, model.responsibilities(torch.zeros(5, 3)).shape
+        (torch.Size([5, 8]), torch.Size([4, 5]))
+    """
+
+    def __init__(
+        self,
+        features: int,
+        n_components: int,
+        latent: int,
+        hidden: Sequence[int],
+        *,
+        assignment: Sequence[int] = (),
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if n_components < 1:
+            raise ValueError(f"n_components must be positive, got {n_components}")
+        if likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}")
+        self.n_components, self.likelihood = n_components, likelihood
+        self.code_size = n_components * latent
+
+        def network(inputs: int, outputs: int, sizes: Sequence[int], *stack: int) -> MLP:
+            how = {"activation": activation, "generator": generator}
+            return MLP(inputs, outputs, sizes, batch_shape=stack, **how)
+
+        self.encoder = network(features, latent, hidden, n_components)
+        self.decoder = network(latent, features, hidden[::-1], n_components)
+        self.assignment = network(self.code_size, n_components, assignment)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of all autoencoders beside each other, (N, K J), of rows (N, D)."""
+        return self.encoder(x).movedim(0, -2).flatten(-2)
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """Log p(k|x), (K, N)."""
+        return torch.log_softmax(self.assignment(self.encode(x)), -1).mT
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Rows as each autoencoder tells them again, (K, N, D)."""
+        output = self.decoder(self.encoder(x))
+        return output if self.likelihood == "gaussian" else output.sigmoid()
+
+    def errors(self, codes: Tensor, x: Tensor) -> Tensor:
+        """Squared error, or cross-entropy in nats, of each with its codes (K, N, J), (K, N)."""
+        return self.error(self.decoder(codes), x)
+
+    def error(self, output: Tensor, x: Tensor) -> Tensor:
+        """That of outputs (..., N, D) of a decoder, before any sigmoid, (..., N)."""
+        if self.likelihood == "gaussian":
+            return (x - output).square().sum(-1)
+        x = x.expand_as(output)
+        return binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
+
+    def told(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Errors of all autoencoders, and log p(k|x), (K, N) each."""
+        codes = self.encoder(x)
+        logits = self.assignment(codes.movedim(0, -2).flatten(-2))
+        return self.errors(codes, x), torch.log_softmax(logits, -1).mT
 
 
 @recipe
@@ -15,24 +107,16 @@ def mixae(
     latent: int = 10,
     hidden: Sequence[int] = (128, 64),
     assignment: Sequence[int] = (32,),
-    certainty: float = 0.1,
-    balance: float = 0.5,
     likelihood: str = "gaussian",
     activation: str = "relu",
     seed: int | None = None,
 ) -> MixtureOfAutoencoders:
     r"""Each cluster is what one of K autoencoders tells best, a manifold of its own.
 
-    .. math:: \mathcal L = \tfrac1u E \sum_k p_k(x) \lVert x - g_k(f_k(x)) \rVert^2
-        + \alpha\, E\, H(p(x)) - \gamma\, H(E\, p(x)), \qquad
-        u = E\, \lVert x - \bar x \rVert^2
+    .. math:: \min\; E \sum_k p_k(x) \lVert x - g_k(f_k(x)) \rVert^2
 
-    With cross-entropies, u is that of the mean row less that of the row itself. Errors are sums
-    over columns; in units of what there is to tell of a row, the same weights serve tables of any
-    width. The published loss has no such unit.
-
-    All K are evaluated in one call. To be trained by `anabranch.procedures.fit_mixae`, which
-    takes u from the rows and lets α fall.
+    All K are evaluated in one call. To be trained by `anabranch.procedures.fit_mixae`, whose loss
+    has the entropies that keep all of them in use.
 
     Source: Zhang, Sun, Eriksson, Balzano (2017), "Deep unsupervised clustering using mixture of
     autoencoders", arXiv:1712.07788.
@@ -43,16 +127,13 @@ def mixae(
         latent: J, size of a code: no more than a cluster has dimensions.
         hidden: hidden sizes of each encoder; its decoder has them in reverse.
         assignment: hidden sizes from the K J codes to the probabilities.
-        certainty: α at the start.
-        balance: γ; at 0 most autoencoders fall out of use, and where it is not above α all but one
-            may.
         likelihood: "gaussian" for squared errors, "bernoulli" for the cross-entropies of shares
             in [0, 1].
         activation: of the hidden layers.
         seed: of the initial weights.
 
     Raises:
-        ValueError: for K or a weight out of range, or another likelihood.
+        ValueError: for K out of range, or another likelihood.
 
     Example:
         >>> import torch
@@ -66,9 +147,7 @@ def mixae(
         latent,
         tuple(hidden),
         assignment=tuple(assignment),
-        certainty=certainty,
-        balance=balance,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

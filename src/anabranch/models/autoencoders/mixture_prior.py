@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from anabranch.distributions import Distribution
 from anabranch.functional import normal_log_prob
-from anabranch.models.autoencoders.draws import normal_draws
+from anabranch.functional.draws import normal_draws
 from anabranch.networks import select_component
 
 

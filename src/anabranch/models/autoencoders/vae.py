@@ -2,9 +2,90 @@
 
 from collections.abc import Sequence
 
-from anabranch.models.autoencoders.variational_autoencoder import VariationalAutoencoder
+import torch
+from torch import Tensor, nn
+
+from anabranch.models.autoencoders.dense_coders import Decoder, GaussianEncoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+
+
+class VariationalAutoencoder(nn.Module):
+    r"""A density by a latent code: a bound of :math:`\log p(x) = \log \int p(x|z) p(z) dz`.
+
+    .. math:: E_{q(z|x)} \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
+
+    The expectation is that of one reparameterised draw; the divergence is exact. Models with
+    another prior derive from it and have ``terms`` of their own.
+
+    Args:
+        features: D.
+        latent: J, size of a code.
+        hidden: hidden sizes of the encoder; the decoder has them in reverse.
+        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
+        activation: of the hidden layers.
+        generator: source of the initial weights.
+
+    Attributes:
+        noise_size: J, numbers of noise that a row needs.
+
+    Raises:
+        ValueError: for another likelihood.
+
+    Example:
+        >>> model = VariationalAutoencoder(3, 2, (8,))
+        >>> reconstruction, divergence = model.terms(torch.zeros(5, 3), torch.zeros(5, 2))
+        >>> reconstruction.shape, divergence.shape
+        (torch.Size([5]), torch.Size([5]))
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent: int,
+        hidden: Sequence[int],
+        *,
+        likelihood: str = "gaussian",
+        activation: str = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.noise_size = latent
+        self.encoder = GaussianEncoder(
+            features, latent, hidden, activation=activation, generator=generator
+        )
+        self.decoder = Decoder(
+            features,
+            latent,
+            hidden[::-1],
+            likelihood,
+            scaled=True,
+            activation=activation,
+            generator=generator,
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Means (N, J) of the codes of rows (N, D)."""
+        return self.encoder(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Means of rows (N, D) with those codes (N, J)."""
+        return self.decoder(z)
+
+    def terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Log p(x|z) at one draw, and KL(q(z|x) || p(z)); their gap is the bound.
+
+        Args:
+            x: (N, D).
+            noise: standard normal draws (N, J), which become draws of z.
+
+        Returns:
+            (N,) each, in nats.
+        """
+        loc, log_scale = self.encoder(x)
+        z = loc + log_scale.exp() * noise
+        divergence = 0.5 * (loc.square() + torch.exp(2 * log_scale) - 1) - log_scale
+        return self.decoder.log_prob(z, x), divergence.sum(-1)
 
 
 @recipe
@@ -22,6 +103,8 @@ def vae(
     .. math:: \log p(x) \ge E_{q(z|x)} \log p(x \mid z)
         - \mathrm{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
 
+    To be trained by `anabranch.objectives.VariationalBound`.
+
     Source: Kingma, Welling (2013), "Auto-encoding variational Bayes", arXiv:1312.6114; the free
     standard deviation of a Gaussian: Rybkin, Daniilidis, Levine (2020), "Simple and effective VAE
     training with calibrated decoders", arXiv:2006.13202.
@@ -33,7 +116,7 @@ def vae(
         likelihood: "gaussian" with one free standard deviation, or "bernoulli" for shares in
             [0, 1].
         activation: of the hidden layers.
-        seed: of the initial weights and of the draws in training.
+        seed: of the initial weights.
 
     Raises:
         ValueError: for another likelihood.
@@ -50,5 +133,5 @@ def vae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

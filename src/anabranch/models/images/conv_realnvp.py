@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import stack
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.stacks import stack_layers
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
 from anabranch.networks.convnet import check_patch, largest_patch
-from anabranch.transforms import Affine, Checkerboard, Coupling, Transform
+from anabranch.transforms import Affine, Checkerboard, Coupling
 
 
 @recipe
@@ -64,17 +64,16 @@ def conv_realnvp(
         torch.Size([3, 16])
     """
     size = image_size(image_shape, features)
-    common = {
-        "context_features": context_features,
-        "batch_shape": tuple(batch_shape),
-        "generator": seeded(seed),
-    }
-    network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
     patch = largest_patch(size) if patch is None else patch
-    conditioner = partial(ConvNet, patch=check_patch(size, patch), **network)
-
-    def layer(i: int) -> Transform:
-        board = Checkerboard(size, i)
-        return Coupling(Affine(bound), features, split=board, conditioner=conditioner, **common)
-
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))
+    network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
+    layer = partial(
+        Coupling,
+        Affine(bound),
+        features,
+        conditioner=partial(ConvNet, patch=check_patch(size, patch), **network),
+        context_features=context_features,
+        batch_shape=tuple(batch_shape),
+        generator=make_generator(seed),
+    )
+    layers = [layer(split=Checkerboard(size, i)) for i in range(n_layers)]
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

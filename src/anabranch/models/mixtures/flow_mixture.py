@@ -1,19 +1,55 @@
-"""The variational mixture of normalizing flows."""
+"""The variational mixture of normalizing flows: K flows and a posterior network."""
 
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from anabranch.distributions import Distribution, Flow, Mixture, Normal
-from anabranch.models.mixtures.mixture_model import MixtureModel
+from anabranch.models.generators import make_generator
+from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
-from anabranch.models.nested import build_density
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
-from anabranch.objectives.perturbations import make_perturbation
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
+
+
+class MixtureModel(nn.Module):
+    r"""A mixture p(x) and a network q(c|x), softened by a temperature.
+
+    .. math:: \log q(c \mid x) = \log \mathrm{softmax}_c(g(x) / \tau)
+
+    What trains them is an `anabranch.objectives.MixtureObjective`.
+
+    Args:
+        mixture: the mixture.
+        posterior: g, a network from (N, F) to (N, K) logits.
+
+    Attributes:
+        temperature: of q; part of the state, for q at another temperature is another q.
+
+    Example:
+        >>> from anabranch.distributions import Mixture, Normal
+        >>> from anabranch.networks import MLP
+        >>> model = MixtureModel(Mixture([Normal(2, batch_shape=(3,))]), MLP(2, 3))
+        >>> model.log_q(torch.zeros(5, 2)).shape
+        torch.Size([3, 5])
+    """
+
+    temperature: Tensor
+
+    def __init__(self, mixture: Mixture, posterior: nn.Module) -> None:
+        super().__init__()
+        self.mixture = mixture
+        self.posterior = posterior
+        self.register_buffer("temperature", torch.ones(()))
+
+    def log_q(self, x: Tensor) -> Tensor:
+        """Log q(c|x) of what the network sees, (N, F), at the present temperature: (K, N)."""
+        return torch.log_softmax(self.posterior(x).mT / self.temperature, dim=0)
 
 
 @recipe
@@ -24,17 +60,11 @@ def flow_mixture(
     flow: FlowSpec | Sequence[FlowSpec] = "realnvp",
     trunk: FlowSpec = None,
     diagonal: bool = False,
-    inference: str = "exact",
     learn_weights: bool = True,
     posterior: str | dict[str, Any] = "mlp",
-    perturbation: str | dict[str, Any] | None = None,
-    consistency: float = 0.0,
-    balance: float = 0.0,
-    label_weight: float = 1.0,
-    pseudo_labels: bool = False,
     seed: int | None = None,
 ) -> MixtureModel:
-    r"""K flows, a posterior network q(c|x), and one exactly enumerated objective.
+    r"""K flows and a posterior network q(c|x), whose bound is enumerated exactly.
 
     .. math:: \log p(x) = \log \sum_k \pi_k\, p(x \mid k) \ge
         \sum_k q(k \mid x) [\log \pi_k + \log p(x \mid k) - \log q(k \mid x)]
@@ -56,15 +86,8 @@ def flow_mixture(
             stacked and evaluated together.
         trunk: recipe of a flow that all components share; None for none.
         diagonal: leave the off-diagonal part of the affine maps out.
-        inference: "exact" for the mixture likelihood, "variational" for the bound, "invariant" for
-            a q that learns from consistency alone.
         learn_weights: whether gradients reach the mixture weights.
         posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
-        perturbation: see `anabranch.objectives.make_perturbation`; small noise if None.
-        consistency: weight of the consistency of q under the perturbation.
-        balance: weight of H(q(c|x)) - 4 H(mean q).
-        label_weight: what a labelled row counts.
-        pseudo_labels: whether consistency is that of p(c|x) instead of q(c|x).
         seed: of the initial weights.
 
     Raises:
@@ -76,7 +99,7 @@ def flow_mixture(
         >>> model.mixture.n_components
         3
     """
-    generator = seeded(seed)
+    generator = make_generator(seed)
     shared = [] if trunk is None else [_trunk(_spec(trunk), features, seed)]
     groups: list[Distribution] = []
     for spec, run in groupby(_specs(flow, n_components)):
@@ -87,27 +110,17 @@ def flow_mixture(
             groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
             continue
         own_seed = None if seed is None else seed + 1 + len(groups)
-        core = build_density(spec, features, batch_shape, own_seed, role="component")
+        core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
         if isinstance(core, Flow):
             core, own = core.base, [*own, core.transform]
         groups.append(Flow(core, Compose(own)))
     mixture = Mixture(groups, trainable_weights=learn_weights)
-    return MixtureModel(
-        mixture,
-        make_posterior(posterior, features, n_components, generator=generator),
-        inference=inference,
-        perturbation=(
-            make_perturbation(perturbation or "noise", features=features) if consistency else None
-        ),
-        consistency_weight=consistency,
-        balance_weight=balance,
-        label_weight=label_weight,
-        pseudo_labels=pseudo_labels,
-    )
+    network = make_posterior(posterior, features, n_components, generator=generator)
+    return MixtureModel(mixture, network)
 
 
 def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
-    built = build_density(spec, features, (), seed, role="trunk")
+    built = build_inner_density(spec, features, (), seed, role="trunk")
     if not isinstance(built, Flow):
         raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a trunk")
     return built.transform

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from anabranch.models.mixtures.mixture_model import MixtureModel
+from anabranch.models.mixtures.flow_mixture import MixtureModel
 from anabranch.models.registry import build
 
 
@@ -45,5 +45,4 @@ def keep_components(model: MixtureModel, keep: Sequence[int]) -> MixtureModel:
     for name, parameter in kept.named_parameters():
         parameter.requires_grad_(name not in frozen)
     assert isinstance(kept, MixtureModel)
-    kept.generator = model.generator
     return kept.to(index.device)

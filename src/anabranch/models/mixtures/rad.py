@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import Flow, Normal
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.transforms import ActNorm, Affine, Compose, Coupling, Half, Transform
 from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold
 
@@ -61,7 +61,7 @@ def rad(
     """
     if fold not in FOLDS or n_folds < 1:
         raise ValueError(f"rad needs folds of {list(FOLDS)}, got {n_folds} of {fold!r}")
-    shape, generator = tuple(batch_shape), seeded(seed)
+    shape, generator = tuple(batch_shape), make_generator(seed)
     common = {"context_features": context_features, "activation": activation}
     common |= {"batch_shape": shape, "generator": generator}
     layers: list[Transform] = []

@@ -1,0 +1,144 @@
+"""What a fit of a Gaussian mixture shall do: its settings, checked once."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anabranch.algorithms.gaussians import CovarianceModel, GaussianPrior, weak_prior
+from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
+from anabranch.estimators.numbers import (
+    check_choice,
+    check_components,
+    check_not_negative,
+    check_whole,
+    real,
+)
+from anabranch.estimators.optimisation import Settings, check_random_state_setting
+from anabranch.estimators.unused import warn_unused
+
+Array = NDArray[np.float64]
+MAX_COMPONENTS = 20
+INIT_PARAMS = ("kmeans", "k-means++", "random")
+GIVEN = ("weights_init", "means_init", "precisions_init")
+MODELS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "tied": {"to_tied": 1.0},
+    "diag": {"to_diagonal": 1.0},
+    "spherical": {"spherical": True},
+}
+
+
+@dataclass(frozen=True)
+class GaussianPlan:
+    """The settings of a `GaussianMixture`, checked against each other; see there.
+
+    Raises:
+        ValueError: naming the setting, what was given and what was expected.
+    """
+
+    n_components: int | str | None
+    covariance_type: str
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    weights_init: ArrayLike | None
+    means_init: ArrayLike | None
+    precisions_init: ArrayLike | None
+    weight_concentration_prior: float
+    covariance_prior: ArrayLike | None
+    degrees_of_freedom_prior: float | None
+    max_components: int
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+
+    def __post_init__(self) -> None:
+        check_components(self.n_components)
+        check_choice(self, "covariance_type", COVARIANCE_TYPES)
+        check_choice(self, "init_params", INIT_PARAMS)
+        check_whole(self, ("max_iter", "n_init", "max_components"), 1)
+        check_not_negative(self, ("tol", "reg_covar"))
+        check_random_state_setting(self.random_state)
+        alpha = self.weight_concentration_prior
+        if not 1 <= real(alpha) < np.inf:
+            raise ValueError(f"weight_concentration_prior must be at least 1, got {alpha!r}")
+        if self.degrees_of_freedom_prior is not None and self.covariance_prior is None:
+            raise ValueError("degrees_of_freedom_prior goes with a covariance_prior, which is None")
+        if self.is_auto:
+            self._check_auto()
+
+    @classmethod
+    def of(cls, estimator: Settings) -> Self:
+        """The plan of an estimator."""
+        params = estimator.get_params(deep=False)
+        return cls(**{name: params[name] for name in cls.__dataclass_fields__})  # pyright: ignore
+
+    def warn_unused(self) -> None:
+        """Say what was given and does nothing in this fit."""
+        if not self.is_auto and self.max_components != MAX_COMPONENTS:
+            warn_unused("max_components", "n_components is a number")
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the number of components is to be found."""
+        return isinstance(self.n_components, str)
+
+    @property
+    def model(self) -> CovarianceModel:
+        """How covariances of the type are estimated."""
+        return covariance_model(self.covariance_type, self.reg_covar)
+
+    def prior(self, X: Array, n_components: int) -> GaussianPrior | None:
+        """The prior of the settings; a weak one where components are to be annihilated."""
+        n_features = X.shape[1]
+        if self.covariance_prior is not None:
+            scale = _scale(self.covariance_prior, n_features)
+            freedom = self.degrees_of_freedom_prior
+            freedom = float(n_features if freedom is None else freedom)
+            return GaussianPrior(self.weight_concentration_prior, scale, freedom)
+        if self.is_auto:
+            return weak_prior(X, n_components)
+        if self.weight_concentration_prior != 1:
+            return GaussianPrior(self.weight_concentration_prior)
+        return None
+
+    def check_columns(self, n_features: int) -> None:
+        """Refuse a prior that so many columns cannot have."""
+        freedom = self.degrees_of_freedom_prior
+        if freedom is not None and not n_features - 1 < real(freedom) < np.inf:
+            raise ValueError(
+                f"degrees_of_freedom_prior must be above {n_features - 1}, the number of columns "
+                f"less one, got {freedom!r}"
+            )
+
+    def _check_auto(self) -> None:
+        given = [name for name in GIVEN if getattr(self, name) is not None]
+        if given:
+            raise ValueError(f"n_components='auto' begins at random rows: leave {given[0]} at None")
+        if self.weight_concentration_prior != 1:
+            raise ValueError(
+                "n_components='auto' has a prior of the weights of its own: leave "
+                "weight_concentration_prior at 1"
+            )
+
+
+def covariance_model(covariance_type: str, reg_covar: float) -> CovarianceModel:
+    """How covariances of a type are estimated."""
+    return CovarianceModel(reg_covar, **MODELS[covariance_type])
+
+
+def _scale(given: ArrayLike, n_features: int) -> Array:
+    scale = np.asarray(given, dtype=np.float64)
+    if scale.ndim == 0:
+        scale = scale * np.eye(n_features)
+    if scale.shape != (n_features, n_features) or not np.isfinite(scale).all():
+        raise ValueError(
+            f"covariance_prior must be a positive number or finite numbers of shape "
+            f"{(n_features, n_features)}, got shape {scale.shape}"
+        )
+    if not np.allclose(scale, scale.T) or np.linalg.eigvalsh(scale).min() <= 0:
+        raise ValueError("covariance_prior must be symmetric and positive definite")
+    return scale
