@@ -38,6 +38,7 @@ def grouped(kind, settings):
     """Settings by their own names, each in the group that it belongs to."""
     owners = {key: name for name, group in kind.groups.items() for key in defaults(group)}
     owners |= dict.fromkeys(TRAINING, "fit_options")
+    owners = {key: name for key, name in owners.items() if key not in kind().get_params(deep=False)}
     told = {}
     for name, value in settings.items():
         owner = owners.get(name)

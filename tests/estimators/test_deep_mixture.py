@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import DeepMixture, load, save
 from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
 from anabranch.reports import build_report
 from anabranch.training import DivergedWarning
@@ -422,27 +423,30 @@ def test_a_keyword_that_a_bound_does_not_have_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": {"label_weight": 2.0}}, "objective.label_weight is not used with no labels"),
+        (
+            {"objective": {"label_weight": 2.0}},
+            "objective.label_weight is not used: there are",
+        ),
         (
             {"consistency": {"weight": 1.0, "steps": 5}},
-            "consistency.steps is not used with start 'autoencoder'",
+            "consistency.steps is not used: start is 'autoencoder'",
         ),
         (
             {"start": {"name": "random", "epochs": 5}},
-            "start.epochs is not used with start 'rand",
+            "start.epochs is not used: start is 'rand",
         ),
         (
             {"network": {"name": "conv", "image_shape": [2, 3], "channels": [2]}},
-            "hidden is not used with network 'conv'",
+            "hidden is not used: network is 'conv'",
         ),
         (
             {"schedule": {"std_first": None, "std_share": 0.5}},
-            "schedule.std_share is not used with std_first=None",
+            "schedule.std_share is not used: std_first is None",
         ),
     ],
 )
 def test_settings_that_a_fit_does_not_use_are_told(changes, message):
-    with pytest.warns(UserWarning, match=message):
+    with pytest.warns(UnusedSettingWarning, match=message):
         small(**{"start": {"epochs": 1}, **changes, "max_epochs": 1}).fit(curved(60)[0])
 
 

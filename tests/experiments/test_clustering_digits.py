@@ -21,7 +21,7 @@ def outcome():
         coders = {"pretrain": {"epochs": 150}, "max_epochs": 5}
         small = {**SMALL, "rows": None, "network": network, "DeepClustering": coders, "n_init": 2}
         patch.setattr(clustering_digits, "SETTINGS", small)
-        patch.setattr(clustering_digits, "RANDOM", {"init_params": "random", "max_epochs": 1})
+        patch.setattr(clustering_digits, "RANDOM", {"start": "random", "max_epochs": 1})
         patch.setattr(clustering_digits, "METHODS", METHODS[:6])
         patch.setattr("anabranch.experiments.clustering_table.METHODS", METHODS[:6])
         patch.setattr(clustering_digits, "_figures", lambda found, further: (found, further))

@@ -21,7 +21,7 @@ def test_gradients_run_and_meet_their_targets(monkeypatch):
 
 def test_blobs_run(monkeypatch):
     monkeypatch.setattr(nvisa_blobs, "ROWS", 400)
-    monkeypatch.setitem(nvisa_blobs.SETTINGS, "init_epochs", 1)
+    monkeypatch.setitem(nvisa_blobs.SETTINGS, "start", {"epochs": 1})
     monkeypatch.setitem(nvisa_blobs.SETTINGS, "max_epochs", 1)
     outcome = nvisa_blobs.nvisa_blobs(Run(seeds=(100,)))
     values = {figure.name: figure.value for figure in outcome.figures}

@@ -10,18 +10,19 @@ from .test_vmonf_mnist import bars
 SMALL = {
     "cpu": {
         "rows": 300,
-        "pure": {"init_epochs": 5, "max_epochs": 2},
+        "pure": {"start": {"name": "autoencoder", "epochs": 5}, "max_epochs": 2},
         "consistent": {
-            "init_params": "invariant",
-            "invariant_steps": 150,
-            "classifier": {"name": "mlp", "hidden": [32]},
-            "perturbation": {
-                "name": "affine",
-                "image_shape": [8, 8],
-                "rotation": 0.1,
-                "shift": 0.05,
+            "start": {"name": "invariant", "epochs": 5},
+            "model_options": {"classifier": {"name": "mlp", "hidden": [32]}},
+            "consistency": {
+                "steps": 150,
+                "perturbation": {
+                    "name": "affine",
+                    "image_shape": [8, 8],
+                    "rotation": 0.1,
+                    "shift": 0.05,
+                },
             },
-            "init_epochs": 5,
             "max_epochs": 2,
         },
     }
@@ -33,7 +34,7 @@ def outcome():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nvisa_images, "K", 3)
         patch.setattr(nvisa_images, "BUDGETS", SMALL)
-        patch.setattr(nvisa_images, "SHARED", {"levels": 256, "hidden": [32]})
+        patch.setattr(nvisa_images, "SHARED", {"levels": 256, "hidden": [32], "schedule": {}})
         for name, rows in (("SCORED_ROWS", 40), ("MAPPED_ROWS", 60), ("PRIOR_DRAWS", 30)):
             patch.setattr(nvisa_images, name, rows)
         parts = {"train": bars(1500, 0), "t10k": bars(200, 1)}
@@ -78,7 +79,7 @@ def test_half_precision_is_compared_on_the_same_rows(monkeypatch, broken):
     monkeypatch.setattr(nvisa_half, "K", 3)
     monkeypatch.setattr(nvisa_half, "ROWS", {"cpu": 200})
     monkeypatch.setattr(nvisa_half, "SCORED_ROWS", 50)
-    small = {"levels": 256, "hidden": [32], "init_epochs": 2, "max_epochs": 2, "std_first": 0.1}
+    small = {"levels": 256, "hidden": [32], "start": {"epochs": 2}, "max_epochs": 2}
     monkeypatch.setattr(nvisa_half, "SETTINGS", small)
     if broken:  # half precision that learns other things
         fit = nvisa_half._fit

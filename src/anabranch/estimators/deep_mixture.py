@@ -24,7 +24,7 @@ from anabranch.estimators.deep_plan import (
     Spec,
     Start,
 )
-from anabranch.estimators.deep_runs import DeepRuns, kept_score
+from anabranch.estimators.deep_runs import DeepRuns
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
 from anabranch.estimators.groups import accepts_old_names, read_group
@@ -254,7 +254,7 @@ class DeepMixture(PreparedEstimator):
         n_runs = 1 if plan.start.name == "invariant" else plan.n_init
         with stages.running():
             runs = [runs_of.run(seed + i) for i in range(n_runs)]
-        best = min(runs, key=lambda run: run.score)
+        best = min(runs, key=lambda run: run.result.best_score)
         result = replace(best.result, stages=stages.run)
         self._keep(best.model, result, best.labels)
         self.train_rows_ = rows
@@ -266,7 +266,7 @@ class DeepMixture(PreparedEstimator):
         self.start_labels_ = labels
         self.fit_result_ = result
         self.history_ = result.history
-        self.lower_bound_ = self._term() - kept_score(result, self.keep)
+        self.lower_bound_ = self._term() - result.best_score
         self.converged_ = result.stopped != "diverged"
         self.n_iter_ = int(result.history[-1]["epoch"])
 

@@ -1,7 +1,6 @@
 """What a fit of a `DeepMixture` does: its settings, every one of them checked once."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -20,6 +19,7 @@ from anabranch.estimators.numbers import (
     check_whole,
 )
 from anabranch.estimators.optimisation import Optimisation, Settings
+from anabranch.estimators.unused import warn_unused
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.autoencoders.nvisa import POSTERIORS
@@ -331,18 +331,22 @@ class DeepPlan:
     def warn_of_unused(self, *, labelled: bool) -> None:
         """Tell of settings that a fit to rows, with labels or without, does not use."""
         course, start, network = self.course, self.start.name, _named(self.network)["name"]
-        steps, begun = self.consistency.steps, f"start {start!r}"
+        steps, begun = self.consistency.steps, f"start is {start!r}"
         shared = course.std_first is None and course.std_share != Course.std_share
         unused = [
-            ("objective.label_weight", not labelled and self.bound.label_weight != 1, "no labels"),
+            (
+                "objective.label_weight",
+                not labelled and self.bound.label_weight != 1,
+                "there are no labels",
+            ),
             ("consistency.steps", start != "invariant" and steps != Consistency.steps, begun),
             ("start.epochs", start == "random" and self.start.epochs != Start.epochs, begun),
-            ("hidden", network != "mlp" and self.hidden != HIDDEN, f"network {network!r}"),
-            ("schedule.std_share", shared, "std_first=None"),
+            ("hidden", network != "mlp" and self.hidden != HIDDEN, f"network is {network!r}"),
+            ("schedule.std_share", shared, "std_first is None"),
         ]
         for setting, is_set, where in unused:
             if is_set:
-                warnings.warn(f"{setting} is not used with {where}", UserWarning, stacklevel=4)
+                warn_unused(setting, where)
 
     def recipe(self, n_features: int, n_components: int) -> dict[str, object]:
         """The keywords of `anabranch.models.nvisa`."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.estimators.deep_plan import DeepPlan
+from anabranch.estimators.flow_training import LastState
 from anabranch.estimators.invariance import Lessons, teach
-from anabranch.estimators.last_state import LastState
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
 from anabranch.estimators.stages import Stages
@@ -28,15 +28,13 @@ class DeepRun(NamedTuple):
 
     Attributes:
         model: in the state that is kept.
-        result: of the fit loop.
+        result: of the fit loop; its best score is that of the state that is kept.
         labels: what the start says of the rows, (n,); None for a random one.
-        score: on rows held out; lower is better.
     """
 
     model: GaussianMixtureVAE
     result: FitResult
     labels: Labels | None
-    score: float
 
 
 class DeepRuns(NamedTuple):
@@ -86,8 +84,8 @@ class DeepRuns(NamedTuple):
             on_epoch=self._fresh_noise(data["x"], seed),
         )
         if how.keep == "last" and result.stopped != "diverged":
-            last.restore()
-        return DeepRun(model, result, labels, kept_score(result, how.keep))
+            last.restore(result)
+        return DeepRun(model, result, labels)
 
     def _start(
         self, objective: LatentMixtureBound, model: GaussianMixtureVAE, seed: int
@@ -136,16 +134,3 @@ class DeepRuns(NamedTuple):
         if raw is None:
             return None
         return lambda epoch: self.preparation.renew(raw, x, seed + 1 + epoch)
-
-
-def kept_score(result: FitResult, keep: str) -> float:
-    """The validation score of what is kept; lower is better.
-
-    Example:
-        >>> result = FitResult(best_score=1.0, history=[{"validation_loss": 2.0}])
-        >>> kept_score(result, "best"), kept_score(result, "last")
-        (1.0, 2.0)
-    """
-    if keep == "best" or result.stopped == "diverged":
-        return result.best_score
-    return result.history[-1]["validation_loss"]

@@ -204,7 +204,7 @@ def migrated(cls: type[GroupedSettings], settings: Group) -> dict[str, object]:
             continue
         given = within(cls, group, current.get(group))
         usual = defaults(cls.groups[group])
-        if (value is not None if key not in usual else usual[key] != value):
+        if value is not None if key not in usual else usual[key] != value:
             given[key] = value
         current[group] = given or None
     return current
