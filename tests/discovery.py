@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from anabranch import transforms
-from anabranch.contracts.domain import LINE
+from anabranch.contracts.domain import REAL
 from anabranch.transforms import ScalarMap
 
 
@@ -35,7 +35,7 @@ def untried_maps(tried: Iterable[ScalarMap]) -> dict[str, ScalarMap]:
         for name, kind in exported(transforms).items()
         if kind.__module__.startswith(f"{transforms.__name__}.scalar.")
         and not (inspect.isabstract(kind) or kind in known)
-        and kind.domain == LINE
+        and kind.domain == REAL
     }
 
 
