@@ -1,8 +1,12 @@
 """Settings of the documentation: make docs."""
 
-import re
+import sys
+from pathlib import Path
 
 from anabranch import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+from docstrings import as_rst
 
 project = "anabranch"
 author = "The anabranch authors"
@@ -10,6 +14,7 @@ project_copyright = author
 version = release = __version__
 
 extensions = [
+    "catalogue",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
@@ -41,21 +46,9 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
 
-# Docstrings write shapes as (*batch_shape, N) and |x|, which mean something else to Sphinx; what
-# stands between backticks, in formulas and in examples is left as it is.
-_LEFT = r"\$[^$]+\$|``[^`]*``|`[^`]*`|\\.|\.\. math::.*?(?=\n\s*\n|\Z)|^ *(?:>>>|\.\.\. ).*?$"
-_EMPHASIS = r"(\*\*?)\b[^*(),]+\b\2(?!\w)"
-_SPECIAL = re.compile(rf"({_LEFT}|{_EMPHASIS})|([*|]|_(?=\*))", re.DOTALL | re.MULTILINE)
-
-
-def _plain(found):
-    text = found[1] or f"\\{found[3]}"
-    return f":math:`{text[1:-1]}`" if text.startswith("$") else text
-
-
 def _prepare(app, what, name, obj, options, lines):
     """Make a docstring what Sphinx expects, before napoleon sees it."""
-    lines[:] = _SPECIAL.sub(_plain, "\n".join(lines)).split("\n")
+    lines[:] = as_rst("\n".join(lines)).split("\n")
 
 
 def setup(app):

@@ -60,6 +60,7 @@ from anabranch.transforms import (
     TriFold,
     UniformDequantization,
 )
+from tests.discovery import untried_maps
 
 Shape = tuple[int, ...]
 Domain = Literal["real", "unit", "integer", "bit"]
@@ -194,6 +195,8 @@ MAPS: dict[str, ScalarMap] = {
     "mixture-cdf": MixtureLogisticCDF(components=4),
     "sigmoidal": DeepSigmoidal(hidden=4),
 }
+NEW_MAPS = untried_maps(MAPS.values())
+MAPS |= NEW_MAPS
 # the maps that are tried in every structure; each other one in those where it is at home
 EVERYWHERE = ("additive", "affine", "prelu")
 AT_HOME = {
@@ -341,6 +344,7 @@ def _structures() -> list[Case]:
         for name, d in (
             *((name, d) for name in EVERYWHERE for d in (1, 2, 3, 5)),
             *AT_HOME[structure],
+            *((name, 3) for name in NEW_MAPS),
         )
     ]
 

@@ -18,6 +18,7 @@ from anabranch.experiments import registry as experiment_registry
 from anabranch.models import registry as recipe_registry
 from anabranch.problems import Pinwheel
 from tests import registry
+from tests.discovery import exported
 from tests.transforms import test_battery
 
 ROOT = Path(__file__).parents[1]
@@ -97,18 +98,48 @@ def test_every_command_is_shown():
     assert shown == commands
 
 
-def test_every_transform_is_in_the_catalogue():
-    text = (ROOT / "docs" / "transforms.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"auto(?:class|function):: anabranch\.transforms\.(\w+)", text))
-    assert shown == set(transforms.__all__)
+@pytest.fixture(scope="module")
+def expanded():
+    """The text of all pages, as Sphinx reads them, and the maker of its tables."""
+    catalogue = runpy.run_path(str(ROOT / "docs" / "catalogue.py"))
+    texts = [catalogue["expand"](page.read_text(encoding="utf-8")) for page in PAGES]
+    return catalogue, "\n".join(texts)
 
 
-def test_every_recipe_has_a_page():
-    pages = [p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "systems").glob("*.md")]
-    shown = set(
-        re.findall(r"autofunction:: anabranch\.models\.(\w+)$", "".join(pages), re.MULTILINE)
-    )
-    assert shown == set(models.list_recipes())
+def described(text, package):
+    found = rf"^\.\. auto(?:class|function):: anabranch\.{package}\.(\w+)$"
+    return sorted(re.findall(found, text, re.MULTILINE))
+
+
+def test_every_transform_is_described_once(expanded):
+    assert described(expanded[1], "transforms") == sorted(exported(transforms))
+
+
+def test_every_recipe_is_described_once(expanded):
+    assert set(described(expanded[1], "models")) >= set(models.list_recipes())
+    names = [n for n in described(expanded[1], "models") if n in models.list_recipes()]
+    assert len(names) == len(set(names))
+
+
+def test_the_catalogue_says_what_and_from_where(expanded):
+    catalogue, text = expanded
+    for package in ("models", "transforms"):
+        rows = re.findall(
+            rf"^   \* - :py:obj:`~anabranch\.{package}\.(\w+)`\n     - (.+)$", text, re.MULTILINE
+        )
+        told = models.list_recipes() if package == "models" else exported(transforms)
+        assert sorted(name for name, _ in rows) == sorted(told)
+    recipes = models.list_recipes()
+    assert catalogue["source"](recipes["realnvp"]).startswith("Dinh et al. (2016), `arXiv:1605.08")
+    assert "1511" not in catalogue["source"](recipes["autoencoder"]), "the link of another paper"
+
+
+def test_a_docstring_without_a_sentence_is_refused(expanded):
+    def wordless():
+        pass
+
+    with pytest.raises(ValueError, match="docstring of wordless must begin with a sentence"):
+        expanded[0]["summary"](wordless)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +189,7 @@ def test_the_system_of_contributing_is_a_component(monkeypatch):
     contribution("the recipe at work", namespace)
     X, _ = Pinwheel(n_components=2).sample(100, random_state=0)
     mixture = namespace["mixture"].fit(X)
-    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "lu_nsf", "n_layers": 6}
+    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "glow", "n_layers": 3}
     assert mixture.predict(X).shape == (100,)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from anabranch.estimators.deep_trainer import METHODS
 from typer.main import get_command
 
 from anabranch import DeepClustering, DeepMixture, load
 from anabranch.cli.app import app
 from anabranch.estimators import FlowMixture
-from anabranch.estimators.deep_trainer import METHODS
 from anabranch.metrics import clustering_accuracy
 from anabranch.training.run import Run
 

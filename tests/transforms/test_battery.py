@@ -5,6 +5,7 @@ import torch
 
 from anabranch import transforms
 from tests import battery
+from tests.discovery import exported
 from tests.registry import TRANSFORMS, classes_in, configs, ids, seeded
 
 ALL = configs(TRANSFORMS)
@@ -34,8 +35,7 @@ def leads(config):
 
 def test_every_exported_class_is_registered():
     registered = classes_in([config.build() for config in ALL])
-    exported = [getattr(transforms, name) for name in transforms.__all__]
-    classes = {c for c in exported if isinstance(c, type)}
+    classes = {c for c in exported(transforms).values() if isinstance(c, type)}
     concrete = {c for c in classes if not getattr(c, "__abstractmethods__", None)}
     abstract = {transforms.Transform, transforms.ScalarMap, transforms.Fold}
     assert concrete - abstract - registered == set()

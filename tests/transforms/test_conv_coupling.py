@@ -5,14 +5,14 @@ from functools import partial
 import pytest
 import torch
 
-from anabranch.models.layers import checkerboard
+from anabranch.models.alternation import checkerboard_mask
 from anabranch.networks import MLP, ConvNet
 from anabranch.transforms import Affine, Coupling
 from tests.battery import jacobian, same
 from tests.registry import perturb, seeded
 
 X = torch.randn(5, 24, generator=seeded(0), dtype=torch.float64)
-BOARD = torch.tensor(checkerboard((1, 4, 6), 1))
+BOARD = torch.tensor(checkerboard_mask((1, 4, 6), 1))
 
 
 def conv_coupling(**kwargs):
@@ -60,7 +60,7 @@ def test_a_conditioner_is_told_what_it_needs():
 
 @pytest.mark.parametrize("parity", [0, 1])
 def test_checkerboard(parity):
-    board = torch.tensor(checkerboard((2, 3, 4), parity)).reshape(2, 3, 4)
+    board = torch.tensor(checkerboard_mask((2, 3, 4), parity)).reshape(2, 3, 4)
     assert torch.equal(board[0], board[1])
     assert bool(board[0, 0, 0]) == (parity == 0)
     assert (board[:, 1:] ^ board[:, :-1]).all()

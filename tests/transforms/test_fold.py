@@ -5,8 +5,7 @@ import torch
 from scipy import stats
 
 from anabranch.distributions import Flow, Normal
-from anabranch.transforms import AbsoluteFold, Compose, Coupling, TriFold, fold_codes
-from anabranch.transforms.scalar import Affine
+from anabranch.transforms import AbsoluteFold, Affine, Compose, Coupling, TriFold, fold_codes
 from tests.registry import perturb, seeded
 
 FOLDS = [AbsoluteFold, TriFold]

@@ -1,67 +1,35 @@
 """The published systems, one short recipe each."""
 
-from anabranch.models.autoencoders.autoencoder import autoencoder
-from anabranch.models.autoencoders.dec import dec
-from anabranch.models.autoencoders.gmgan import gmgan
-from anabranch.models.autoencoders.gmvae import gmvae
-from anabranch.models.autoencoders.label_scores import label_log_prob
-from anabranch.models.autoencoders.ltvae import ltvae
-from anabranch.models.autoencoders.mixae import mixae
-from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE, nvisa
-from anabranch.models.autoencoders.vade import vade
-from anabranch.models.autoencoders.vae import vae
-from anabranch.models.densities.flow_density import flow_density
-from anabranch.models.densities.made import made
-from anabranch.models.densities.nade import nade
-from anabranch.models.densities.rnade import rnade
-from anabranch.models.flows.bnaf import bnaf
-from anabranch.models.flows.iaf import iaf
-from anabranch.models.flows.maf import maf
-from anabranch.models.flows.naf import naf
-from anabranch.models.flows.nice import nice
-from anabranch.models.flows.nsf import nsf
-from anabranch.models.flows.planar import planar
-from anabranch.models.flows.radial import radial
-from anabranch.models.flows.realnvp import realnvp
-from anabranch.models.flows.tabak_turner import tabak_turner
-from anabranch.models.images.conv_realnvp import conv_realnvp
-from anabranch.models.mixtures.flow_mixture import MixtureModel, flow_mixture
-from anabranch.models.mixtures.pruning import keep_components
-from anabranch.models.mixtures.rad import rad
-from anabranch.models.registry import build, list_recipes, recipe
-
-__all__ = [
-    "GaussianMixtureVAE",
-    "MixtureModel",
-    "autoencoder",
-    "bnaf",
-    "build",
-    "conv_realnvp",
-    "dec",
-    "flow_density",
-    "flow_mixture",
-    "gmgan",
-    "gmvae",
-    "iaf",
-    "keep_components",
-    "label_log_prob",
-    "list_recipes",
-    "ltvae",
-    "made",
-    "maf",
-    "mixae",
-    "nade",
-    "naf",
-    "nice",
-    "nsf",
-    "nvisa",
-    "planar",
-    "rad",
-    "radial",
-    "realnvp",
-    "recipe",
-    "rnade",
-    "tabak_turner",
-    "vade",
-    "vae",
-]
+from anabranch.models.autoencoders.autoencoder import autoencoder as autoencoder
+from anabranch.models.autoencoders.dec import dec as dec
+from anabranch.models.autoencoders.gmgan import gmgan as gmgan
+from anabranch.models.autoencoders.gmvae import gmvae as gmvae
+from anabranch.models.autoencoders.label_scores import label_log_prob as label_log_prob
+from anabranch.models.autoencoders.ltvae import ltvae as ltvae
+from anabranch.models.autoencoders.mixae import mixae as mixae
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE as GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import nvisa as nvisa
+from anabranch.models.autoencoders.vade import vade as vade
+from anabranch.models.autoencoders.vae import vae as vae
+from anabranch.models.densities.flow_density import flow_density as flow_density
+from anabranch.models.densities.made import made as made
+from anabranch.models.densities.nade import nade as nade
+from anabranch.models.densities.rnade import rnade as rnade
+from anabranch.models.flows.bnaf import bnaf as bnaf
+from anabranch.models.flows.iaf import iaf as iaf
+from anabranch.models.flows.maf import maf as maf
+from anabranch.models.flows.naf import naf as naf
+from anabranch.models.flows.nice import nice as nice
+from anabranch.models.flows.nsf import nsf as nsf
+from anabranch.models.flows.planar import planar as planar
+from anabranch.models.flows.radial import radial as radial
+from anabranch.models.flows.realnvp import realnvp as realnvp
+from anabranch.models.flows.tabak_turner import tabak_turner as tabak_turner
+from anabranch.models.images.conv_realnvp import conv_realnvp as conv_realnvp
+from anabranch.models.mixtures.flow_mixture import MixtureModel as MixtureModel
+from anabranch.models.mixtures.flow_mixture import flow_mixture as flow_mixture
+from anabranch.models.mixtures.pruning import keep_components as keep_components
+from anabranch.models.mixtures.rad import rad as rad
+from anabranch.models.registry import build as build
+from anabranch.models.registry import list_recipes as list_recipes
+from anabranch.models.registry import recipe as recipe

@@ -1,71 +1,40 @@
 """Maps between data x and latent z, each with its log-likelihood term."""
 
-from anabranch.contracts.transform import Transform
-from anabranch.transforms.autoregressive import Autoregressive
-from anabranch.transforms.block_autoregressive import BlockAutoregressive
-from anabranch.transforms.compose import Compose, Inverse
-from anabranch.transforms.coupling import Coupling, two_sided_coupling
-from anabranch.transforms.elementwise import Elementwise
-from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold, fold_codes
-from anabranch.transforms.linear import LULinear, TriangularAffine
-from anabranch.transforms.normalization import ActNorm, BatchNorm
-from anabranch.transforms.permutation import Permutation, Reverse
-from anabranch.transforms.planar import Planar
-from anabranch.transforms.preprocessing import Logit, Standardize, UniformDequantization
-from anabranch.transforms.radial import LocalExpansion, Radial
-from anabranch.transforms.reshaping import Reshape, Squeeze
-from anabranch.transforms.rotation import Rotation
-from anabranch.transforms.scalar import (
-    Additive,
-    Affine,
-    DeepSigmoidal,
-    GatedAffine,
-    MixtureLogisticCDF,
-    NumericScalarMap,
-    PReLU,
-    RationalQuadratic,
-    ScalarMap,
-    Scale,
-)
-from anabranch.transforms.support import Support
-
-__all__ = [
-    "AbsoluteFold",
-    "ActNorm",
-    "Additive",
-    "Affine",
-    "Autoregressive",
-    "BatchNorm",
-    "BlockAutoregressive",
-    "Compose",
-    "Coupling",
-    "DeepSigmoidal",
-    "Elementwise",
-    "Fold",
-    "GatedAffine",
-    "Inverse",
-    "LULinear",
-    "LocalExpansion",
-    "Logit",
-    "MixtureLogisticCDF",
-    "NumericScalarMap",
-    "PReLU",
-    "Permutation",
-    "Planar",
-    "Radial",
-    "RationalQuadratic",
-    "Reshape",
-    "Reverse",
-    "Rotation",
-    "ScalarMap",
-    "Scale",
-    "Squeeze",
-    "Standardize",
-    "Support",
-    "Transform",
-    "TriFold",
-    "TriangularAffine",
-    "UniformDequantization",
-    "fold_codes",
-    "two_sided_coupling",
-]
+from anabranch.contracts.transform import Transform as Transform
+from anabranch.transforms.autoregressive import Autoregressive as Autoregressive
+from anabranch.transforms.block_autoregressive import BlockAutoregressive as BlockAutoregressive
+from anabranch.transforms.compose import Compose as Compose
+from anabranch.transforms.compose import Inverse as Inverse
+from anabranch.transforms.coupling import Coupling as Coupling
+from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
+from anabranch.transforms.elementwise import Elementwise as Elementwise
+from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
+from anabranch.transforms.fold import Fold as Fold
+from anabranch.transforms.fold import TriFold as TriFold
+from anabranch.transforms.fold import fold_codes as fold_codes
+from anabranch.transforms.linear import LULinear as LULinear
+from anabranch.transforms.linear import TriangularAffine as TriangularAffine
+from anabranch.transforms.normalization import ActNorm as ActNorm
+from anabranch.transforms.normalization import BatchNorm as BatchNorm
+from anabranch.transforms.permutation import Permutation as Permutation
+from anabranch.transforms.permutation import Reverse as Reverse
+from anabranch.transforms.planar import Planar as Planar
+from anabranch.transforms.preprocessing import Logit as Logit
+from anabranch.transforms.preprocessing import Standardize as Standardize
+from anabranch.transforms.preprocessing import UniformDequantization as UniformDequantization
+from anabranch.transforms.radial import LocalExpansion as LocalExpansion
+from anabranch.transforms.radial import Radial as Radial
+from anabranch.transforms.reshaping import Reshape as Reshape
+from anabranch.transforms.reshaping import Squeeze as Squeeze
+from anabranch.transforms.rotation import Rotation as Rotation
+from anabranch.transforms.scalar.affine import Additive as Additive
+from anabranch.transforms.scalar.affine import Affine as Affine
+from anabranch.transforms.scalar.affine import GatedAffine as GatedAffine
+from anabranch.transforms.scalar.affine import Scale as Scale
+from anabranch.transforms.scalar.base import NumericScalarMap as NumericScalarMap
+from anabranch.transforms.scalar.base import ScalarMap as ScalarMap
+from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as MixtureLogisticCDF
+from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
+from anabranch.transforms.scalar.prelu import PReLU as PReLU
+from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
+from anabranch.transforms.support import Support as Support

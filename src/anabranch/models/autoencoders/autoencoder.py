@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 
 
@@ -103,5 +103,5 @@ def autoencoder(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

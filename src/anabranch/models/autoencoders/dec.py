@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 from anabranch.objectives import student_log_q
 
@@ -146,5 +146,5 @@ def dec(
         decoder=decoder,
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 
 
@@ -154,7 +154,7 @@ def gmgan(
         >>> model.sample(5, component=2).shape, model.encode(torch.zeros(5, 4)).shape
         (torch.Size([5, 4]), torch.Size([5, 8]))
     """
-    generator = seeded(seed)
+    generator = make_generator(seed)
     gaussians = LatentGaussians(
         n_components,
         latent,

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import BOUND, Decoder, GaussianEncoder, unbounded
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 
 LOG_2PI = math.log(2 * math.pi)
@@ -212,5 +212,5 @@ def gmvae(
         hidden_prior=tuple(hidden_prior),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -11,8 +11,8 @@ from anabranch.distributions.latent_tree import LatentTree
 from anabranch.distributions.tree_structure import TreeStructure
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -209,5 +209,5 @@ def ltvae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

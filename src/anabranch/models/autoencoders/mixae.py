@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MLP
 
 
@@ -149,5 +149,5 @@ def mixae(
         assignment=tuple(assignment),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

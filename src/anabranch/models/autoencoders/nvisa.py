@@ -12,10 +12,10 @@ from anabranch.functional.draws import gumbel_draws, normal_draws, one_hot_of_la
 from anabranch.models.autoencoders.likelihoods import make_likelihood
 from anabranch.models.autoencoders.mixture_prior import MixturePrior
 from anabranch.models.coders import make_coders
+from anabranch.models.generators import make_generator
+from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
-from anabranch.models.nested import build_density
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.models.specs import Spec, split_spec
 from anabranch.networks import MLP, ConvDecoder, ConvEncoder, LabelledMLP
 from anabranch.objectives import iwae
@@ -239,7 +239,7 @@ def nvisa(
     for name, size in {"n_components": n_components, "latent": latent}.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
-    generator = seeded(seed)
+    generator = make_generator(seed)
     coders = make_coders(network, features, hidden, activation, generator=generator)
     n_labels = n_components if posterior == "structured" else 0
     spec = classifier or coders.classifier
@@ -268,6 +268,6 @@ def _prior_flows(
             raise TypeError(f"prior 'gaussian' has no keywords, got {', '.join(keywords)}")
         return None
     own_seed = None if seed is None else seed + 1
-    return build_density(
+    return build_inner_density(
         {"name": name, **keywords}, latent, (n_components,), own_seed, role="prior"
     )

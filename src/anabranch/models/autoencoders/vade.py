@@ -10,8 +10,8 @@ from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dense_coders import BOUND, unbounded
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.objectives import elbo_enumerated
 
 LOG_2PI = math.log(2 * math.pi)
@@ -162,5 +162,5 @@ def vade(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.models.autoencoders.dense_coders import Decoder, GaussianEncoder
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 
 
 class VariationalAutoencoder(nn.Module):
@@ -133,5 +133,5 @@ def vae(
         tuple(hidden),
         likelihood=likelihood,
         activation=activation,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )

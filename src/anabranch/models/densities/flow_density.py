@@ -1,10 +1,11 @@
 """One flow behind the Gaussian that it starts from."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from anabranch.distributions import Distribution, Flow, Normal
-from anabranch.models.registry import build, keywords, recipe
+from anabranch.models.inner_densities import build_inner_density
+from anabranch.models.registry import recipe
+from anabranch.models.specs import Spec
 from anabranch.transforms import Additive, Compose, Elementwise, Transform, TriangularAffine
 
 
@@ -12,7 +13,7 @@ from anabranch.transforms import Additive, Compose, Elementwise, Transform, Tria
 def flow_density(
     features: int,
     *,
-    flow: str | dict[str, Any] | None = "nsf",
+    flow: Spec | None = "nsf",
     diagonal: bool = False,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
@@ -56,31 +57,11 @@ def flow_density(
         )
         steps.append(regression)
     steps.append(TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape))
-    core: Any = Normal(features, batch_shape=batch_shape)
+    core: Distribution = Normal(features, batch_shape=batch_shape)
     if flow is not None:
-        spec = {"name": flow} if isinstance(flow, str) else dict(flow)
-        core = _core(spec, features, context_features, batch_shape, seed)
+        core = build_inner_density(
+            flow, features, batch_shape, seed, role="flow", context_features=context_features
+        )
     if isinstance(core, Flow):
         return Flow(core.base, Compose([*steps, core.transform]))
     return Flow(core, Compose(steps))
-
-
-def _core(
-    spec: dict[str, Any],
-    features: int,
-    context_features: int,
-    batch_shape: tuple[int, ...],
-    seed: int | None,
-) -> Distribution:
-    name = spec["name"]
-    if seed is not None and "seed" in keywords(name):
-        spec = {"seed": seed, **spec}
-    if context_features:
-        if "context_features" not in keywords(name):
-            raise ValueError(f"recipe {name!r} takes no context")
-        spec["context_features"] = context_features
-    core: Any = build(**spec, features=features, batch_shape=batch_shape)
-    density = isinstance(core, Distribution) and not getattr(core, "discrete", False)
-    if not (density and core.event_shape == (features,)):
-        raise ValueError(f"recipe {name!r} builds no density of {features} columns")
-    return core

@@ -6,8 +6,8 @@ import torch
 
 from anabranch.distributions import AutoregressiveModel, OrderlessModel
 from anabranch.distributions.heads import make_head
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import MADE, OrderlessMADE
 
 
@@ -58,7 +58,7 @@ def made(
     """
     if n_orderings < 1:
         raise ValueError(f"n_orderings must be at least 1, got {n_orderings}")
-    distribution, generator = make_head(head, components), seeded(seed)
+    distribution, generator = make_head(head, components), make_generator(seed)
     common = {"context_features": context_features, "batch_shape": tuple(batch_shape)}
     options = {"direct": direct, "activation": activation, "generator": generator, **common}
     n_params = distribution.n_params

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import AutoregressiveModel, Bernoulli
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import NADE
 
 
@@ -46,7 +46,7 @@ def nade(
         context_features=context_features,
         ordering=ordering,
         batch_shape=batch_shape,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
     return AutoregressiveModel(
         network, Bernoulli(), features, context_features=context_features, batch_shape=batch_shape

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from anabranch.distributions import AutoregressiveModel
 from anabranch.distributions.heads import make_head
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.networks import NADE
 
 
@@ -60,7 +60,7 @@ def rnade(
         ordering=ordering,
         activation="relu",
         batch_shape=batch_shape,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
     return AutoregressiveModel(
         network, distribution, features, context_features=context_features, batch_shape=batch_shape

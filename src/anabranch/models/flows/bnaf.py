@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import DiagonalNormal, Flow
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.transforms import BlockAutoregressive, Compose, Inverse, Reverse, Transform
 
 
@@ -43,7 +43,7 @@ def bnaf(
         >>> flow.sample(3).shape
         torch.Size([3, 2])
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
+    batch_shape, generator = tuple(batch_shape), make_generator(seed)
     layers: list[Transform] = []
     for i in range(n_layers):
         layer = BlockAutoregressive(

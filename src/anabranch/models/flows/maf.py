@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any
 
 from anabranch.distributions import Flow, Normal
+from anabranch.models.alternation import alternating_order
 from anabranch.models.densities.made import made
-from anabranch.models.layers import order, stack
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.stacks import stack_layers
 from anabranch.transforms import Affine, Autoregressive
 
 
@@ -55,11 +56,12 @@ def maf(
         >>> flow.sample(4).shape
         torch.Size([4, 3])
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
+    batch_shape, generator = tuple(batch_shape), make_generator(seed)
     common: dict[str, Any] = {"activation": activation, "batch_shape": batch_shape}
     common |= {"context_features": context_features, "hidden": hidden}
     layer = partial(Autoregressive, Affine(bound, law), features, **common, generator=generator)
-    transform = stack(lambda i: layer(ordering=order(features, i)), n_layers, norm)
+    layers = [layer(ordering=alternating_order(features, i)) for i in range(n_layers)]
+    transform = stack_layers(layers, norm)
     if components:
         last = None if seed is None else seed + 1
         base = made(features, head="gaussians", components=components, seed=last, **common)

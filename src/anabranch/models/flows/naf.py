@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import order, stack
+from anabranch.models.alternation import alternating_order
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.stacks import stack_layers
 from anabranch.transforms import Autoregressive, DeepSigmoidal
 
 
@@ -57,7 +58,7 @@ def naf(
         context_features=context_features,
         activation=activation,
         batch_shape=tuple(batch_shape),
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
-    transform = stack(lambda i: layer(ordering=order(features, i)), n_layers, norm)
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)
+    layers = [layer(ordering=alternating_order(features, i)) for i in range(n_layers)]
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

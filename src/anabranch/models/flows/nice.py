@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Logistic, Normal
-from anabranch.models.layers import every_other, stack, width
+from anabranch.models.alternation import every_other_mask
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.sizes import coupling_hidden
+from anabranch.models.stacks import stack_layers
 from anabranch.transforms import Additive, Compose, Coupling, Elementwise, Scale
 
 BASES: dict[str, type[Logistic] | type[Normal]] = {"logistic": Logistic, "normal": Normal}
@@ -62,13 +64,13 @@ def nice(
         Coupling,
         Additive(),
         features,
-        hidden=hidden if hidden is not None else width(features),
+        hidden=hidden if hidden is not None else coupling_hidden(features),
         context_features=context_features,
         activation=activation,
         batch_shape=batch_shape,
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
-    couplings = stack(lambda i: layer(mask=every_other(features, i)), n_layers)
+    couplings = [layer(mask=every_other_mask(features, i)) for i in range(n_layers)]
     scale = Elementwise(Scale(bound), features, batch_shape=batch_shape)
-    transform = Compose([*couplings.transforms, scale])
+    transform = Compose([*stack_layers(couplings).transforms, scale])
     return Flow(BASES[base](features, batch_shape=batch_shape), transform)

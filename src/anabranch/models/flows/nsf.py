@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import half, order, stack
+from anabranch.models.alternation import alternating_order, half_mask
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.stacks import stack_layers
 from anabranch.transforms import Autoregressive, Coupling, RationalQuadratic, Transform
 
 STRUCTURES = ("autoregressive", "coupling")
@@ -66,13 +67,14 @@ def nsf(
         "context_features": context_features,
         "activation": activation,
         "batch_shape": tuple(batch_shape),
-        "generator": seeded(seed),
+        "generator": make_generator(seed),
     }
     spline = RationalQuadratic(bins, bound, ends)
 
     def layer(i: int) -> Transform:
         if structure == "coupling":
-            return Coupling(spline, features, mask=half(features, i), **common)
-        return Autoregressive(spline, features, ordering=order(features, i), **common)
+            return Coupling(spline, features, mask=half_mask(features, i), **common)
+        return Autoregressive(spline, features, ordering=alternating_order(features, i), **common)
 
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))
+    transform = stack_layers([layer(i) for i in range(n_layers)], norm)
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from anabranch.distributions import DiagonalNormal, Flow, Normal
-from anabranch.models.seeds import seeded
+from anabranch.models.generators import make_generator
 from anabranch.transforms import Compose, Inverse, Planar, Radial
 
 
@@ -26,7 +26,7 @@ def rank_one_flow(
         >>> radial(2, n_layers=3).base
         Normal((2,))
     """
-    settings |= {"batch_shape": tuple(batch_shape), "generator": seeded(seed)}
+    settings |= {"batch_shape": tuple(batch_shape), "generator": make_generator(seed)}
     layers = Compose(layer(features, **settings) for _ in range(n_layers))
     base = (
         DiagonalNormal(features, **settings)

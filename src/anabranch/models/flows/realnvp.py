@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import half, stack, width
+from anabranch.models.alternation import half_mask
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.sizes import coupling_hidden
+from anabranch.models.stacks import stack_layers
 from anabranch.transforms import Affine, Coupling
 
 
@@ -52,11 +54,11 @@ def realnvp(
         Coupling,
         Affine(bound, law),
         features,
-        hidden=hidden if hidden is not None else width(features),
+        hidden=hidden if hidden is not None else coupling_hidden(features),
         context_features=context_features,
         activation=activation,
         batch_shape=tuple(batch_shape),
-        generator=seeded(seed),
+        generator=make_generator(seed),
     )
-    transform = stack(lambda i: layer(mask=half(features, i)), n_layers, norm)
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), transform)
+    layers = [layer(mask=half_mask(features, i)) for i in range(n_layers)]
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

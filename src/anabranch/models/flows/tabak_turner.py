@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import Flow, Normal
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.transforms import (
     Compose,
     Elementwise,
@@ -48,7 +48,7 @@ def tabak_turner(
         >>> [type(t).__name__ for t in flow.transform.transforms[1:]]
         ['Rotation', 'Elementwise', 'Radial', 'Rotation', 'Elementwise', 'Radial']
     """
-    batch_shape, generator = tuple(batch_shape), seeded(seed)
+    batch_shape, generator = tuple(batch_shape), make_generator(seed)
     layers: list[Transform] = [TriangularAffine(features, batch_shape=batch_shape)]
     for i in range(n_steps):
         if i % 2:

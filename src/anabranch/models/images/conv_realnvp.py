@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import checkerboard, stack
+from anabranch.models.alternation import checkerboard_mask
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
+from anabranch.models.stacks import stack_layers
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
 from anabranch.networks.convnet import largest_patch
-from anabranch.transforms import Affine, Coupling, Transform
+from anabranch.transforms import Affine, Coupling
 
 
 @recipe
@@ -64,17 +65,16 @@ def conv_realnvp(
         torch.Size([3, 16])
     """
     size = image_size(image_shape, features)
-    common = {
-        "context_features": context_features,
-        "batch_shape": tuple(batch_shape),
-        "generator": seeded(seed),
-    }
-    network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
     patch = largest_patch(size) if patch is None else patch
-    conditioner = partial(ConvNet, size, patch=patch, **network)
-
-    def layer(i: int) -> Transform:
-        mask = checkerboard(size, i)
-        return Coupling(Affine(bound), features, mask=mask, conditioner=conditioner, **common)
-
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack(layer, n_layers, norm))
+    network = {"channels": channels, "n_blocks": n_blocks, "activation": activation}
+    layer = partial(
+        Coupling,
+        Affine(bound),
+        features,
+        conditioner=partial(ConvNet, size, patch=patch, **network),
+        context_features=context_features,
+        batch_shape=tuple(batch_shape),
+        generator=make_generator(seed),
+    )
+    layers = [layer(mask=checkerboard_mask(size, i)) for i in range(n_layers)]
+    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.distributions import Distribution, Flow, Mixture, Normal
+from anabranch.models.generators import make_generator
+from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
-from anabranch.models.nested import build_density
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
@@ -99,7 +99,7 @@ def flow_mixture(
         >>> model.mixture.n_components
         3
     """
-    generator = seeded(seed)
+    generator = make_generator(seed)
     shared = [] if trunk is None else [_trunk(_spec(trunk), features, seed)]
     groups: list[Distribution] = []
     for spec, run in groupby(_specs(flow, n_components)):
@@ -110,7 +110,7 @@ def flow_mixture(
             groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
             continue
         own_seed = None if seed is None else seed + 1 + len(groups)
-        core = build_density(spec, features, batch_shape, own_seed, role="component")
+        core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
         if isinstance(core, Flow):
             core, own = core.base, [*own, core.transform]
         groups.append(Flow(core, Compose(own)))
@@ -120,7 +120,7 @@ def flow_mixture(
 
 
 def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
-    built = build_density(spec, features, (), seed, role="trunk")
+    built = build_inner_density(spec, features, (), seed, role="trunk")
     if not isinstance(built, Flow):
         raise ValueError(f"recipe {spec['name']!r} builds no flow: it cannot be a trunk")
     return built.transform

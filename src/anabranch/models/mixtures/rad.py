@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.layers import half
+from anabranch.models.alternation import half_mask
+from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.models.seeds import seeded
 from anabranch.transforms import ActNorm, Affine, Compose, Coupling, Transform
 from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold
 
@@ -62,7 +62,7 @@ def rad(
     """
     if fold not in FOLDS or n_folds < 1:
         raise ValueError(f"rad needs folds of {list(FOLDS)}, got {n_folds} of {fold!r}")
-    shape, generator = tuple(batch_shape), seeded(seed)
+    shape, generator = tuple(batch_shape), make_generator(seed)
     common = {"context_features": context_features, "activation": activation}
     common |= {"batch_shape": shape, "generator": generator}
     layers: list[Transform] = []
@@ -70,7 +70,7 @@ def rad(
         layers.append(FOLDS[fold](features, coordinate=i % features, hidden=gate_hidden, **common))
         layers.append(ActNorm(features, batch_shape=shape))
         layers += [
-            Coupling(Affine(bound), features, mask=half(features, j), hidden=hidden, **common)
+            Coupling(Affine(bound), features, mask=half_mask(features, j), hidden=hidden, **common)
             for j in range(n_last if i == n_folds - 1 else n_between)
         ]
     return Flow(Normal(features, batch_shape=shape), Compose(layers))

@@ -1,0 +1,117 @@
+"""What CONTRIBUTING.md says is enough is enough: its files, made in a copy of the tree, pass.
+
+A scalar map and a recipe are one new file and one changed line each. The battery, the tests of
+recipes and those of the pages then find them by themselves.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "src/anabranch"
+NEW = {
+    "the scalar map": f"{PACKAGE}/transforms/scalar/sum_of_squares.py",
+    "the recipe": f"{PACKAGE}/models/flows/glow.py",
+}
+CHANGED = {
+    "the line of the scalar map": f"{PACKAGE}/transforms/__init__.py",
+    "the line of the recipe": f"{PACKAGE}/models/__init__.py",
+}
+# words that stand together in the name of a test that must have run
+TRIED = (
+    "round_trip elementwise-sum-of-squares f64",
+    "round_trip coupling-sum-of-squares f32",
+    "log_det autoregressive-sum-of-squares stack context",
+    "far_outside sum-of-squares",
+    "derivatives decode sum-of-squares",
+    "parameters_zero sum-of-squares",
+    "saved_and_loaded glow",
+    "a_seed_decides_all_weights glow",
+    "a_flow_is_a_short_file glow",
+    "every_transform_is_described_once",
+    "every_recipe_is_described_once",
+    "the_catalogue_says_what_and_from_where",
+    "imports_run_downward glow.py",
+    "sum_of_squares.SumOfSquares",
+    "glow.glow",
+)
+
+
+def contribution(name):
+    """The Python block of CONTRIBUTING.md that begins with this comment, without the comment."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.search(rf"^```python\n# {name}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert found, f"there is no block {name!r}"
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the tree with the stranger's two files and two lines."""
+    root = tmp_path_factory.mktemp("tree")
+    passing = shutil.ignore_patterns("__pycache__", ".*", "*.png")
+    for folder in ("src", "tests", "docs"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=passing)
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(ROOT / page, root / page)
+    for name, path in NEW.items():
+        assert not (root / path).exists(), "the stranger's files are not ours"
+        (root / path).write_text(contribution(name), encoding="utf-8")
+    for name, path in CHANGED.items():
+        line = contribution(name)
+        assert line.count("\n") == 1
+        insert(root / path, line)
+    return root
+
+
+def insert(path, line):
+    """Put an import where the alphabet wants it."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    later = (i for i, old in enumerate(lines) if old.startswith("from ") and old > line)
+    lines.insert(next(later, len(lines)), line)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def run(tree, *command):
+    """Run Python in the copy, on the package of the copy."""
+    environment = os.environ | {"PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tree, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_battery_pages_and_registry_take_them_up(tree):
+    report = tree / "report.xml"
+    run(
+        tree,
+        *("-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"),
+        *("tests/transforms/test_battery.py", "tests/transforms/test_scalar_maps.py"),
+        *("tests/models/test_recipes.py", "tests/test_docs.py", "tests/test_architecture.py"),
+        *NEW.values(),
+        *("-k", "sum-of-squares or sum_of_squares or glow or described or catalogue"),
+    )
+    ran = [case.get("name") for case in ElementTree.parse(report).iter("testcase")]
+    missing = [words for words in TRIED if not any(all_in(words, name) for name in ran)]
+    assert not missing
+
+
+def all_in(words, name):
+    return all(word in name for word in words.split())
+
+
+@pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is not installed")
+def test_they_are_in_order(tree):
+    """What the page shows would pass `make lint`."""
+    run(tree, "-m", "ruff", "check", *NEW.values(), *CHANGED.values())
+    run(tree, "-m", "ruff", "format", "--check", *NEW.values())
