@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,22 @@ from typer.testing import CliRunner
 
 from anabranch import DeepClustering, load, save
 from anabranch.cli.app import app
-from anabranch.estimators.deep_trainer import METHODS
+from anabranch.estimators.clustering_methods import METHODS
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
 from tests.estimators.data import folded, picture
 
 
-def small(n_components=4, **changes):
+def small(n_components=4, method="idec", **changes):
+    """One with small networks; settings of groups by short names, where the method has them."""
     settings = {"latent": 2, "hidden": (32,), "pretrain_epochs": 5, "max_epochs": 3, "n_init": 2}
-    return DeepClustering(n_components, **{**settings, "random_state": 0, **changes})
+    model = DeepClustering(n_components, method=method)
+    known = {field.name for field in fields(METHODS[method].options)} if method in METHODS else {}
+    for name, value in {**settings, "random_state": 0, **changes}.items():
+        group, _, key = DeepClustering.old_names.get(name, name).partition("__")
+        if group != "method_options" or not key or key in known:
+            model.set_params(**{f"{group}__{key}" if key else group: value})
+    return model
 
 
 # whose codes have another size: see test_deep_others.py
@@ -38,7 +47,11 @@ def test_check_estimator(estimator, check):
 def test_clusters_behind_a_random_network_are_found(method):
     X, labels, z = folded()
     model = small(
-        method=method, hidden=(64, 64), pretrain_epochs=100, max_epochs=40, refresh=20
+        method=method,
+        hidden=(64, 64),
+        pretrain_epochs=100,
+        max_epochs=40,
+        refresh=20,
     ).fit(X)
     known = KMeans(4, n_init=10, random_state=0).fit_predict(z)
     reached = clustering_accuracy(labels, model.predict(X))
@@ -95,10 +108,10 @@ def states(model):
 @pytest.mark.parametrize("method", ["ae+gmm", "dec", "idec", "vade", "gmvae", "ltvae-gmm"])
 def test_a_given_autoencoder_is_bit_for_bit_what_pretraining_gives(method, levels, tmp_path):
     X = folded(200)[0] if levels is None else picture()[0]
-    first = small(levels=levels).set_params(method="ae+gmm").fit(X)
+    first = small(method="ae+gmm", levels=levels).fit(X)
     before = states(first)
     trained = small(method=method, levels=levels).fit(X)
-    given = small(method=method, levels=levels, autoencoder=first).fit(X)
+    given = small(method=method, levels=levels, start=first).fit(X)
     assert (given.predict_proba(X) == trained.predict_proba(X)).all()
     assert (given.start_labels_ == trained.start_labels_).all()
     found, expected = states(given), states(trained)
@@ -108,14 +121,14 @@ def test_a_given_autoencoder_is_bit_for_bit_what_pretraining_gives(method, level
     assert given.fit_results_["autoencoder"] is not first.fit_results_["autoencoder"]
     save(given, tmp_path / "model")
     loaded = load(tmp_path / "model")
-    assert loaded.autoencoder is None
+    assert loaded.start is None
     assert (loaded.predict_proba(X) == given.predict_proba(X)).all()
 
 
 def test_a_given_autoencoder_serves_other_rows_seeds_and_clusters():
     X, _, _ = folded(300)
     first = small(2, method="vae+gmm").fit(X[:200])
-    model = small(3, method="vae+gmm", autoencoder=first, random_state=5).fit(3 * X[100:] + 1)
+    model = small(3, method="vae+gmm", start=first, random_state=5).fit(3 * X[100:] + 1)
     assert (model.transform(X) == first.transform(X)).all()
     assert model.predict_proba(X).shape == (300, 3)
 
@@ -124,48 +137,53 @@ def test_a_frozen_autoencoder_outlives_clone():
     X, _, _ = folded(200)
     first = small(method="ae+gmm").fit(X)
     frozen = FrozenEstimator(first)
-    model = small(method="vade", autoencoder=frozen)
-    assert model.get_params(deep=False)["autoencoder"] is frozen
-    expected = small(method="vade", autoencoder=first).fit(X).labels_
+    model = small(method="vade", start=frozen)
+    assert model.get_params(deep=False)["start"] is frozen
+    expected = small(method="vade", start=first).fit(X).labels_
     assert (clone(model).fit(X).labels_ == expected).all()
     with pytest.raises(ValueError, match=r"not fitted; clone\(\) takes fits away"):
-        clone(small(method="vade", autoencoder=first)).fit(X)
+        clone(small(method="vade", start=first)).fit(X)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"latent": 3}, "the autoencoder given has latent=2, wanted is 3"),
+        ({"latent": 3}, "the model given as start has latent=2, wanted is 3"),
         ({"hidden": (32, 32)}, r"has hidden=\[32\], wanted is \[32, 32\]"),
         ({"model_options": {"activation": "tanh"}}, "has activation=None, wanted is 'tanh'"),
         ({"method": "vae+gmm"}, "'vae\\+gmm' starts from .* 'vae', but .* by method='ae\\+gmm'"),
-        ({"method": "gmgan"}, "method='gmgan' starts from no autoencoder, but got one"),
-        ({"levels": 8}, "the autoencoder given has levels=None, this has 8"),
-        ({"autoencoder": "ae+gmm"}, "must be a fitted DeepClustering or None, got str"),
-        ({"autoencoder": FrozenEstimator(KMeans())}, "a fitted DeepClustering or None, got Frozen"),
+        (
+            {"method": "gmgan", "pretrain": None},
+            "method='gmgan' starts from no autoencoder, but got one",
+        ),
+        ({"levels": 8}, "the model given as start has levels=None, this has 8"),
+        ({"start": "ae+gmm"}, r"start must be a fitted DeepClustering, labels .*, got 'ae\+gmm'"),
+        ({"start": FrozenEstimator(KMeans())}, "a fitted DeepClustering, .* or None, got Frozen"),
     ],
 )
 def test_an_autoencoder_that_does_not_fit(changes, message):
     X = np.random.RandomState(0).randint(0, 8, (100, 4)).astype(float)
     first = small(method="ae+gmm", pretrain_epochs=1).fit(X)
     with pytest.raises(ValueError, match=message):
-        small(**{"method": "vade", "autoencoder": first, **changes}).fit(X)
+        small(**{"method": "vade", "start": first, **changes}).fit(X)
 
 
 def test_an_autoencoder_of_other_columns():
     X, _, _ = folded(100, features=3)
     first = small(method="ae+gmm", pretrain_epochs=1).fit(X)
     with pytest.raises(ValueError, match="given has n_features_in_=3, this has 2"):
-        small(autoencoder=first).fit(X[:, :2])
+        small(start=first).fit(X[:, :2])
 
 
 def test_options_of_the_recipe():
     X, _, _ = folded(100)
-    options = {"information": 0.5, "hidden_prior": [7], "activation": "tanh"}
+    options = {"hidden_prior": [7], "activation": "tanh"}
     model = small(method="gmvae", model_options=options).fit(X)
     assert options.items() <= model.model_.recipe["arguments"].items()
-    with pytest.raises(TypeError, match="recipe 'dec' has no keyword 'information'"):
-        small(method="dec", model_options={"information": 0.5}).fit(X)
+    with pytest.raises(TypeError, match="recipe 'dec' has no keyword 'hidden_prior'"):
+        small(method="dec", model_options={"hidden_prior": [7]}).fit(X)
+    with pytest.raises(TypeError, match="recipe 'autoencoder' has no keyword 'hidden_prior'"):
+        small(method="ae+gmm", model_options={"hidden_prior": [7]}).fit(X)
     with pytest.raises(ValueError, match=r"model_options must be a dict or None, got \[\]"):
         small(model_options=[]).fit(X)
 
@@ -188,7 +206,12 @@ def test_the_command_line_tells_what_a_file_holds(tmp_path):
 
 def test_self_training_makes_clusters_certain():
     X, _, _ = folded()
-    keywords = {"method": "dec", "clustering_rate": 1e-3, "pretrain_epochs": 50, "tol": 0.0}
+    keywords = {
+        "method": "dec",
+        "clustering_rate": 1e-3,
+        "pretrain_epochs": 50,
+        "tol": 0.0,
+    }
     start, end = (small(**keywords, max_epochs=epochs).fit(X) for epochs in (0, 30))
     assert (start.labels_ == start.start_labels_).all()
     assert end.predict_proba(X).max(1).mean() > start.predict_proba(X).max(1).mean() + 0.05
@@ -277,22 +300,48 @@ def test_a_run_that_fails_says_so():
         ({"n_components": 101}, "X has 100 rows, fewer than the 101 components"),
         ({"latent": 2.5}, "latent must be an integer of at least 1, got 2.5"),
         ({"hidden": (8, 0)}, r"hidden must be positive integers, at least one, got \(8, 0\)"),
-        ({"likelihood": "poisson"}, r"likelihood must be one of .* or None, got 'poisson'"),
-        ({"likelihood": "bernoulli"}, r"likelihood='bernoulli' needs shares in \[0, 1\]"),
+        (
+            {"likelihood": "poisson"},
+            r"model_options.likelihood must be one of .* or None, got 'poisson'",
+        ),
+        (
+            {"likelihood": "bernoulli"},
+            r"model_options.likelihood='bernoulli' needs shares in \[0, 1\]",
+        ),
         ({"levels": 1}, "levels must be an integer above 1 or None, got 1"),
         ({"levels": 4}, r"levels=4 needs integers 0\.\.3"),
-        ({"reconstruction": 0.0}, "reconstruction must be a positive number, got 0.0"),
-        ({"clustering_rate": -1.0}, "clustering_rate must be a positive number or None, got -1.0"),
+        (
+            {"reconstruction": 0.0},
+            "method_options.reconstruction must be a positive number, got 0.0",
+        ),
+        (
+            {"clustering_rate": -1.0},
+            "method_options.learning_rate must be a positive number, got -1.0",
+        ),
         ({"tol": -1.0}, "tol must be a number not below zero, got -1.0"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \(0, 1\), got 1.0"),
-        ({"corruption": 1.0}, r"corruption must be in \[0, 1\), got 1.0"),
-        ({"refresh": 0}, "refresh must be an integer of at least 1, got 0"),
+        ({"corruption": 1.0}, r"pretrain.corruption must be in \[0, 1\), got 1.0"),
+        (
+            {"refresh": 0},
+            "method_options.refresh must be an integer of at least 1, got 0",
+        ),
         ({"tol": "small"}, "tol must be a number not below zero, got 'small'"),
-        ({"alpha": None}, "alpha must be a positive number, got None"),
+        (
+            {"alpha": None},
+            "method_options.alpha must be a positive number, got None",
+        ),
         ({"learning_rate": "auto"}, "learning_rate must be a positive number, got 'auto'"),
-        ({"corruption": None}, r"corruption must be in \[0, 1\), got None"),
+        ({"corruption": None}, r"pretrain.corruption must be in \[0, 1\), got None"),
         ({"max_epochs": 1.5}, "max_epochs must be an integer of at least 0, got 1.5"),
         ({"hidden": 8}, "hidden must be positive integers, at least one, got 8"),
+        ({"batch_size": True}, "batch_size must be an integer of at least 1, got True"),
+        ({"patience": -1}, "patience must be an integer of at least 0 or None, got -1"),
+        ({"device": "gpu"}, "device must be one that torch can compute on here, .* got 'gpu'"),
+        ({"verbose": "x"}, "verbose must be an integer of at least 0, got 'x'"),
+        ({"keep": "first"}, r"keep must be one of \('best', 'last'\), got 'first'"),
+        ({"pretrain": {"rate": 1}}, "pretrain has no 'rate': it takes epochs, corruption"),
+        ({"pretrain": 5}, "pretrain must be a dict with some of epochs, corruption, or None"),
+        ({"method_options": {"speed": 1}}, "method_options has no 'speed': it takes .*refresh"),
         ({"fit_options": [1]}, r"fit_options must be a dict or None, got \[1\]"),
         ({"model_options": "fast"}, "model_options must be a dict or None, got 'fast'"),
         (
@@ -327,7 +376,7 @@ def with_value(value):
 
 
 def barely(**changes):
-    return small(3, hidden=(8,), pretrain_epochs=1, max_epochs=1, n_init=1, **changes)
+    return small(3, hidden=(8,), pretrain_epochs=1, max_epochs=1, **changes)
 
 
 @pytest.mark.parametrize("levels", [None, 8])
@@ -381,3 +430,119 @@ def test_rows_of_another_width():
 def test_rows_that_are_all_the_same(method, levels):
     with pytest.raises(ValueError, match="no column of X varies: there is nothing to cluster"):
         barely(method=method, levels=levels).fit(np.ones((60, 4)))
+
+
+# -- starts from clusters --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["dec", "idec", "vade", "gmvae", "mixae"])
+def test_given_clusters_are_the_start(method):
+    """Of halves that nothing in the rows tells of."""
+    X, _, _ = folded(200)
+    labels = np.arange(200) % 2
+    model = small(2, method=method, start=labels, max_epochs=0).fit(X)
+    assert (model.start_labels_ == labels).all()
+    soft = np.eye(2)[labels] * 0.6 + 0.2
+    again = small(2, method=method, start=soft, max_epochs=0).fit(X)
+    assert (again.start_labels_ == labels).all()
+
+
+def test_centres_and_moments_are_those_of_the_given_clusters():
+    X, labels, _ = folded(200)
+    labels = labels % 2
+    model = small(2, method="dec", start=labels, max_epochs=0).fit(X)
+    codes = model.transform(X)
+    means = np.array([codes[labels == k].mean(0) for k in (0, 1)])
+    np.testing.assert_allclose(model.model_.centers.detach(), means, atol=1e-5)
+    model = small(2, method="vade", start=labels, max_epochs=0).fit(X)
+    np.testing.assert_allclose(model.model_.loc[:, 0].detach(), means, atol=1e-5)
+    shares = np.bincount(labels) / 200
+    np.testing.assert_allclose(model.model_.logits[:, 0].exp().detach(), shares, atol=1e-6)
+
+
+def test_files_do_not_keep_the_clusters_of_the_start(tmp_path):
+    X, labels, _ = folded(100)
+    save(small(4, start=labels).fit(X), tmp_path / "model")
+    assert load(tmp_path / "model").start is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": [0, 1]}, "start must have a cluster for each of the 100 rows of X, got 2"),
+        ({"start": [2] * 100}, r"labels of start must be in 0\.\.1, got 2\.\.2"),
+        ({"start": [0] * 100}, "start gives cluster 1 no rows"),
+        ({"start": np.full((100, 2), 0.7)}, "rows of start must be probabilities that sum to 1"),
+        (
+            {"start": np.zeros((100, 3))},
+            r"integers \(n,\) or probabilities \(n, 2\), got the shape",
+        ),
+        ({"start": 3}, "start must be a fitted DeepClustering, labels .*, got 3"),
+        (
+            {"start": [0, 1] * 50, "method": "ae+gmm"},
+            r"method='ae\+gmm' starts from no clusters, but got some",
+        ),
+    ],
+)
+def test_clusters_that_cannot_be_a_start(changes, message):
+    with pytest.raises(ValueError, match=message):
+        small(2, **changes).fit(folded(100)[0])
+
+
+# -- settings that are not used, and old names ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"method": "vade", "method_options": {"refresh": 3}},
+            "method_options.refresh is not used",
+        ),
+        (
+            {"method": "gmgan", "hidden": (8,)},
+            "pretrain is not used: method='gmgan' starts from no",
+        ),
+        ({"method": "vae+gmm", "corruption": 0.1}, "pretrain.corruption is not used"),
+        ({"method": "ae+gmm", "keep": "last"}, "keep='last' is not used"),
+    ],
+)
+def test_settings_that_the_method_does_not_use(changes, message):
+    X, _, _ = folded(60)
+    with pytest.warns(UnusedSettingWarning, match=message):
+        small(2, max_epochs=1, **changes).fit(X)
+
+
+def test_labels_are_not_used():
+    X, labels, _ = folded(60)
+    with pytest.warns(UnusedSettingWarning, match="learns from no labels"):
+        small(2).fit(X, labels)
+
+
+def test_names_of_yesterday():
+    X, _, _ = folded(100)
+    with pytest.warns(FutureWarning) as caught:
+        old = DeepClustering(2, latent=2, hidden=(8,), pretrain_epochs=3, max_epochs=2, tol=0.1)
+    assert [str(one.message).split(":")[0] for one in caught] == [
+        "pretrain_epochs=3 is now pretrain={'epochs'",
+        "tol=0.1 is now method_options={'tol'",
+    ]
+    groups = {"pretrain": {"epochs": 3}, "method_options": {"tol": 0.1}}
+    new = DeepClustering(2, latent=2, hidden=(8,), max_epochs=2, **groups)
+    assert old.get_params() == new.get_params()
+    with pytest.warns(FutureWarning, match="clustering_rate=0.01 is now method_options="):
+        new.set_params(clustering_rate=0.01)
+    assert new.method_options == {"tol": 0.1, "learning_rate": 0.01}
+    with pytest.warns(FutureWarning, match=r"model_options=.'information': 0.5. is now method_opt"):
+        moved = small(2, method="gmvae", model_options={"information": 0.5}).fit(X)
+    same = small(2, method="gmvae", method_options={"n_init": 2, "information": 0.5}).fit(X)
+    assert (moved.predict_proba(X) == same.predict_proba(X)).all()
+
+
+def test_keep_last_is_not_keep_best():
+    X, _, _ = folded(100)
+    settings = {"method": "vade", "clustering_rate": 1.0, "max_epochs": 6}
+    best, last = (small(2, keep=keep, **settings).fit(X) for keep in ("best", "last"))
+    scores = [m.fit_results_["clusters"].history for m in (best, last)]
+    assert scores[0][-1]["validation_loss"] > best.fit_results_["clusters"].best_score
+    assert (states(best)["loc"] != states(last)["loc"]).any()

@@ -14,8 +14,9 @@ METHOD = pytest.mark.parametrize("method", SIZES)
 
 def small(method, **changes):
     settings = {"latent": 3, "hidden": (32, 16), "max_epochs": 20, "random_state": 0}
-    settings["pretrain_epochs"] = 0
-    return DeepClustering(2, method=method, **{**settings, **changes})
+    if method != "gmgan":
+        settings["pretrain__epochs"] = 0
+    return DeepClustering(2, method=method).set_params(**{**settings, **changes})
 
 
 def blobs(n=300):
@@ -27,7 +28,7 @@ def blobs(n=300):
 @METHOD
 def test_groups_are_found(method):
     X, labels = blobs()
-    model = small(method, max_epochs=100, clustering_rate=5e-3).fit(X)
+    model = small(method, max_epochs=100, method_options__learning_rate=5e-3).fit(X)
     assert clustering_accuracy(labels, model.labels_) > 0.95
     assert (model.predict(X[::-1]) == model.labels_[::-1]).all()
 
@@ -66,7 +67,7 @@ def test_keywords_of_the_recipe():
 
 def test_autoencoders_start_from_k_means_on_the_codes_of_one():
     X, labels = blobs()
-    model = small("mixae", pretrain_epochs=40, max_epochs=2).fit(X)
+    model = small("mixae", pretrain__epochs=40, max_epochs=2).fit(X)
     assert list(model.fit_results_) == ["autoencoder", "clusters"]
     assert clustering_accuracy(labels, model.start_labels_) > 0.95
     assert clustering_accuracy(model.start_labels_, model.labels_) > 0.95
@@ -76,9 +77,9 @@ def test_autoencoders_start_from_k_means_on_the_codes_of_one():
 
 def test_that_autoencoder_may_be_given_and_have_other_sizes():
     X, labels = blobs()
-    first = small("ae+gmm", pretrain_epochs=40).fit(X)
+    first = small("ae+gmm", pretrain__epochs=40).fit(X)
     options = {"hidden": (8,), "latent": 1}
-    model = small("mixae", autoencoder=first, model_options=options).fit(X)
+    model = small("mixae", start=first, model_options=options).set_params(pretrain=None).fit(X)
     assert clustering_accuracy(labels, model.labels_) > 0.95
     assert model.transform(X).shape == (300, 2)
 
@@ -86,14 +87,14 @@ def test_that_autoencoder_may_be_given_and_have_other_sizes():
 @pytest.mark.slow
 def test_digits_are_no_worse_than_k_means_on_the_codes_of_one_autoencoder():
     X, labels = load_digits(return_X_y=True)
-    given = {"levels": 17, "hidden": (128, 64), "pretrain_epochs": 100}
+    given = {"levels": 17, "hidden": (128, 64)}
     options = {"hidden": (100,), "latent": 4}
     start, end = [], []
     for seed in (100, 101, 102):
         first = DeepClustering(10, method="ae+gmm", **given, random_state=seed).fit(X)
         found = KMeans(10, n_init=20, random_state=seed).fit_predict(first.transform(X))
         start.append(clustering_accuracy(labels, found))
-        settings = {"autoencoder": first, "model_options": options, "max_epochs": 50}
+        settings = {"start": first, "model_options": options, "max_epochs": 50}
         model = DeepClustering(10, method="mixae", **given, **settings, random_state=seed).fit(X)
         end.append(clustering_accuracy(labels, model.labels_))
     assert np.mean(end) >= np.mean(start) - 0.03

@@ -1,6 +1,7 @@
 """Deep fits that are interrupted go on, stage by stage, and end with the same bits."""
 
 import signal
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from anabranch import DeepClustering, DeepMixture, FlowMixture
+from anabranch.estimators.clustering_methods import METHODS
 from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.objectives import Loss
 from anabranch.training import FitOptions
@@ -23,8 +25,12 @@ def mixture(**changes):
 
 
 def clustering(method, **changes):
-    settings = {"latent": 2, "hidden": (8,), "pretrain_epochs": 2, "max_epochs": 4, "n_init": 2}
-    settings |= {"batch_size": 40, "refresh": 3, "tol": 0.0, "corruption": 0.1, "random_state": 0}
+    settings = {"latent": 2, "hidden": (8,), "max_epochs": 4, "batch_size": 40, "random_state": 0}
+    known = {field.name for field in fields(METHODS[method].options)}
+    options = {"n_init": 2, "refresh": 3, "tol": 0.0}
+    settings["method_options"] = {name: v for name, v in options.items() if name in known}
+    if METHODS[method].coder is not None:
+        settings["pretrain"] = {"epochs": 2, "corruption": 0.1}
     return DeepClustering(3, method=method, **{**settings, **changes})
 
 

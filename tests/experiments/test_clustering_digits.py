@@ -18,8 +18,8 @@ def outcome():
         X, y = clustering_digits.load_digits(return_X_y=True)
         patch.setattr(clustering_digits, "load_digits", lambda return_X_y: (X[:300], y[:300]))
         network = {"latent": 10, "hidden": (64,), "levels": 17}
-        coders = {"pretrain_epochs": 150, "max_epochs": 5, "n_init": 2}
-        small = {**SMALL, "rows": None, "network": network, "DeepClustering": coders}
+        coders = {"pretrain": {"epochs": 150}, "max_epochs": 5}
+        small = {**SMALL, "rows": None, "network": network, "DeepClustering": coders, "n_init": 2}
         patch.setattr(clustering_digits, "SETTINGS", small)
         patch.setattr(clustering_digits, "RANDOM", {"init_params": "random", "max_epochs": 1})
         patch.setattr(clustering_digits, "METHODS", METHODS[:6])

@@ -14,10 +14,11 @@ from .test_vmonf_mnist import bars
 SMALL = {
     "rows": 500,
     "network": {"latent": 3, "hidden": (32,), "levels": 256},
-    "DeepClustering": {"pretrain_epochs": 20, "max_epochs": 5, "n_init": 2},
+    "DeepClustering": {"pretrain": {"epochs": 20}, "max_epochs": 5},
+    "n_init": 2,
     "methods": {
         "mixae": {"model_options": {"latent": 1}},
-        "gmgan": {"max_epochs": 40},
+        "gmgan": {"max_epochs": 40, "pretrain": None},
         "nvisa": {"init_epochs": 20, "max_epochs": 3, "samples": 3},
         "nvisa, consistent": {
             "init_params": "invariant",

@@ -10,7 +10,7 @@ from anabranch.procedures import fit_ltvae as latent_tree_run
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
     monkeypatch.setattr(latent_tree_run, "CONTRASTS", ("logcosh",))
-    sizes = {"latent": 3, "hidden": [8], "pretrain_epochs": 1, "max_epochs": 2, "n_init": 1}
+    sizes = {"latent": 3, "hidden": [8], "pretrain": {"epochs": 1}, "max_epochs": 2}
     for name, value in sizes.items():
         monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)
     outcome = ltvae_blobs.ltvae_blobs(Run(seeds=(100,)))

@@ -100,7 +100,9 @@ def test_the_classifier_learns_bayes_rule_of_the_draws():
     """Without training the generator: two Gaussians whose images overlap."""
     means = [[-0.5], [0.5]]
     model = gmgan(1, 2, latent=1, hidden=[16], means=means, scale=0.5, seed=0)
-    model.decoder = torch.nn.Identity()
+    model.decoder = torch.nn.Linear(1, 1)
+    torch.nn.init.ones_(model.decoder.weight)
+    torch.nn.init.zeros_(model.decoder.bias)
     x = torch.linspace(-1, 1, 9)[:, None]
     result = fit_gmgan(model, x, run(seeded(0), max_epochs=0, batch_size=64))
     # log-odds of two normals of distance 1 and variance 1/4

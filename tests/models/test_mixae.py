@@ -176,8 +176,8 @@ def test_bad_clusters(clusters, message):
 def test_without_balance_all_rows_may_come_into_one_cluster():
     model = small(seed=0)
     x = torch.randn(128, 3, generator=seeded(0))
+    how = run(max_epochs=20, learning_rate=1e-2)
     with pytest.warns(CollapsedWarning, match="raise balance, or lower certainty"):
-        how = run(max_epochs=20, learning_rate=1e-2)
         result = fit_mixae(model, x, how, balance=0.0, certainty=5.0)
     assert result.stopped == "collapsed"
 

@@ -13,14 +13,11 @@ from anabranch.estimators.clustering_method import Labels, Method, TaskKind
 from anabranch.estimators.groups import read_group
 from anabranch.estimators.numbers import check_dict, check_sizes, check_whole, is_whole, real
 from anabranch.estimators.optimisation import Optimisation
+from anabranch.estimators.unused import warn_unused
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 
 # What `fit` tells a recipe by itself.
 KNOWN = ("features", "n_components", "seed")
-
-
-class UnusedSettingWarning(UserWarning):
-    """A setting was given that this fit does not use."""
 
 
 class CoderSource(Protocol):
@@ -191,7 +188,8 @@ def _options(
     own = {field.name for field in fields(kind)}
     others = {field.name for method in methods.values() for field in fields(method.options)} - own
     if isinstance(given, Mapping) and (unused := [key for key in given if key in others]):
-        _warn_unused(f"method_options.{unused[0]}", f"method={name!r}", ", ".join(sorted(own)))
+        known = ", ".join(sorted(own))
+        warn_unused(f"method_options.{unused[0]}", f"method={name!r} takes {known}")
         given = {key: value for key, value in given.items() if key not in others}
     return read_group("method_options", given, kind)
 
@@ -199,19 +197,11 @@ def _options(
 def _check_unused(name: str, method: Method[TaskKind], settings: Mapping[str, Any]) -> None:
     pretrain = settings["pretrain"] or {}
     if method.coder is None and pretrain:
-        _warn_unused("pretrain", f"method={name!r}, which starts from no autoencoder")
-    elif method.coder is not None and isinstance(pretrain, Mapping) and pretrain:
-        if isinstance(settings["start"], BaseEstimator):
-            _warn_unused("pretrain", "a fit that takes over the autoencoder of another")
-        elif method.coder == "vae" and pretrain.get("corruption"):
-            _warn_unused("pretrain.corruption", f"method={name!r}")
+        warn_unused("pretrain", f"method={name!r} starts from no autoencoder")
+    elif method.coder == "vae" and isinstance(pretrain, Mapping) and pretrain.get("corruption"):
+        warn_unused("pretrain.corruption", f"the autoencoder of method={name!r} draws its codes")
     if method.recipe == method.coder and settings["keep"] == "last":
-        _warn_unused("keep='last'", f"method={name!r}, which trains an autoencoder only")
-
-
-def _warn_unused(setting: str, where: str, known: str = "") -> None:
-    takes = f"; method_options takes {known}" if known else ""
-    warnings.warn(f"{setting} is not used by {where}{takes}", UnusedSettingWarning, stacklevel=6)
+        warn_unused("keep='last'", f"method={name!r} trains an autoencoder only")
 
 
 def _start(

@@ -1,7 +1,6 @@
 """DeepClustering: clusters in the code of an autoencoder."""
 
 import copy
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,13 +16,14 @@ from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
 from anabranch.estimators.clustering_method import CodeModel
 from anabranch.estimators.clustering_methods import METHODS
-from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain, UnusedSettingWarning
+from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
 from anabranch.estimators.clustering_task import PART, Task, encode
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.groups import GroupedSettings, accepts_old_names
 from anabranch.estimators.optimisation import Optimisation
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.stages import Stages
+from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
 from anabranch.training import FitResult
 
@@ -233,12 +233,7 @@ class DeepClustering(
     def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
         plan = ClusteringPlan.of(self.get_params(deep=False), METHODS, Optimisation.of(self))
         if y is not None:
-            warnings.warn(
-                "y is not used: DeepClustering learns from no labels; DeepMixture does, and "
-                "start= takes clusters to start from",
-                UnusedSettingWarning,
-                stacklevel=3,
-            )
+            warn_unused("y", "DeepClustering learns from no labels, see DeepMixture and start=")
         rows = self._validated(X, reset=True)
         self._check_start(plan, len(rows))
         state = check_random_state(self.random_state)

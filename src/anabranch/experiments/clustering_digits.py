@@ -20,8 +20,10 @@ K, LEVELS, LATENT = 10, 17, 10
 SETTINGS: dict[str, Any] = {
     "rows": None,  # all
     "network": {"latent": LATENT, "hidden": (200, 200), "levels": LEVELS},
-    "DeepClustering": {"pretrain_epochs": 150, "max_epochs": 100, "n_init": 5},
+    "DeepClustering": {"pretrain": {"epochs": 150}, "max_epochs": 100},
+    "n_init": 5,
     "methods": {
+        "gmgan": {"pretrain": None},
         "mixae": {"model_options": {"hidden": (64,), "latent": 4}},
         "nvisa": {"init_epochs": 100, "max_epochs": 60, "std_first": 0.1, "samples": 5},
         "nvisa, consistent": {

@@ -34,6 +34,8 @@ STARTS = {
     "ltvae-gmm": "ae+gmm",
     "ltvae": "ae+gmm",
 }
+# Those that start from a Gaussian mixture on codes.
+MIXTURES = ("ae+gmm", "vae+gmm", "vade", "gmvae", "ltvae-gmm")
 # Those of DeepMixture.
 NVISA = ("nvisa", "nvisa, consistent")
 METHODS = ("k-means", *STARTS, *NVISA)
@@ -67,11 +69,12 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "cpu": {
         "rows": 10_000,
         "network": {"latent": 10, "hidden": (500, 500), "levels": 256},
-        "DeepClustering": {"pretrain_epochs": 50, "max_epochs": 20, "n_init": 3},
+        "DeepClustering": {"pretrain": {"epochs": 50}, "max_epochs": 20},
+        "n_init": 3,
         "methods": {
             # K autoencoders, which together are as large as one of the others
             "mixae": {"model_options": {"hidden": (100,), "latent": 4}},
-            "gmgan": {"max_epochs": 15},
+            "gmgan": {"max_epochs": 15, "pretrain": None},
             "nvisa": {
                 **NVISA_BUDGETS["cpu"]["pure"],
                 "init_epochs": 20,
@@ -88,8 +91,10 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "full": {
         "rows": 60_000,
         "network": {"latent": 10, "hidden": (500, 500, 2000), "levels": 256},
-        "DeepClustering": {"pretrain_epochs": 300, "max_epochs": 200, "patience": None},
+        "DeepClustering": {"pretrain": {"epochs": 300}, "max_epochs": 200, "patience": None},
+        "n_init": 10,
         "methods": {
+            "gmgan": {"pretrain": None},
             "mixae": {"model_options": {"hidden": (100,), "latent": 4}},
             "nvisa": NVISA_BUDGETS["full"]["pure"],
             "nvisa, consistent": NVISA_BUDGETS["full"]["consistent"],
@@ -215,7 +220,9 @@ def _model(
     if start is not None and coder is None:
         raise RuntimeError(f"there is nothing to start from, as {start} failed")
     given = {**settings["network"], **settings["DeepClustering"], **own}
-    return DeepClustering(n_classes, method=method, autoencoder=coder, **given, random_state=seed)
+    if method in MIXTURES:
+        given["method_options"] = {"n_init": settings["n_init"]}
+    return DeepClustering(n_classes, method=method, start=coder, **given, random_state=seed)
 
 
 def _told(one: Score) -> str:

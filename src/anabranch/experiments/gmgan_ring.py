@@ -12,7 +12,7 @@ from anabranch.experiments.registry import experiment
 from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import gmgan
-from anabranch.procedures import fit_gmgan
+from anabranch.procedures import TrainingRun, fit_gmgan
 from anabranch.training import FitOptions
 from anabranch.training.threads import threads_for
 
@@ -67,7 +67,7 @@ def _fitted(
     source = torch.Generator().manual_seed(seed)
     model = gmgan(2, **settings, **NETWORK, seed=seed)
     with threads_for(0):
-        fit_gmgan(model, x, options=FitOptions(**FIT, progress=False), generator=source)
+        fit_gmgan(model, x, TrainingRun(FitOptions(**FIT, progress=False), source))
     found = model.responsibilities(x).argmax(0).numpy()
     drawn = model.sample(DRAWN, generator=source).double().numpy() * scale
     return drawn, clustering_accuracy(labels, found)

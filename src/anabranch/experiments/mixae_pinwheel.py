@@ -15,14 +15,14 @@ from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
 from anabranch.problems import Pinwheel
-from anabranch.procedures import CollapsedWarning, fit_mixae
+from anabranch.procedures import CollapsedWarning, TrainingRun, fit_mixae
 from anabranch.training import FitOptions
 
 K, WING = 5, 400
 # A cluster is used where it has this share of the rows.
 USED = 0.02
-NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh", "certainty": 1.0}
-BALANCE = 1.0
+NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh"}
+CERTAINTY, BALANCE = 1.0, 1.0
 FIT: dict[str, Any] = {"max_epochs": 200, "batch_size": 256, "learning_rate": 3e-3}
 HEADER = ["seed", "k-means ACC", "ACC", "used", "ACC without balance", "used without", "s"]
 
@@ -43,7 +43,7 @@ def mixae_pinwheel(run: Run) -> Outcome:
         Figure("processor seconds per fit", seconds.mean()),
     ]
     table = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
-    settings = {"K": K, "n": K * WING, **NETWORK, "balance": BALANCE, **FIT}
+    settings = {"K": K, "n": K * WING, **NETWORK, "certainty": CERTAINTY, "balance": BALANCE, **FIT}
     return Outcome(figures, settings, table)
 
 
@@ -61,11 +61,12 @@ def _score(
     X: NDArray[np.float64], labels: NDArray[np.int64], seed: int, balance: float
 ) -> tuple[float, int]:
     x = torch.tensor(X, dtype=torch.float32)
-    model = mixae(2, K, **NETWORK, balance=balance, seed=seed)
+    model = mixae(2, K, **NETWORK, seed=seed)
     source = torch.Generator().manual_seed(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapsedWarning)
-        fit_mixae(model, x, options=FitOptions(**FIT, progress=False), generator=source)
+        run = TrainingRun(FitOptions(**FIT, progress=False), source)
+        fit_mixae(model, x, run, certainty=CERTAINTY, balance=balance)
     found = model.responsibilities(x).argmax(0).numpy()
     used = (np.bincount(found, minlength=K) >= USED * len(found)).sum()
     return clustering_accuracy(labels, found), int(used)
