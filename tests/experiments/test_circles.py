@@ -57,7 +57,7 @@ def test_a_row_is_what_its_fields_say():
     assert row.acc_p == pytest.approx((mixture.predict(X, method="exact") == y).mean())
     assert row.gap == pytest.approx(-mixture.score(held_out) - circles.THICK.entropy().value)
     assert row.s > 0
-    assert (row.X == both).all()
+    assert np.array_equal(row.X, both)
 
 
 def test_labelled_points_are_drawn_apart_and_even():

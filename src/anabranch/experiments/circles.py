@@ -39,9 +39,7 @@ THESIS: dict[str, Any] = {
     "batch_size": 128,
     "fit_options": {"patience": EPOCHS + PRETRAIN},
 }
-ALTERNATE: dict[str, Any] = {
-    "semi_supervised": {"order": "alternate", "pretrain_epochs": PRETRAIN}
-}
+ALTERNATE: dict[str, Any] = {"semi_supervised": {"order": "alternate", "pretrain_epochs": PRETRAIN}}
 
 
 class Found(NamedTuple):
