@@ -19,11 +19,11 @@ SMALL = {
     "methods": {
         "mixae": {"model_options": {"latent": 1}},
         "gmgan": {"max_epochs": 40, "pretrain": None},
-        "nvisa": {"init_epochs": 20, "max_epochs": 3, "samples": 3},
+        "nvisa": {"start__epochs": 20, "max_epochs": 3, "objective__samples": 3},
         "nvisa, consistent": {
-            "init_params": "invariant",
-            "perturbation": "noise",
-            "invariant_steps": 100,
+            "start__name": "invariant",
+            "consistency__perturbation": "noise",
+            "consistency__steps": 100,
             "max_epochs": 3,
         },
     },

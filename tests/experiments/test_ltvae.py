@@ -21,14 +21,6 @@ def test_ltvae_blobs_run(monkeypatch):
     assert all(1 / 3 <= value <= 1 for value in both)
 
 
-def test_the_data_are_what_they_are_said_to_be():
-    X, labels = ltvae_blobs.two_facets(100)
-    assert X.shape == (ltvae_blobs.ROWS, ltvae_blobs.FEATURES)
-    assert (ltvae_blobs.two_facets(100)[0] == X).all()
-    counts = np.histogram2d(*labels.T, bins=3)[0] / len(labels)
-    np.testing.assert_allclose(counts, 1 / 9, atol=4 * np.sqrt(8 / 81 / len(labels)))
-
-
 def test_the_best_clustering_counts():
     labels = np.array([0, 0, 1, 1])
     candidates = np.array([[0, 1], [1, 1], [0, 0], [1, 0]])

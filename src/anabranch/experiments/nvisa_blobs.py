@@ -59,8 +59,9 @@ def nvisa_blobs(run: Run) -> Outcome:
 def score(seed: int) -> Score:
     """Fit from an autoencoder and from random weights, beside k-means."""
     X, labels, best = PROBLEM.sample(ROWS, random_state=seed)
-    model = DeepMixture(K, random_state=seed).set_params(**SETTINGS).fit(X)
-    random = DeepMixture(K, random_state=seed).set_params(**SETTINGS, start="random").fit(X)
+    model, random = (DeepMixture(K, random_state=seed).set_params(**SETTINGS) for _ in range(2))
+    model.fit(X)
+    random.set_params(start="random").fit(X)
     standardised = (X - X.mean(0)) / X.std(0)
     k_means = kmeans(standardised, K, seed).predict(standardised)
     return Score(

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,6 +157,7 @@ def _gap(rows: Rows[Fit]) -> float:
     return -rows.mean("nats") - _entropy()
 
 
+@cache
 def _entropy() -> float:
     return Pinwheel().entropy(n=100_000).value
 
