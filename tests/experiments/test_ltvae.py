@@ -1,15 +1,16 @@
 """The experiment on latent trees in small."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from anabranch.experiments import Run, ltvae_blobs
-from anabranch.procedures import fit_ltvae as latent_tree_run
 
 
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
-    monkeypatch.setattr(latent_tree_run, "CONTRASTS", ("logcosh",))
+    monkeypatch.setattr(import_module("anabranch.procedures.fit_ltvae"), "CONTRASTS", ("logcosh",))
     sizes = {"latent": 3, "hidden": [8], "pretrain": {"epochs": 1}, "max_epochs": 2}
     for name, value in sizes.items():
         monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)

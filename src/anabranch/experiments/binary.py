@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, per_seed, table_of_means
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, table_of_means
 from anabranch.models import build
 from anabranch.objectives import Likelihood
 from anabranch.training import FitOptions, ReduceOnPlateau, fit

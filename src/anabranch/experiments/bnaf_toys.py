@@ -5,11 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from anabranch.experiments import planar_vi
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, planar_vi, text_table
 from anabranch.models import bnaf, planar
 from anabranch.objectives import Likelihood
 from anabranch.problems import Pinwheel

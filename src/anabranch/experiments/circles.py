@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, per_seed
 from anabranch.experiments.thesis_start import fit_from_equal_components
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel, TwoCircles

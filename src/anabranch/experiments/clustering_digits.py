@@ -8,12 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture
 from anabranch.experiments.clustering_table import METHODS, Score, done, scores_of
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anabranch.estimators import DeepClustering, DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, text_table
 from anabranch.experiments.image_data import Labels, images
 from anabranch.experiments.nvisa_images import BUDGETS as NVISA_BUDGETS
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
 from anabranch.experiments.baselines import kmeans
 from anabranch.experiments.image_data import Array, Labels, images
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, joined, per_seed
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 Part = tuple[Array, Labels]

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from anabranch.distributions import Distribution
 from anabranch.estimators import FlowDensity, FlowMixture
 from anabranch.estimators.counting import free_parameters
+from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.experiments.tabular import UCI, read_covertype, read_uci
 from anabranch.models import build
 

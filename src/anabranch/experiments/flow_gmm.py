@@ -8,10 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from anabranch.estimators import FlowGMM, FlowMixture
-from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, table_of_means
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, per_seed, table_of_means
 from anabranch.problems import Moons, Pinwheel, Problem, TwoCircles
 
 PER_CLASS, HELD_OUT = 512, 10_000
@@ -112,7 +110,7 @@ def on_toy(seed: int, problem: Problem, per_class: int) -> Toy:
     models = (alone, plain, consistent)
     accuracies = [float((model.predict(X[hidden]) == y[hidden]).mean()) for model in models]
     nlls = [-model.score(V) for model in (plain, consistent, single)]
-    return Toy(seed, *accuracies, *nlls, consistent)
+    return Toy(seed, *accuracies, *nlls, mixture=consistent)
 
 
 def on_digits(seed: int) -> Digits:

@@ -7,9 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import gmgan
 from anabranch.problems import draw_around, gaussian_ring

@@ -11,11 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from anabranch.estimators import GaussianMixture, choose_n_components
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.baselines import COVARIANCE_TYPES
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pictures import png
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
 from anabranch.problems import GaussianMixtureProblem, concentric_gaussians, corner_gaussians
 
 Array = NDArray[np.float64]

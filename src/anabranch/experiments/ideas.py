@@ -8,12 +8,18 @@ import numpy as np
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.mixture_plan import MixtureSettings
+from anabranch.experiments import (
+    Figure,
+    Outcome,
+    Run,
+    experiment,
+    joined,
+    per_seed,
+    table_of_means,
+    text_table,
+)
 from anabranch.experiments.flow_gmm import few_labels
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import joined, per_seed, table_of_means
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel, TwoCircles, sample_unbalanced, unlike_gaussians
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.data import read_tables
-from anabranch.experiments.outcome import Run
+from anabranch.experiments import Run
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.data import read_table
+from anabranch.experiments import Figure, Outcome, Run, contingency_text, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
 from anabranch.experiments.image_data import files, images
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
-from anabranch.experiments.tables import contingency_text
 from anabranch.metrics import clustering_accuracy
 
 CLASSES = "0,1,2,3,4"

@@ -7,10 +7,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anabranch.estimators import DeepClustering
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import TwoFacets
 

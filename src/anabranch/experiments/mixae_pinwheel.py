@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
 from anabranch.problems import Pinwheel

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import multivariate_normal, rankdata
 
 from anabranch.distributions import Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import Digits, digits, exact_nll, learn, learn_digits
 from anabranch.models import nice
 from anabranch.problems import Banana, random_gaussian

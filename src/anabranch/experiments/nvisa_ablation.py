@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, text_table
 from anabranch.experiments.image_data import images
 from anabranch.experiments.nvisa_variants import (
     BATCH,
@@ -21,10 +22,6 @@ from anabranch.experiments.nvisa_variants import (
     steps_per_epoch,
     variants,
 )
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, per_seed
-from anabranch.experiments.tables import text_table
 from anabranch.training import Halving
 
 Array = NDArray[np.float64]

@@ -3,10 +3,8 @@
 from typing import Any, NamedTuple
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import HiddenBlobs
 
@@ -60,7 +58,7 @@ def score(seed: int) -> Score:
     """Fit from an autoencoder and from random weights, beside k-means."""
     X, labels, best = PROBLEM.sample(ROWS, random_state=seed)
     model, random = (DeepMixture(K, random_state=seed).set_params(**SETTINGS) for _ in range(2))
-    model.fit(X)
+    start: Any = model.fit(X).start_labels_
     random.set_params(start="random").fit(X)
     standardised = (X - X.mean(0)) / X.std(0)
     k_means = kmeans(standardised, K, seed).predict(standardised)
@@ -68,7 +66,7 @@ def score(seed: int) -> Score:
         seed,
         best_possible=best,
         kmeans=clustering_accuracy(labels, k_means),
-        start=clustering_accuracy(labels[model.train_rows_], model.start_labels_),
+        start=clustering_accuracy(labels[model.train_rows_], start),
         nvisa=clustering_accuracy(labels, model.predict(X)),
         from_random_weights=clustering_accuracy(labels, random.predict(X)),
         entropy_of_mean_q=model.history_[-1]["validation_entropy_mean_q"],

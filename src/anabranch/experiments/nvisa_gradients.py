@@ -8,9 +8,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 from torch.distributions import Normal
 
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, joined, per_seed
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
 from anabranch.models import GaussianMixtureVAE, nvisa
 from anabranch.models.specs import Spec
 from anabranch.objectives import Enumerated, LatentMixtureBound, Nvil, Vimco, make_bound

@@ -7,10 +7,8 @@ import numpy as np
 import torch
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.image_data import Array, images
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
 
 K, TOLERANCE, SCORED_ROWS = 10, 0.005, 500
 SETTINGS: dict[str, Any] = {
@@ -81,7 +79,7 @@ def compared(seed: int, X: Array, n_rows: int) -> Pair:
     fits = [_fit(X[:n_rows], seed, how) for how in FITS.values()]
     bounds = [-model.fit_result_.best_score for model, _ in fits]
     scores = [model.score(X[n_rows:]) for model, _ in fits[:2]]
-    return Pair(seed, *bounds, *scores, [seconds for _, seconds in fits])
+    return Pair(seed, *bounds, *scores, seconds=[seconds for _, seconds in fits])
 
 
 def _fit(X: Array, seed: int, how: dict[str, Any]) -> tuple[Any, float]:

@@ -8,12 +8,9 @@ import numpy as np
 import torch
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, contingency_text, experiment, per_seed
 from anabranch.experiments.image_data import Array, Labels, images
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pictures import latent_map, loss_curves, samples_picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, per_seed
-from anabranch.experiments.tables import contingency_text
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 SHAPE = (28, 28)
@@ -68,7 +65,7 @@ class Score(NamedTuple):
     bits: float
     s: float
     consistent_s: float
-    fits: tuple[Any, Any] | None
+    fits: tuple[Any, Any]
 
 
 class Task(NamedTuple):
@@ -130,8 +127,8 @@ def score(
     """Fit both ways; models of the seed ``keep`` are kept."""
     pure, found = _pure(task, budget, train, test, seed)
     consistent, further = _consistent(task, budget, train[0], test, seed)
-    fits = (pure, consistent) if seed == keep else None
-    return Score(seed, *found[:3], *further[:3], found[3], further[3], fits)
+    fits = (pure, consistent) if seed == keep else (None, None)
+    return Score(seed, *found[:3], *further[:3], s=found[3], consistent_s=further[3], fits=fits)
 
 
 def _fit(task: Task, budget: dict[str, Any], kind: str, X: Array, seed: int) -> tuple[Any, float]:

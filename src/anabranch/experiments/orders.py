@@ -5,9 +5,7 @@ from typing import Any, NamedTuple, cast
 import torch
 
 from anabranch.distributions import Flow, Normal
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import digits, exact_nll, learn, learn_digits
 from anabranch.models import iaf, maf
 from anabranch.problems import Banana
@@ -60,7 +58,7 @@ def nlls(seed: int) -> Nlls:
     """Train all flows on one draw of the banana and on one order of the digits."""
     one, five = (maf(2, n_layers=n, hidden=HIDDEN, bound=BOUND, seed=seed) for n in (1, 5))
     bananas = [banana_nll(flow, seed) for flow in (one, five, alike(seed))]
-    return Nlls(seed, *bananas, *digit_nlls(seed), inverse_error(five, seed))
+    return Nlls(seed, *bananas, *digit_nlls(seed), inverse=inverse_error(five, seed))
 
 
 def alike(seed: int) -> Flow:

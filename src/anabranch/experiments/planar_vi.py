@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.distributions import Distribution, Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
 from anabranch.experiments.pictures import png
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import ImportanceDiagnostics
 from anabranch.models import planar, radial
 from anabranch.networks import select_component

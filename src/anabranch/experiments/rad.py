@@ -11,10 +11,8 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from anabranch.distributions import Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
 from anabranch.experiments.pictures import png
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, joined, per_seed
 from anabranch.models import rad, realnvp
 from anabranch.objectives import Likelihood
 from anabranch.problems import (

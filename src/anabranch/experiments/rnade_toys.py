@@ -12,10 +12,8 @@ from sklearn.model_selection import KFold
 
 from anabranch.data import load_sklearn
 from anabranch.distributions import Distribution, Flow
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, table_of_means
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, joined, table_of_means
 from anabranch.models import rnade
 from anabranch.objectives import Likelihood
 from anabranch.problems import Banana, Problem, SineChain

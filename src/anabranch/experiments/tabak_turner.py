@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from anabranch.algorithms.greedy_ascent import AscentResult, greedy_ascent
-from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments import Figure, Outcome, Run, experiment, joined, per_seed, table_of_means
 from anabranch.experiments.pictures import png
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import joined, per_seed, table_of_means
 from anabranch.models import tabak_turner
 from anabranch.problems import Banana, Pinwheel, Problem
 

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from anabranch.data import load_sklearn
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, table_of_means
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import per_seed, table_of_means
 
 Array = NDArray[np.float64]
 
@@ -120,7 +118,8 @@ def split(X: Array, seed: int) -> list[Array]:
 def compared(seed: int, X: Array) -> Pair:
     """The best GaussianMixture and FlowMixture with its K, on one split."""
     parts = split(X, seed)
-    gmm = best_gaussian_mixture(*parts[:2], SMALL if len(X) < MANY else LARGE, seed)
+    components = SMALL if len(X) < MANY else LARGE
+    gmm = best_gaussian_mixture(parts[0], parts[1], components, seed)
     return _pair(seed, X, gmm, FlowMixture(gmm.n_components, random_state=seed), parts)
 
 
@@ -130,7 +129,8 @@ def _pair(seed: int, X: Array, gmm: Any, mixture: FlowMixture, parts: Sequence[A
     mixture.fit(train, X_val=validation)
     seconds = time.perf_counter() - started
     theirs, ours = float(gmm.score(test)), mixture.score(test)
-    return Pair(seed, *X.shape, gmm.n_components, theirs, ours, ours - theirs, seconds)
+    rows, columns = X.shape
+    return Pair(seed, rows, columns, gmm.n_components, theirs, ours, ours - theirs, seconds)
 
 
 def read_uci(path: Path) -> Array:

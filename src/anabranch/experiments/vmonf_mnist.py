@@ -8,13 +8,19 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import (
+    Figure,
+    Outcome,
+    Rows,
+    Run,
+    contingency_text,
+    experiment,
+    joined,
+    per_seed,
+)
 from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
 from anabranch.experiments.image_data import Array, Labels, images
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pictures import samples_picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.seeded import Rows, joined, per_seed
-from anabranch.experiments.tables import contingency_text
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 Part = tuple[Array, Labels]
@@ -122,9 +128,9 @@ def found(seed: int, task: Task, train: Part, test: Part, taught: Sequence[int])
         seed,
         clustering_accuracy(test[1], mixture.predict(test[0])),
         *baselines(task, train[0], test, seed),
-        seconds,
-        mixture if judged else None,
-        densities(mixture, train, test, seed) if judged else None,
+        s=seconds,
+        mixture=mixture if judged else None,
+        densities=densities(mixture, train, test, seed) if judged else None,
     )
 
 
@@ -150,7 +156,8 @@ def densities(mixture: FlowMixture, train: Part, test: Part, seed: int) -> Densi
     taught.fit(X, given)
     seconds = time.perf_counter() - started
     bits = [bits_per_dim(m.score(V), V.shape[1]) for m in (mixture, taught)]
-    return Densities(*bits, clustering_accuracy(y, mixture.predict(V, method="exact")), seconds)
+    accuracy = clustering_accuracy(y, mixture.predict(V, method="exact"))
+    return Densities(*bits, acc_p=accuracy, s=seconds)
 
 
 def _figures(task: Task, rows: Rows[Found]) -> list[Figure]:
