@@ -76,6 +76,6 @@ def test_weights_without_a_tail_have_no_positive_shape():
 
 
 def test_the_package_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "arviz_stats.base", None)
+    monkeypatch.setitem(sys.modules, "arviz_stats.base.array", None)
     with pytest.raises(ImportError, match=r"anabranch\[diagnostics\]"):
         pareto_k([0.0, 1.0])

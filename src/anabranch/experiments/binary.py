@@ -92,12 +92,13 @@ def scores(seed: int, name: str, run: Run) -> Scores:
     started = time.perf_counter()
     single = MADE | SINGLE.get(name, {})
     averaged = MADE | ORDERINGS.get(name, MANY_ROWS)
-    found = [
+    nade, made, orderings = (
         trained(build(**spec, features=features, seed=seed), split, seed)
         for spec in (NADE, single, averaged)
-    ]
+    )
     seconds = time.perf_counter() - started
-    return Scores(seed, features, n, factorized(split), chow_liu(split), *found, seconds)
+    known = factorized(split), chow_liu(split)
+    return Scores(seed, features, n, *known, nade, made, orderings, seconds)
 
 
 def trained(model: Any, split: Split, seed: int) -> float:

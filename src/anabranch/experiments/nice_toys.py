@@ -13,6 +13,7 @@ from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import Digits, digits, exact_nll, learn, learn_digits
 from anabranch.models import nice
 from anabranch.problems import Banana, random_gaussian
+from anabranch.training import FitOptions
 from anabranch.transforms import Compose
 
 Array = NDArray[np.float64]
@@ -92,7 +93,7 @@ def gaussian_gap(seed: int) -> Gap:
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     flow = nice(FEATURES, n_layers=LAYERS, hidden=[], base="normal", seed=seed)
     train = {"x": torch.from_numpy(X).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     X, _ = problem.sample(200_000, random_state=5000 + seed)
     with torch.no_grad():
         log_prob = flow.log_prob(torch.from_numpy(X).float()).double().numpy()
@@ -111,7 +112,7 @@ def _banana_row(seed: int) -> tuple[float, float]:
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     flow = nice(2, n_layers=LAYERS, hidden=BANANA_HIDDEN, base="normal", seed=seed)
     train = {"x": torch.from_numpy(X / BANANA_SCALE).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     return exact_nll(flow, problem, BANANA_SCALE, seed), time.perf_counter() - started
 
 

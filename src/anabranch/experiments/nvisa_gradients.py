@@ -79,7 +79,7 @@ def _shares(vimco: Rows[Gradient], nvil: Rows[Gradient]) -> list[Figure]:
 def _fresh(seed: int, samples: int) -> float:
     """NVIL's variance before its baseline has learned anything."""
     objective = tiny(seed, name="nvil", samples=samples)
-    objective.bound = Nvil(_Constant(0.0), samples)
+    objective.bound = Nvil(_Constant(0.0), samples).double()
     return float(_variance(objective, observation(seed), seed))
 
 

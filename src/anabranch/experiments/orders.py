@@ -9,6 +9,7 @@ from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import digits, exact_nll, learn, learn_digits
 from anabranch.models import iaf, maf
 from anabranch.problems import Banana
+from anabranch.training import FitOptions
 from anabranch.transforms import Affine, Autoregressive, Compose
 
 # both features have about this standard deviation
@@ -76,7 +77,7 @@ def banana_nll(flow: Flow, seed: int) -> float:
     problem = Banana()
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     train = {"x": torch.from_numpy(X / SCALE).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     return exact_nll(flow, problem, SCALE, seed)
 
 

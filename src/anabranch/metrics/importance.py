@@ -49,7 +49,7 @@ def importance_diagnostics(
     """
     logs = _checked(log_weights)
     n = len(logs)
-    total = logsumexp(logs)
+    total = np.asarray(logsumexp(logs))
     relative = np.exp(logs - total) * n  # weights with mean one
     estimate = total - np.log(n)
     with np.errstate(invalid="ignore"):  # a weight of zero makes the KL infinite
@@ -90,7 +90,7 @@ def pareto_k(log_weights: ArrayLike) -> float:
     """
     logs = _checked(log_weights)
     try:
-        from arviz_stats.base import array_stats
+        from arviz_stats.base.array import array_stats
     except ModuleNotFoundError as error:
         message = 'pareto_k needs arviz-stats: pip install "anabranch[diagnostics]"'
         raise ImportError(message) from error
