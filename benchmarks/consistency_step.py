@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anabranch.experiments import Figure
 from anabranch.models import flow_mixture
+from anabranch.objectives import MixtureObjective, make_perturbation
 from anabranch.problems import Pinwheel
 from benchmarks.recording import record
 from benchmarks.timing import Step, interleaved
@@ -43,15 +44,19 @@ def rows(features: int) -> Tensor:
 
 def step_of(arguments: dict[str, Any], perturbation: Any, x: Tensor) -> Step:
     """Forward, backward and AdamW on the same batch again and again."""
-    how = {"consistency": 1.0, "perturbation": perturbation} if perturbation else {}
-    model = flow_mixture(**arguments, **how, seed=0).train()
-    model.generator = torch.Generator().manual_seed(0)
+    how, source = {}, torch.Generator().manual_seed(0)
+    if perturbation:
+        moved = make_perturbation(perturbation, features=arguments["features"])
+        how = {"consistency": 1.0, "perturbation": moved}
+    inference = {key: value for key, value in arguments.items() if key == "inference"}
+    recipe = {key: value for key, value in arguments.items() if key != "inference"}
+    model = MixtureObjective(flow_mixture(**recipe, seed=0), **inference, **how).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, 1e-4, weight_decay=0.0, fused=True)
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        loss = model({"x": x}).total
+        loss = model({"x": x}, generator=source).total
         loss.backward()
         optimizer.step()
         return loss.detach()

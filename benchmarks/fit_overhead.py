@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from anabranch.experiments import Figure
-from anabranch.models import MixtureModel, flow_mixture
+from anabranch.models import flow_mixture
+from anabranch.objectives import MixtureObjective
 from anabranch.problems import Pinwheel
 from anabranch.training import FitOptions, fit
 from benchmarks.recording import record
@@ -26,7 +27,7 @@ def standardised_rows() -> Tensor:
     return torch.as_tensor((X - X.mean(0)) / X.std(0), dtype=torch.float32)
 
 
-def bare_steps(model: MixtureModel, rows: Tensor, n_steps: int) -> float:
+def bare_steps(model: MixtureObjective, rows: Tensor, n_steps: int) -> float:
     """Process-CPU seconds of bare steps over batches that lie ready."""
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -40,7 +41,7 @@ def bare_steps(model: MixtureModel, rows: Tensor, n_steps: int) -> float:
     return time.process_time() - started
 
 
-def fitted_steps(model: MixtureModel, rows: Tensor, held_out: Tensor, n_steps: int) -> float:
+def fitted_steps(model: MixtureObjective, rows: Tensor, held_out: Tensor, n_steps: int) -> float:
     """Process-CPU seconds of the same number of steps by the fit loop, with all it does besides."""
     per_epoch = len(rows) // BATCH_SIZE
     options = FitOptions(
@@ -64,7 +65,7 @@ def fitted_steps(model: MixtureModel, rows: Tensor, held_out: Tensor, n_steps: i
 def run(rounds: int, steps: int) -> list[Figure]:
     rows = standardised_rows()
     held_out, rows = rows[:VALIDATION], rows[VALIDATION:]
-    model = flow_mixture(2, 5, seed=0)
+    model = MixtureObjective(flow_mixture(2, 5, seed=0))
     bare_steps(copy.deepcopy(model), rows, 20)
     fitted_steps(copy.deepcopy(model), rows, held_out, 20)
     bare, loop = [], []

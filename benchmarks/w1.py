@@ -16,6 +16,7 @@ from anabranch.distributions import Mixture
 from anabranch.experiments import Figure
 from anabranch.models import MixtureModel, realnvp
 from anabranch.networks import MLP
+from anabranch.objectives import MixtureObjective
 from benchmarks.recording import record
 from benchmarks.timing import Step, interleaved
 
@@ -111,7 +112,8 @@ def our_step(n_components: int, x: Tensor, *, compiled: bool = False) -> Step:
     flows = realnvp(
         2, n_layers=LAYERS, hidden=[HIDDEN], activation="relu", batch_shape=[n_components], seed=0
     )
-    model = MixtureModel(Mixture(flows), MLP(2, n_components, (3,)), inference="variational")
+    mixture = MixtureModel(Mixture(flows), MLP(2, n_components, (3,)))
+    model = MixtureObjective(mixture, inference="variational")
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0, fused=True)
     forward = torch.compile(model) if compiled else model

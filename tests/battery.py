@@ -21,11 +21,17 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from anabranch.distributions import Distribution, Mixture
+from anabranch.functional import as_rows
 from anabranch.networks import select_component
 from anabranch.transforms import Transform
-from tests.registry import seeded
+from tests.registry import draw, seeded
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+
+
+def seed(function: Callable[..., Any], *args: Any) -> Any:
+    """Call it with a source of its own, which only what is stochastic draws from."""
+    return function(*args, generator=seeded(17))
 
 
 def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
@@ -41,13 +47,13 @@ def check_round_trip(
 ) -> None:
     """Encode then decode gives x; decode then encode gives z; terms cancel for bijections."""
     with torch.no_grad():
-        z, term = transform.encode(x, context)
-        back, back_term = transform.decode(z, context)
+        z, term = seed(transform.encode, x, context)
+        back, back_term = seed(transform.decode, z, context)
         same(back, x.expand_as(back), tolerance)
         if not transform.exact:
             return
         same(term + back_term, torch.zeros_like(term), tolerance)
-        latent = torch.randn(z.shape, generator=seeded(3), dtype=x.dtype)
+        latent = draw(transform.codomain, tuple(z.shape), x.dtype, seeded(3))
         y, term = transform.decode(latent, context)
         back, back_term = transform.encode(y, context)
         same(back, latent, tolerance)
@@ -59,18 +65,55 @@ def check_section(
 ) -> None:
     """Of a surjection: decode then encode gives z, and the terms at that point cancel."""
     with torch.no_grad():
-        x, term = transform.decode(z, context)
+        x, term = seed(transform.decode, z, context)
         back, back_term = transform.encode(x, context)
         same(back, z.expand_as(back), tolerance)
         same(term + back_term, torch.zeros_like(term), tolerance)
 
 
+def check_stochastic(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """All that is drawn comes from the generator, in both directions, and what draws says so."""
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        z, _ = transform.encode(x, context, generator=seeded(1))
+        differs = []
+        for function, point in ((transform.encode, x), (transform.decode, z)):
+            first, again, other = (
+                function(point, context, generator=seeded(number)) for number in (1, 1, 2)
+            )
+            assert all(map(torch.equal, first, again)), "the same generator draws otherwise"
+            differs.append(not all(map(torch.equal, first, other)))
+    assert torch.equal(torch.get_rng_state(), before), "a global source is touched"
+    assert differs[0] == transform.stochastic, f"encode draws: {differs[0]}, stochastic says no"
+    assert any(differs), "nothing is drawn"
+
+
+def check_domains(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """Latents lie in the codomain, and decoded points in the domain."""
+    with torch.no_grad():
+        z, _ = seed(transform.encode, x, context)
+        latent = draw(transform.codomain, tuple(z.shape), x.dtype, seeded(3))
+        y, _ = seed(transform.decode, latent, context)
+    for points, domain, name in ((z, transform.codomain, "z"), (y, transform.domain, "x")):
+        if domain is not None:
+            assert bool(domain.contains(points).all()), f"{name} leaves {domain}"
+
+
 def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """The term of both directions is the log|det| of autograd's Jacobian."""
     z = transform.encode(x, context)[0].detach()
-    own = x.expand_as(z)  # with a component axis every component gets a leaf of its own
-    for function, point in ((transform.encode, own), (transform.decode, z)):
-        matrix = jacobian(lambda y, f=function: f(y, context)[0], point)
+    lead = z.shape[: z.ndim - len(transform.latent_shape)]
+    own = x.expand(*lead, *transform.event_shape)  # every component gets a leaf of its own
+    ends = transform.event_shape, transform.latent_shape
+    for function, point, (given, taken) in (
+        (transform.encode, own, ends),
+        (transform.decode, z, ends[::-1]),
+    ):
+
+        def rows(y: Tensor, f: Any = function, a: Any = given, b: Any = taken) -> Tensor:
+            return as_rows(f(y.reshape(*lead, *a), context)[0], b)
+
+        matrix = jacobian(rows, as_rows(point, given))
         same(function(point, context)[1].detach(), torch.linalg.slogdet(matrix)[1], 1e-8)
 
 
@@ -91,24 +134,29 @@ def _gradient(total: Tensor, x: Tensor) -> Tensor:
 
 def check_rows_independent(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """A row is encoded and decoded alike, alone and among others."""
+    row = len(transform.batch_shape)
     with torch.no_grad():
-        for function in (transform.encode, transform.decode):
-            whole, term = function(x, context)
+        z = transform.encode(x, context)[0]
+        z = z[(0,) * row]
+        for function, points in ((transform.encode, x), (transform.decode, z)):
+            whole, term = function(points, context)
             alone = None if context is None else context[:1]
-            part, part_term = function(x[:1], alone)
-            same(part, whole[..., :1, :], 1e-10)
-            same(part_term, term[..., :1], 1e-10)
+            part, part_term = function(points[:1], alone)
+            same(part, whole.narrow(row, 0, 1), 1e-10)
+            same(part_term, term.narrow(row, 0, 1), 1e-10)
 
 
 def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
-    """z has the shape of x, the term its leading shape, behind the component axis."""
-    for function in (transform.encode, transform.decode):
-        y, term = function(x, context)
-        lead = x.shape[: x.ndim - len(transform.event_shape)]
-        if transform.batch_shape:
-            lead = (*transform.batch_shape, lead[-1])
-        assert y.shape == (*lead, *transform.event_shape), (y.shape, lead)
-        assert term.shape == tuple(lead), (term.shape, lead)
+    """Either end has its shape, the term its leading shape, behind the component axis."""
+    lead = tuple(x.shape[: x.ndim - len(transform.event_shape)])
+    z, term = seed(transform.encode, x, context)
+    if transform.batch_shape:
+        lead = (*transform.batch_shape, lead[-1])
+    assert z.shape == (*lead, *transform.latent_shape), (z.shape, lead)
+    assert term.shape == lead, (term.shape, lead)
+    y, term = seed(transform.decode, z, context)
+    assert y.shape == (*lead, *transform.event_shape), (y.shape, lead)
+    assert term.shape == lead, (term.shape, lead)
 
 
 # --- 3: dtype and device ------------------------------------------------------------------------
@@ -116,12 +164,13 @@ def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None)
 
 def check_dtype_and_device(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """Outputs have the dtype and the device of x; the meta device stands for any accelerator."""
+    z = seed(transform.encode, x, context)[0].detach()
     devices = ["cpu", "meta"] + (["cuda"] if torch.cuda.is_available() else [])
     for device in devices:
         there = copy.deepcopy(transform).to(device)
         c = None if context is None else context.to(device)
-        for function in (there.encode, there.decode):
-            for y in function(x.to(device), c):
+        for function, points in ((there.encode, x), (there.decode, z)):
+            for y in function(points.to(device), c):
                 assert y.dtype == x.dtype, f"{y.dtype} from {x.dtype}"
                 assert y.device.type == device, f"{y.device} from {device}"
 
@@ -164,11 +213,14 @@ def check_gradients(module: nn.Module, value: Callable[[], Tensor], *inputs: Ten
 
 def check_transform_finite(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """Both directions at x are finite, with their gradients."""
-    for function in (transform.encode, transform.decode):
-        leaf = x.clone().requires_grad_()
+    z = seed(transform.encode, x, context)[0].detach()
+    if z.shape == x.shape:
+        z = x  # as far out as x is
+    for function, points in ((transform.encode, x), (transform.decode, z)):
+        leaf = points.clone().requires_grad_()
 
         def value(f: Any = function, y: Tensor = leaf) -> Tensor:
-            z, term = f(y, context)
+            z, term = seed(f, y, context)
             assert torch.isfinite(z).all(), "output is not finite"
             return z.mean() + term.mean()
 
@@ -177,7 +229,7 @@ def check_transform_finite(transform: Transform, x: Tensor, context: Tensor | No
 
 def check_parameters_matter(transform: Transform, x: Tensor, context: Tensor | None) -> None:
     """Every parameter tensor moves the output: none is dead (a mask may silence entries)."""
-    z, term = transform.encode(x, context)
+    z, term = seed(transform.encode, x, context)
     weights = torch.randn(z.shape, generator=seeded(5), dtype=z.dtype)
     transform.zero_grad()
     total = (z * weights).sum() + term.square().sum()
@@ -319,18 +371,23 @@ def energy_test(x: np.ndarray, y: np.ndarray, permutations: int = 300) -> float:
 def check_stack(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """A stack equals a loop over its components, for shared and for own points and contexts."""
     (size,) = transform.batch_shape
-    own = torch.stack([x.roll(k, 0) for k in range(size)])
-    own_context = None if context is None else torch.stack([context * (k + 1) for k in range(size)])
-    for points, conditions in ((x, context), (own, context), (x, own_context), (own, own_context)):
-        for direction in ("encode", "decode"):
-            whole = getattr(transform, direction)(points, conditions)
-            for k in range(size):
-                one = getattr(select_component(transform, k), direction)(
-                    points if points.ndim == x.ndim else points[k],
-                    conditions[k] if conditions is own_context and context is not None else context,
-                )
-                same(one[0], whole[0][k])
-                same(one[1], whole[1][k])
+    with torch.no_grad():
+        z = transform.encode(x, context)[0][0]
+        for function, points in (("encode", x), ("decode", z)):
+            own = torch.stack([points.roll(k, 0) for k in range(size)])
+            contexts = [context]
+            if context is not None:
+                contexts.append(torch.stack([context * (k + 1) for k in range(size)]))
+            for given in (points, own):
+                for conditions in contexts:
+                    whole = getattr(transform, function)(given, conditions)
+                    for k in range(size):
+                        one = getattr(select_component(transform, k), function)(
+                            given if given is points else given[k],
+                            conditions if conditions is context else conditions[k],
+                        )
+                        same(one[0], whole[0][k])
+                        same(one[1], whole[1][k])
 
 
 def check_stacked_log_prob(
@@ -354,8 +411,8 @@ def check_context_broadcast(
     """A broadcast context equals a loop over its rows; function gives a value per point.
 
     Args:
-        function: of points (..., D) and contexts (..., C), without component axis.
-        x: (N, D).
+        function: of points (..., *event) and contexts (..., C), without component axis.
+        x: (N, *event).
         context: (N, C).
     """
     pairs = [[function(p, c) for p in x] for c in context]
@@ -364,6 +421,18 @@ def check_context_broadcast(
     same(function(x, context), torch.stack([expected[i, i] for i in range(len(x))]))
     same(function(x[0], context), expected[:, 0])
     same(function(x, context.unsqueeze(1)), expected)
+
+
+def check_leading_dimensions(
+    function: Callable[..., Tensor], x: Tensor, context: Tensor | None = None
+) -> None:
+    """Points (3, 4, *event), one point and none give the values of a flat batch, shaped alike."""
+    flat = None if context is None else context.flatten(0, 1)
+    expected = function(x.flatten(0, 1), flat)
+    same(function(x, context), expected.unflatten(0, x.shape[:2]))
+    same(function(x[0, 0], None if flat is None else flat[0]), expected[0])
+    empty = function(x[:0], None if context is None else context[:0])
+    assert empty.shape == (0, *x.shape[1:2], *expected.shape[1:])
 
 
 # --- 9, 10: saving, copying, compiling ----------------------------------------------------------
@@ -401,12 +470,15 @@ def check_compile(function: Callable[..., Any], *args: Any) -> None:
 # --- 11: errors and names -----------------------------------------------------------------------
 
 
-def check_shape_errors(call: Callable[..., Any], features: int, *context: Tensor) -> None:
-    """A wrong number of features is a ValueError that names what was given and expected."""
-    wrong = torch.zeros(4, features + 1, dtype=torch.float64)
+def check_shape_errors(
+    call: Callable[..., Any], event_shape: tuple[int, ...], *context: Tensor
+) -> None:
+    """A wrong shape is a ValueError that names what was given and what was expected."""
+    wrong = torch.zeros(4, *event_shape[:-1], event_shape[-1] + 1, dtype=torch.float64)
     with pytest.raises(ValueError, match=re.escape(str(tuple(wrong.shape)))) as error:
         call(wrong, *(c.expand(4, -1) for c in context))
-    assert re.search(rf"\b{features}\b", str(error.value)), f"expected size not in {error.value}"
+    expected = ", ".join(map(str, event_shape))
+    assert re.search(rf"\b{expected}\b", str(error.value)), f"expected size not in {error.value}"
 
 
 def check_context_errors(call: Callable[..., Any], x: Tensor, context_features: int) -> None:

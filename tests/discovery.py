@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from anabranch import transforms
+from anabranch.contracts.domain import REAL
 from anabranch.transforms import ScalarMap
 
 
@@ -27,13 +28,14 @@ def exported(package: ModuleType) -> dict[str, Any]:
 
 
 def untried_maps(tried: Iterable[ScalarMap]) -> dict[str, ScalarMap]:
-    """Each scalar map of transforms/scalar that is not among those tried, as it is by default."""
+    """Each scalar map of the line that is not among those tried, as it is by default."""
     known = {type(scalar_map) for scalar_map in tried}
     return {
         kebab(name): kind()
         for name, kind in exported(transforms).items()
         if kind.__module__.startswith(f"{transforms.__name__}.scalar.")
         and not (inspect.isabstract(kind) or kind in known)
+        and kind.domain == REAL
     }
 
 

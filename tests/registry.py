@@ -1,7 +1,8 @@
 """Every transform and distribution, with its configurations: what the battery runs on.
 
 Adding a transform is adding one `Case` to `TRANSFORMS`; a test asserts that no exported class is
-missing. Parameters are perturbed away from the identity, and everything is drawn from a seed.
+missing. A case makes nothing before its test runs. Parameters are perturbed away from the identity,
+and everything is drawn from a seed.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from math import prod
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from anabranch.contracts import Circle, Domain, Integers, Interval, Product
+from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
     DiagonalNormal,
+    DiscretizedLogistic,
     Distribution,
     Flow,
     LatentTree,
@@ -23,7 +28,9 @@ from anabranch.distributions import (
     Mixture,
     Normal,
     TreeStructure,
+    Uniform,
 )
+from anabranch.functional import as_shape
 from anabranch.models import made, nade, rnade
 from anabranch.networks import ConvNet
 from anabranch.transforms import (
@@ -31,44 +38,62 @@ from anabranch.transforms import (
     ActNorm,
     Additive,
     Affine,
+    Augment,
     Autoregressive,
     BatchNorm,
     BlockAutoregressive,
+    Channels,
+    Checkerboard,
     Compose,
     Coupling,
     DeepSigmoidal,
     Elementwise,
+    EveryOther,
+    FactorOut,
     GatedAffine,
+    Half,
+    IntegerShift,
     Inverse,
+    InvertibleConv,
     LocalExpansion,
     Logit,
     LULinear,
+    Mask,
     MixtureLogisticCDF,
+    Moebius,
+    Pad,
     Permutation,
     Planar,
     PReLU,
     Radial,
     RationalQuadratic,
+    Reshape,
     Reverse,
     Rotation,
     ScalarMap,
     Scale,
+    Split,
+    Squeeze,
     Standardize,
+    StructuredAffine,
     Support,
     Transform,
     TriangularAffine,
     TriFold,
     UniformDequantization,
+    VAELayer,
+    VariationalDequantization,
+    Wavelet,
 )
 from tests.discovery import untried_maps
 
 Shape = tuple[int, ...]
-Domain = Literal["real", "unit", "integer", "bit"]
 Make = Callable[[Shape, int, Generator], Any]
 
 LEVELS = 5
 INF = float("inf")
 HIDDEN = (8, 6)
+BITS, BYTES = Integers(2), Integers(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -77,29 +102,41 @@ class Case:
 
     Attributes:
         name: unique in its registry.
-        features: D.
+        event: D, or the shape of an event.
         factory: makes the module from batch_shape, context_features and a generator.
         domain: where its data live.
         contextual: whether it takes a context.
         stackable: whether it takes a batch_shape.
         exact: whether its term or log_prob is exact.
+        stochastic: whether it draws random numbers, in either direction, in evaluation too.
         bijective: False where several points share one z; decode then draws one of them.
         initializes: whether it has a data-dependent initialisation.
         smooth: whether a grid integrates its density accurately.
-        few: whether it is tried plain and in its fullest configuration only.
+        thorough: whether it is tried with context and with component axis alone, too, and not only
+            plain and with both.
     """
 
     name: str
-    features: int
+    event: int | Shape
     factory: Make
-    domain: Domain = "real"
+    domain: Domain = REAL
     contextual: bool = False
     stackable: bool = True
     exact: bool = True
+    stochastic: bool = False
     bijective: bool = True
     initializes: bool = False
     smooth: bool = True
-    few: bool = False
+    thorough: bool = False
+
+    @property
+    def event_shape(self) -> Shape:
+        return as_shape(self.event, "event")
+
+    @property
+    def features(self) -> int:
+        """How many numbers an event has."""
+        return prod(self.event_shape)
 
     def make(
         self,
@@ -113,8 +150,8 @@ class Case:
         return self.factory(batch_shape, context_features, generator).to(dtype).eval()
 
     def points(self, *lead: int, dtype: torch.dtype = torch.float64, seed: int = 7) -> Tensor:
-        """Data of shape (*lead, D) in the domain."""
-        return draw(self.domain, (*lead, self.features), dtype, seeded(seed))
+        """Data of shape (*lead, *event_shape) in the domain."""
+        return draw(self.domain, (*lead, *self.event_shape), dtype, seeded(seed))
 
 
 @dataclass(frozen=True)
@@ -160,14 +197,25 @@ def seeded(seed: int) -> Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def draw(domain: Domain, shape: Shape, dtype: torch.dtype, generator: Generator) -> Tensor:
-    if domain == "integer":
-        return torch.randint(0, LEVELS, shape, generator=generator).to(dtype)
-    if domain == "bit":
-        return torch.randint(0, 2, shape, generator=generator).to(dtype)
-    if domain == "unit":
-        return torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
-    return torch.randn(shape, generator=generator, dtype=dtype) * 1.5
+def draw(domain: Domain | None, shape: Shape, dtype: torch.dtype, generator: Generator) -> Tensor:
+    """Points of a domain; of the line where there is none."""
+    if isinstance(domain, Integers):
+        low, high = (0, domain.levels) if domain.levels else (-20, 21)
+        return torch.randint(low, high, shape, generator=generator).to(dtype)
+    if isinstance(domain, Product):
+        columns = (draw(part, shape[:-1], dtype, generator) for part in domain.parts)
+        return torch.stack(list(columns), -1)
+    if isinstance(domain, Circle) or (isinstance(domain, Interval) and domain.length < INF):
+        u = torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
+        return domain.length * u + (domain.lower if isinstance(domain, Interval) else domain.origin)
+    x = torch.randn(shape, generator=generator, dtype=dtype) * 1.5
+    return x if domain in (None, REAL) else _inside(domain, x)
+
+
+def _inside(domain: Domain, x: Tensor) -> Tensor:
+    """Points of a half-line."""
+    assert isinstance(domain, Interval)
+    return domain.lower + x.exp() if domain.lower > -INF else domain.upper - x.exp()
 
 
 @torch.no_grad()
@@ -197,8 +245,12 @@ MAPS: dict[str, ScalarMap] = {
 }
 NEW_MAPS = untried_maps(MAPS.values())
 MAPS |= NEW_MAPS
-# the maps that are tried in every structure; each other one in those where it is at home
-EVERYWHERE = ("additive", "affine", "prelu")
+# what is tried in every structure; each other map in those where it is at home
+EVERYWHERE = (
+    *(("affine", d) for d in (1, 2, 3, 5)),
+    *(("prelu", d) for d in (1, 3)),
+    ("additive", 2),
+)
 AT_HOME = {
     "elementwise": (("scale", 3), ("affine-atan", 1), ("spline", 1), ("mixture-cdf", 1)),
     "coupling": (("affine-softsign", 3), ("spline", 3), ("spline-free", 3), ("mixture-cdf", 3)),
@@ -225,7 +277,7 @@ def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None 
         return Coupling(
             scalar_map,
             features,
-            mask=mask,
+            split=None if mask is None else Mask(mask),
             hidden=HIDDEN,
             context_features=context,
             activation="tanh",
@@ -236,18 +288,16 @@ def _coupling(scalar_map: ScalarMap, features: int, mask: Sequence[bool] | None 
     return factory
 
 
-def _conv_coupling(scalar_map: ScalarMap, image: Shape, patch: int) -> Make:
-    """The checkerboard's black fields move."""
-    height, width = image
-    mask = [(i + j) % 2 == 0 for i in range(height) for j in range(width)]
-
+def _conv_coupling(
+    scalar_map: ScalarMap, split: Split, *, patch: int = 1, event: int | Shape | None = None
+) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
         return Coupling(
             scalar_map,
-            height * width,
-            mask=mask,
+            split.shape if event is None else event,
+            split=split,
             context_features=context,
-            conditioner=partial(ConvNet, image, channels=4, patch=patch, activation="tanh"),
+            conditioner=partial(ConvNet, channels=4, patch=patch, activation="tanh"),
             batch_shape=batch_shape,
             generator=generator,
         )
@@ -338,14 +388,10 @@ def _structures() -> list[Case]:
             d,
             make(MAPS[name], d),
             contextual=True,
-            few=name not in EVERYWHERE,
+            thorough=(name, d) == ("affine", 3),
         )
         for structure, make in structures
-        for name, d in (
-            *((name, d) for name in EVERYWHERE for d in (1, 2, 3, 5)),
-            *AT_HOME[structure],
-            *((name, 3) for name in NEW_MAPS),
-        )
+        for name, d in (*EVERYWHERE, *AT_HOME[structure], *((name, 3) for name in NEW_MAPS))
     ]
 
 
@@ -403,13 +449,14 @@ def _rad_transform(features: int) -> Make:
 
 
 AFFINE = MAPS["affine"]
+BOARD = Checkerboard((1, 2, 2))
 TRANSFORMS: list[Case] = [
     *_structures(),
     *_folds(),
-    *(Case(f"planar-{d}", d, _amortised(Planar, d), contextual=True, few=d == 1) for d in (1, 3)),
+    *(Case(f"planar-{d}", d, _amortised(Planar, d), contextual=True) for d in (1, 3)),
     Case("radial-3", 3, _amortised(Radial, 3), contextual=True),
     *(Case(f"block-{d}", d, _amortised(BlockAutoregressive, d), contextual=True) for d in (1, 3)),
-    Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True, few=True),
+    Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True),
     Case("rotation-3", 3, _rotation(3)),
     Case("coupling-moved-first-3", 3, _coupling(AFFINE, 3, (True, False, False)), contextual=True),
     Case(
@@ -424,9 +471,19 @@ TRANSFORMS: list[Case] = [
         _coupling(MAPS["prelu"], 3, (False, True, False)),
         contextual=True,
     ),
-    Case("coupling-conv-4", 4, _conv_coupling(AFFINE, (2, 2), 1), contextual=True),
-    Case("coupling-conv-patches-8", 8, _conv_coupling(AFFINE, (2, 4), 2), contextual=True),
-    Case("coupling-conv-prelu-6", 6, _conv_coupling(MAPS["prelu"], (3, 2), 1), contextual=True),
+    Case("coupling-board-4", 4, _conv_coupling(AFFINE, BOARD, event=4), contextual=True),
+    Case(
+        "coupling-board-patches-8",
+        8,
+        _conv_coupling(AFFINE, Checkerboard((1, 2, 4)), patch=2, event=8),
+        contextual=True,
+    ),
+    Case(
+        "coupling-board-prelu-6",
+        6,
+        _conv_coupling(MAPS["prelu"], Checkerboard((1, 2, 3), 1), event=6),
+        contextual=True,
+    ),
     Case("coupling-all-moved-2", 2, _coupling(AFFINE, 2, (True, True)), contextual=True),
     Case("coupling-bound-1", 2, _coupling(Affine(bound=1.0), 2), contextual=True),
     Case("maf-ordered-5", 5, _autoregressive(AFFINE, 5, (3, 0, 4, 1, 2)), contextual=True),
@@ -449,27 +506,27 @@ TRANSFORMS: list[Case] = [
         stackable=False,
         initializes=True,
     ),
-    Case("logit-2", 2, _alone(lambda: Logit(2)), domain="unit", stackable=False),
-    Case("logit-tight-1", 1, _alone(lambda: Logit(1, alpha=1e-6)), domain="unit", stackable=False),
+    Case("logit-2", 2, _alone(lambda: Logit(2)), domain=UNIT, stackable=False),
+    Case("logit-tight-1", 1, _alone(lambda: Logit(1, alpha=1e-6)), domain=UNIT, stackable=False),
     Case(
         "support-4",
         4,
         _alone(lambda: Support([0.0, 0.0, -INF, -INF], [1.0, INF, 2.0, INF])),
-        domain="unit",
+        domain=Product((UNIT, Interval(0.0), Interval(upper=2.0), REAL)),
         stackable=False,
     ),
     Case(
         "support-circle-1",
         1,
         _alone(lambda: Support([0.375], [1.375], periodic=[True], origin=[0.0])),
-        domain="unit",
+        domain=Product((Circle(1.0, 0.0),)),
         stackable=False,
     ),
     Case(
         "dequantization-2",
         2,
         _alone(lambda: UniformDequantization(2, levels=LEVELS)),
-        domain="integer",
+        domain=BYTES,
         stackable=False,
         exact=False,
     ),
@@ -543,11 +600,131 @@ TRANSFORMS: list[Case] = [
             _initialised(_alone(lambda: Standardize(2))),
             _coupling(AFFINE, 2),
         ),
-        domain="integer",
+        domain=BYTES,
         contextual=True,
         exact=False,
     ),
 ]
+
+
+def _image(kind: Callable[..., Transform], *args: Any, **settings: Any) -> Make:
+    """A transform of images with a component axis."""
+    return lambda batch_shape, context, generator: kind(
+        *args, batch_shape=batch_shape, generator=generator, **settings
+    )
+
+
+def _factor_out(split: Split, image: bool) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        prior = DiagonalNormal(
+            split.told_shape,
+            context_features=split.kept_shape,
+            hidden=HIDDEN,
+            conditioner=partial(ConvNet, channels=3) if image else None,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+        return FactorOut(split, prior)
+
+    return factory
+
+
+def _noisy(kind: Callable[..., Transform], event: Shape, size: int, **settings: Any) -> Make:
+    """A transform with noise that depends on the event."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        noise = DiagonalNormal(
+            (size, *event[1:]),
+            context_features=event,
+            hidden=HIDDEN,
+            conditioner=partial(ConvNet, channels=3) if len(event) > 1 else None,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+        return kind(event, noise, **settings)
+
+    return factory
+
+
+def _vae(features: int, latent: int) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        common = {"hidden": HIDDEN, "batch_shape": batch_shape, "generator": generator}
+        return VAELayer(
+            DiagonalNormal(latent, context_features=features, **common),
+            DiagonalNormal(features, context_features=latent, **common),
+        )
+
+    return factory
+
+
+SMALL = (2, 4, 6)
+SHAPED: list[Case] = [
+    Case("reshape-images", 8, _alone(lambda: Reshape(8, (2, 2, 2))), stackable=False),
+    Case("squeeze", SMALL, _alone(lambda: Squeeze(SMALL)), stackable=False),
+    Case("wavelet-haar", SMALL, _alone(lambda: Wavelet(SMALL)), stackable=False),
+    Case("wavelet-db2", SMALL, _alone(lambda: Wavelet(SMALL, "db2")), stackable=False),
+    Case("conv-1x1", SMALL, _image(InvertibleConv, SMALL, rotation=True)),
+    Case("lu-free-3", 3, _image(LULinear, 3, bound=None, rotation=True)),
+    Case("structured-4", 4, _image(StructuredAffine, 4, rank=2)),
+    Case(
+        "coupling-board-images",
+        SMALL,
+        _conv_coupling(AFFINE, Checkerboard(SMALL, 1)),
+        contextual=True,
+        thorough=True,
+    ),
+    Case("coupling-channels", SMALL, _conv_coupling(AFFINE, Channels(SMALL)), contextual=True),
+    Case(
+        "coupling-every-other-5",
+        5,
+        lambda b, c, g: Coupling(
+            AFFINE, 5, split=EveryOther(5), context_features=c, batch_shape=b, generator=g
+        ),
+        contextual=True,
+    ),
+    *(
+        Case(name, event, _factor_out(split, image), stochastic=True, bijective=False)
+        for name, event, split, image in (
+            ("factor-out-3", 3, Half(3), False),
+            ("factor-out-channels", SMALL, Channels(SMALL, 1), True),
+        )
+    ),
+    Case("augment-2", 2, _noisy(Augment, (2,), 3), exact=False, stochastic=True),
+    Case("augment-images", SMALL, _noisy(Augment, SMALL, 1), exact=False, stochastic=True),
+    Case("pad-2", 2, _alone(lambda: Pad(2, 1)), exact=False, stochastic=True, stackable=False),
+    Case(
+        "variational-dequantization-2",
+        2,
+        _noisy(VariationalDequantization, (2,), 2, levels=LEVELS),
+        domain=BYTES,
+        exact=False,
+        stochastic=True,
+    ),
+    Case("vae-layer-3", 3, _vae(3, 2), exact=False, stochastic=True, bijective=False),
+    *(
+        Case(f"{name}-circle-2", 2, make(Moebius(2), 2), domain=CIRCLE, contextual=True)
+        for name, make in (("elementwise", _elementwise), ("autoregressive", _autoregressive))
+    ),
+    Case(
+        "coupling-integers-3", 3, _coupling(IntegerShift(), 3), domain=Integers(), contextual=True
+    ),
+    Case(
+        "two-scales",
+        (1, 4, 4),
+        lambda b, c, g: Compose(
+            [
+                Squeeze((1, 4, 4)),
+                _conv_coupling(AFFINE, Channels((4, 2, 2)))(b, c, g),
+                _factor_out(Channels((4, 2, 2)), True)(b, c, g),
+                InvertibleConv((2, 2, 2), batch_shape=b, generator=g),
+            ]
+        ),
+        contextual=True,
+        stochastic=True,
+        bijective=False,
+    ),
+]
+TRANSFORMS += SHAPED
 
 
 # --- distributions ------------------------------------------------------------------------------
@@ -676,9 +853,9 @@ def _discrete() -> list[Case]:
         "made": _recipe(made, 3, hidden=[8]),
         "made-orderings": _recipe(made, 3, hidden=[8], n_orderings=3),
     }
-    cases = [Case(f"bits-{k}", 3, m, domain="bit", contextual=True) for k, m in bits.items()]
+    cases = [Case(f"bits-{k}", 3, m, domain=BITS, contextual=True) for k, m in bits.items()]
     mixed = _mixture(*bits.values(), weights=(0.5, 0.3, 0.2))
-    return [*cases, Case("mixture-bits", 3, mixed, domain="bit", contextual=True, stackable=False)]
+    return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 
 
 def _of_features(d: int) -> list[Case]:
@@ -720,7 +897,7 @@ def _of_features(d: int) -> list[Case]:
             f"flow-logit-{d}",
             d,
             _logit_flow(d),
-            domain="unit",
+            domain=UNIT,
             contextual=True,
             smooth=False,  # the density jumps at the faces of the cube
         ),
@@ -728,7 +905,7 @@ def _of_features(d: int) -> list[Case]:
             f"flow-bytes-{d}",
             d,
             _bytes_flow(d),
-            domain="integer",
+            domain=BYTES,
             contextual=True,
             exact=False,
         ),
@@ -793,6 +970,32 @@ def _latent_tree(*structure: Any) -> Make:
 
 
 DISTRIBUTIONS: list[Case] = [
+    Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),
+    Case("discretized-logistic-2", 2, _base(DiscretizedLogistic, 2), domain=Integers()),
+    Case("normal-images", SMALL, _base(Normal, SMALL)),
+    Case(
+        "flow-two-scales",
+        (1, 4, 4),
+        lambda b, c, g: Flow(
+            Normal((2, 2, 2), batch_shape=b),
+            Compose(
+                [
+                    Squeeze((1, 4, 4)),
+                    _conv_coupling(AFFINE, Channels((4, 2, 2)))(b, c, g),
+                    _factor_out(Channels((4, 2, 2)), True)(b, c, g),
+                ]
+            ),
+        ),
+        contextual=True,
+    ),
+    Case(
+        "flow-circle-1",
+        1,
+        lambda b, c, g: Flow(Uniform(1, CIRCLE), _elementwise(Moebius(2), 1)(b, c, g)),
+        domain=CIRCLE,
+        contextual=True,
+        smooth=False,
+    ),
     *(case for d in (1, 2, 3) for case in _of_features(d)),
     *_discrete(),
     *(
@@ -803,14 +1006,13 @@ DISTRIBUTIONS: list[Case] = [
     Case(
         "latent-tree-3", 3, _latent_tree((3, 2), (-1, 0), ((0, 2), (1,)), (0, 1)), stackable=False
     ),
-    Case("diagonal-normal-1", 1, _diagonal_normal(1), contextual=True, few=True),
-    Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True, few=True),
+    Case("diagonal-normal-1", 1, _diagonal_normal(1), contextual=True),
+    Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True),
     Case(
         "flow-block-2",
         2,
         _flow(_base(Normal, 2), _inverse(_amortised(BlockAutoregressive, 2))),
         contextual=True,
-        few=True,
     ),
 ]
 
@@ -822,14 +1024,18 @@ CONTEXT = 2
 
 
 def configs(cases: Sequence[Case]) -> list[Config]:
-    """Each case plain, and (where it can) with context, stacked, and both."""
-    every = [
-        Config(case, batch_shape, context)
-        for case in cases
-        for batch_shape in ((), STACK)[: 1 + case.stackable]
-        for context in (0, CONTEXT)[: 1 + case.contextual]
-    ]
-    return [c for c in every if not c.case.few or c.full or c == Config(c.case)]
+    """Each case plain and in its fullest configuration; a thorough one also between the two."""
+    chosen = []
+    for case in cases:
+        plain, full = Config(case), fullest(case)
+        between = [Config(case, STACK), Config(case, (), CONTEXT)] if case.thorough else []
+        chosen += [plain, *between, *([full] if full != plain else [])]
+    return chosen
+
+
+def fullest(case: Case) -> Config:
+    """With component axis and context, as far as the case allows."""
+    return Config(case, STACK if case.stackable else (), CONTEXT if case.contextual else 0)
 
 
 def ids(chosen: Sequence[Config]) -> list[str]:

@@ -13,9 +13,11 @@ from anabranch.archive import (
     FORMAT_VERSION,
     ArchiveError,
     fingerprint,
+    open_archive,
     read_archive,
     write_archive,
 )
+from anabranch.version import __version__
 
 
 def odd_floats(dtype):
@@ -177,8 +179,37 @@ def rewrite(path, **changes):
 def test_a_newer_format_says_so(path):
     small(path)
     rewrite(path, format_version=str(FORMAT_VERSION + 1), library_version="99.0")
-    with pytest.raises(ArchiveError, match=r"format 2, written by anabranch 99\.0.*upgrade"):
+    with pytest.raises(ArchiveError, match=r"format 3, written by anabranch 99\.0.*upgrade"):
         read_archive(path, "model")
+
+
+def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(path):
+    write_archive(path, "checkpoint", {"w": torch.ones(2)})
+    read_archive(path, "checkpoint")
+    rewrite(path, format_version="1")
+    with pytest.raises(ArchiveError, match=r"a\.safetensors is the checkpoint of an earlier versi"):
+        read_archive(path, "checkpoint")
+    # models are translated by those who read them; here it is the checksum that was not rewritten
+    small(path)
+    rewrite(path, format_version="1")
+    with pytest.raises(ArchiveError, match="checksum"):
+        read_archive(path, "model")
+
+
+def test_who_wrote_it(path):
+    small(path)
+    header, tree = open_archive(path, "model")
+    assert (header.format_version, header.library_version) == (FORMAT_VERSION, __version__)
+    same_bits(tree, read_archive(path, "model"))
+
+
+def test_what_is_read_is_not_left_in_the_file(path):
+    """Tensors that are views of a memory map would change with the file, or die with it."""
+    write_archive(path, "model", {"w": torch.arange(5000.0)})
+    tree = read_archive(path, "model")
+    with path.open("r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+    assert tree["w"].equal(torch.arange(5000.0))
 
 
 def test_another_kind(path):

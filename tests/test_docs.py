@@ -1,5 +1,6 @@
 """What the pages say is so: their Python and their commands run, and their links lead somewhere."""
 
+import inspect
 import re
 import runpy
 import shlex
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
+from anabranch.estimators.mixture_plan import Consistency
 from anabranch.experiments import registry as experiment_registry
 from anabranch.models import registry as recipe_registry
 from anabranch.problems import Pinwheel
@@ -44,11 +46,12 @@ def with_code(pages):
 def _quick(monkeypatch):
     """The pages use the defaults; here they train for one epoch."""
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    quick["invariant_steps"] = 10
     for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD):
-        defaults = estimator.__init__.__kwdefaults__
+        defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])
+    steps = Consistency.__init__.__defaults__
+    monkeypatch.setattr(Consistency.__init__, "__defaults__", (*steps[:-1], 10))
 
 
 @pytest.fixture

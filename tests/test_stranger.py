@@ -1,7 +1,7 @@
 """What CONTRIBUTING.md says is enough is enough: its files, made in a copy of the tree, pass.
 
 A scalar map and a recipe are one new file and one changed line each. The battery, the tests of
-recipes and those of the pages then find them by themselves.
+recipes and those of the pages then find them by themselves. A setting is one changed file.
 """
 
 import os
@@ -43,6 +43,33 @@ TRIED = (
     "sum_of_squares.SumOfSquares",
     "glow.glow",
 )
+
+
+PLAN = f"{PACKAGE}/estimators/mixture_plan.py"
+SETTING = """
+from typer.testing import CliRunner
+from anabranch import FlowMixture, load
+from anabranch.cli.app import app
+from anabranch.data import write_table
+from anabranch.problems import Moons
+
+mixture = FlowMixture(2, mixture={"stiffness": 0.25})
+assert mixture.get_params()["mixture__stiffness"] == 0.25
+assert FlowMixture(2).set_params(mixture__stiffness=0.5).mixture == {"stiffness": 0.5}
+X, _ = Moons().sample(60, random_state=0)
+try:
+    FlowMixture(2, mixture={"stiffness": -1.0}).fit(X)
+except ValueError as error:
+    assert "mixture.stiffness must" in str(error), error
+else:
+    raise AssertionError("a wrong value was accepted")
+
+write_table("x.csv", {"x": X[:, 0], "y": X[:, 1]})
+command = "fit x.csv -k 2 -o m.safetensors --set mixture.stiffness=0.25 --set max_epochs=0"
+done = CliRunner().invoke(app, command.split())
+assert done.exit_code == 0, done.output
+assert load("m.safetensors").get_params()["mixture__stiffness"] == 0.25
+"""
 
 
 def contribution(name):
@@ -108,6 +135,19 @@ def test_battery_pages_and_registry_take_them_up(tree):
 
 def all_in(words, name):
     return all(word in name for word in words.split())
+
+
+def test_a_setting_is_one_changed_file(tree):
+    text = (tree / PLAN).read_text(encoding="utf-8")
+    head, group, rest = text.partition("class MixtureSettings:")
+    signature = "    def __post_init__(self) -> None:\n"
+    fields, _, checks = rest.partition(signature)
+    field = "    stiffness: float = 0.0\n\n"
+    check = '        check_not_negative(self, ("stiffness",))\n'
+    (tree / PLAN).write_text(
+        f"{head}{group}{fields.rstrip()}\n{field}{signature}{check}{checks}", encoding="utf-8"
+    )
+    run(tree, "-c", SETTING)
 
 
 @pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is not installed")

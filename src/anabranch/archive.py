@@ -6,8 +6,9 @@ checksum over all contents tells a damaged file from a whole one.
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,15 +18,33 @@ from torch import Tensor
 from anabranch.data.atomic import atomic_write
 from anabranch.version import __version__
 
-FORMAT_VERSION = 1
+# 1: anabranch 0.1.0. 2: an estimator's settings and its state are two branches of the tree.
+FORMAT_VERSION = 2
+# Fits go on only where every step would be the same; models of earlier formats are translated.
+OLDEST = {"checkpoint": 2}
 _TENSOR = "__tensor__"
+
+Leaf: TypeAlias = Tensor | str | int | float | bool | None
+Tree: TypeAlias = "Leaf | Mapping[str, Tree] | Sequence[Tree]"
 
 
 class ArchiveError(ValueError):
     """A file that is not a whole archive of the expected kind."""
 
 
-def write_archive(path: str | Path, kind: str, tree: dict[str, Any]) -> None:
+class Header(NamedTuple):
+    """Who wrote an archive.
+
+    Attributes:
+        format_version: of the file, 1, 2, ...
+        library_version: of anabranch.
+    """
+
+    format_version: int
+    library_version: str
+
+
+def write_archive(path: str | Path, kind: str, tree: Mapping[str, Tree]) -> None:
     """Write a tree of dicts, lists, plain values and tensors, atomically.
 
     Args:
@@ -58,25 +77,33 @@ def write_archive(path: str | Path, kind: str, tree: dict[str, Any]) -> None:
 
 
 def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
-    """Read an archive of that kind, verified.
+    """Read an archive of that kind, verified; see `open_archive`."""
+    return open_archive(path, kind)[1]
+
+
+def open_archive(path: str | Path, kind: str) -> tuple[Header, dict[str, Any]]:
+    """Read an archive of that kind, verified, and who wrote it.
+
+    Nothing of it is left in the file: what happens to that later changes no tensor of the tree.
 
     Raises:
         FileNotFoundError: where there is no such file.
         ArchiveError: for a file that is empty, truncated, damaged, a pickle, of another program, of
-            another kind, or of a newer format than this version knows.
+            another kind, of a newer format than this version knows, or a checkpoint of an older.
     """
     path = Path(path)
     _refuse_foreign(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_header(path, metadata, kind)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = _checked_header(path, metadata, kind)
+            # get_tensor gives views of a memory map: what is written to the file would change them
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{path} is damaged or not an anabranch file: {error}") from error
     if metadata.get("sha256") != _digest(metadata, tensors):
         raise ArchiveError(f"{path} is damaged: its contents do not match their checksum")
-    return _attach(json.loads(metadata["tree"]), tensors)
+    return header, _attach(json.loads(metadata["tree"]), tensors)
 
 
 def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
@@ -94,12 +121,12 @@ def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
     return digest.hexdigest()
 
 
-def _detach(node: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def _detach(node: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
     """The JSON form of a tree, with its tensors moved out to a flat dict."""
     if isinstance(node, Tensor):
         tensors[name] = node.detach().cpu().contiguous().clone()
         return {_TENSOR: name}
-    if isinstance(node, dict):
+    if isinstance(node, Mapping):
         return {
             str(k): _detach(v, f"{name}/{k}" if name else str(k), tensors) for k, v in node.items()
         }
@@ -145,7 +172,7 @@ def _refuse_foreign(path: Path) -> None:
     raise ArchiveError(f"{path} is damaged or not an anabranch file")
 
 
-def _check_header(path: Path, metadata: dict[str, str], kind: str) -> None:
+def _checked_header(path: Path, metadata: dict[str, str], kind: str) -> Header:
     if metadata.get("format") != "anabranch":
         raise ArchiveError(f"{path} is a safetensors file, but not an anabranch one")
     version = metadata.get("format_version", "")
@@ -158,3 +185,9 @@ def _check_header(path: Path, metadata: dict[str, str], kind: str) -> None:
         )
     if metadata.get("kind") != kind:
         raise ArchiveError(f"{path} is a {metadata.get('kind')} file, expected a {kind}")
+    if int(version) < OLDEST.get(kind, 1):
+        raise ArchiveError(
+            f"{path} is the {kind} of an earlier version of anabranch (format {version}), which "
+            "this one cannot go on with: begin anew, or finish with the version that wrote it"
+        )
+    return Header(int(version), metadata.get("library_version", ""))

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from anabranch.estimators.deep_trainer import METHODS
 from typer.main import get_command
 
 from anabranch import DeepClustering, DeepMixture, load
 from anabranch.cli.app import app
 from anabranch.estimators import FlowMixture
+from anabranch.estimators.clustering_methods import METHODS
 from anabranch.metrics import clustering_accuracy
 from anabranch.training.run import Run
 
 SMALL = ("--set", "latent=2", "--set", "hidden=[8]", "--max-epochs", "2")
-MIXTURE = ("--model", "deep-mixture", *SMALL, "--set", "init_epochs=2")
-CLUSTERS = ("--model", "deep-clustering", *SMALL, "--set", "pretrain_epochs=2")
+MIXTURE = ("--model", "deep-mixture", *SMALL, "--set", "start.epochs=2")
+CLUSTERS = ("--model", "deep-clustering", *SMALL, "--set", "pretrain.epochs=2")
 
 
 def lines(text):
@@ -109,16 +109,34 @@ def test_images_tell_their_shape(images, succeed, tmp_path):
     conv = ("--set", 'network={"name": "conv", "channels": [2], "hidden": [4]}')
     said = succeed(
         *("fit", *images, *MIXTURE, *conv, "--inference", "invariant", "--no-use-labels"),
-        *("--set", "init_params=random", "-o", path),
+        *("--set", "start.name=random", "-o", path),
     )
     model = load(path)
     assert model.network["image_shape"] == [3, 3]
-    assert model.perturbation == {"name": "affine", "image_shape": [3, 3]}
+    affine = {"name": "affine", "image_shape": [3, 3]}
+    assert model.consistency == {"inference": "invariant", "perturbation": affine}
     assert (model.levels, model.n_components_) == (256, 3)
     assert "bits per dimension (256 levels)" in said
     said = succeed("fit", *images, *CLUSTERS, "--method", "ae+gmm", "-o", path)
     assert load(path).levels == 256
     assert lines(said)["method"] == "ae+gmm"
+
+
+def test_settings_reach_into_groups_and_old_names_still_work(features, cli, succeed, tmp_path):
+    common = ("fit", features, *MIXTURE, "-k", 3, "--columns", "a,b,c,d,e,f")
+    nested = ("--set", "schedule.std_last=0.05", "--set", "consistency.weight=0.5")
+    succeed(*common, *nested, "-o", tmp_path / "new")
+    old = ("--set", "std_last=0.05", "--consistency", "0.5")
+    result = cli(*common, *old, "-o", tmp_path / "old")
+    assert result.exit_code == 0
+    (warned,) = [line for line in result.stderr.splitlines() if line.startswith("warning: std")]
+    assert "std_last=0.05 is now schedule={'std_last': 0.05}" in warned
+    new, old = load(tmp_path / "new"), load(tmp_path / "old")
+    assert new.settings() == old.settings()
+    assert new.schedule == {"std_last": 0.05}
+    assert new.consistency == {"weight": 0.5}
+    X = pd.read_csv(features)[list("abcdef")]
+    assert (new.predict_proba(X) == old.predict_proba(X)).all()
 
 
 def test_predict(clusters, features, succeed, fail, tmp_path):
@@ -209,7 +227,11 @@ BAD = {
     "key of a mixture": (MIXTURE, ("-k", 3, "--set", "speed=1"), "DeepMixture has no parameter"),
     "rows": (CLUSTERS, ("-k", 61), "X has 60 rows, fewer than the 61 components"),
     "rows of a mixture": (MIXTURE, ("-k", 61), "X has 60 rows, fewer than the 61 components"),
-    "one draw": (MIXTURE, ("-k", 3, "--set", "samples=1"), "samples must be an integer of at le"),
+    "one draw": (
+        MIXTURE,
+        ("-k", 3, "--set", "objective.samples=1"),
+        "objective.samples must be an in",
+    ),
     "pixels": (CLUSTERS, ("-k", 3, "--levels", 4), "levels=4 needs integers 0..3"),
     "pixels of a mixture": (MIXTURE, ("-k", 3, "--levels", 4), "levels=4 needs integers 0..3"),
     "image": (

@@ -3,6 +3,8 @@
 import numpy as np
 
 from anabranch import FlowMixture
+from anabranch.estimators.groups import defaults
+from anabranch.estimators.mixture_plan import TRAINING
 
 CENTERS = np.array([[0.0, 0.0], [5.0, 1.0], [1.0, 6.0]])
 FLOW = {"name": "realnvp", "n_layers": 2, "hidden": [8]}
@@ -15,7 +17,10 @@ def blobs(n=150, seed=0):
 
 
 def quick(n_components=3, **changes):
-    """An estimator that is fitted in a blink, and that training does change."""
+    """An estimator that is fitted in a blink, and that training does change.
+
+    Settings within groups may be given by their own names, as ``posterior`` of the model.
+    """
     settings = {
         "flow": FLOW,
         "posterior": {"name": "mlp", "hidden": [8]},
@@ -26,7 +31,22 @@ def quick(n_components=3, **changes):
         "random_state": 0,
         **changes,
     }
-    return FlowMixture(n_components, **settings)
+    return FlowMixture(n_components, **grouped(FlowMixture, settings))
+
+
+def grouped(kind, settings):
+    """Settings by their own names, each in the group that it belongs to."""
+    owners = {key: name for name, group in kind.groups.items() for key in defaults(group)}
+    owners |= dict.fromkeys(TRAINING, "fit_options")
+    owners = {key: name for key, name in owners.items() if key not in kind().get_params(deep=False)}
+    told = {}
+    for name, value in settings.items():
+        owner = owners.get(name)
+        if owner is None:
+            told[name] = {**told[name], **value} if isinstance(told.get(name), dict) else value
+        else:
+            told[owner] = {**(told.get(owner) or {}), name: value}
+    return told
 
 
 def moved(**changes):

@@ -220,7 +220,7 @@ def test_values_outside_the_levels():
         ("algorithm", "sgd", r"algorithm must be one of .*, got 'sgd'"),
         ("init_params", "k-means++", r"init_params must be one of .*, got 'k-means\+\+'"),
         ("covariance_type", "round", r"covariance_type must be one of .*, got 'round'"),
-        ("weights", "equal", r"weights must be one of .* or 3 positive numbers, got 'equal'"),
+        ("weights", "equal", r"weights must be one of .*, got 'equal'"),
         ("weights", [0.5, 0.5], r"weights must be 3 positive numbers, got \[0\.5, 0\.5\]"),
         ("weights", [1, 1, 0], "weights must be 3 positive numbers"),
         ("validation_fraction", 0.0, r"validation_fraction must be in \(0, 1\), got 0\.0"),
@@ -245,7 +245,7 @@ def test_em_needs_exact_inference():
 
 
 def test_an_unknown_option_of_the_loop():
-    with pytest.raises(TypeError, match="speed"):
+    with pytest.raises(ValueError, match="fit_options has no 'speed'"):
         quick(fit_options={"speed": 2}).fit(X)
 
 

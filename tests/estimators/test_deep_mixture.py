@@ -1,14 +1,20 @@
 """Deep clustering with a Gaussian mixture in the latent space."""
 
+import warnings
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import DeepMixture, load, save
 from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
 from anabranch.reports import build_report
 from anabranch.training import DivergedWarning
@@ -188,6 +194,7 @@ NVIL = {
     "objective": "nvil",
     "schedule": {"std_first": None},
     "fit_options": {"clip_norm": None},
+    "learning_rate": 1e6,
 }
 
 
@@ -197,7 +204,7 @@ def test_a_run_that_diverges_names_the_step_and_keeps_a_model_that_works(changes
     X, _ = curved(60)
     settings = {"start": "random", "max_epochs": 60, "learning_rate": 1e3}
     with pytest.warns(DivergedWarning, match=r"diverged at step \d+: \d+ steps were not finite"):
-        model = small(**settings, **changes).fit(X)
+        model = small(**{**settings, **changes}).fit(X)
     assert not model.converged_
     assert model.n_iter_ < 60
     assert np.isfinite(model.predict_proba(X)).all()
@@ -256,7 +263,8 @@ def test_the_probabilities_of_the_model_are_those_of_its_scores(fitted):
 )
 def test_networks_priors_and_precisions_pass_through_a_file(tmp_path, changes):
     X, _ = curved(120)
-    model = small(**changes).fit(X)
+    # convolutions have sizes of their own
+    model = small(**{"hidden": (500, 500) if "network" in changes else (16,), **changes}).fit(X)
     assert model.converged_
     assert np.isfinite(model.sample(20)[0]).all()
     save(model, tmp_path / "model")
@@ -302,50 +310,236 @@ def test_rows_that_are_all_the_same_are_refused(changes):
         small(**changes).fit(np.ones((60, 6)))
 
 
+AFFINE = {"weight": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"n_components": 61}, "X has 60 rows, fewer than the 61 components"),
-        ({"samples": 1}, "samples must be an integer of at least 2, got 1"),
+        (
+            {"objective": {"samples": 1}},
+            r"objective.samples must be an integer of at least 2",
+        ),
         ({"objective": "em"}, "objective must be one of"),
-        ({"likelihood": "poisson"}, "likelihood must be one of"),
-        ({"posterior": "exact"}, "posterior must be one of"),
-        ({"init_params": "kmeans"}, "init_params must be one of"),
+        ({"objective": {"label_weight": 0}}, "objective.label_weight must be a positive number"),
+        ({"objective": {"score_samples": 0.5}}, "objective.score_samples must be an integer of at"),
+        (
+            {"objective": {"name": "gumbel", "temperature": -1.0}},
+            "objective.temperature must be a positive number, got -1.0",
+        ),
+        (
+            {"objective": {"name": "nvil", "baseline": [0]}},
+            "objective.baseline must be positive integers",
+        ),
+        ({"objective": {"reparameterized": 1}}, "objective.reparameterized must be true or false"),
+        ({"model_options": {"likelihood": "poisson"}}, "model_options.likelihood must be one of"),
+        ({"model_options": {"posterior": "exact"}}, "model_options.posterior must be one of"),
+        (
+            {"model_options": {"depth": 3}},
+            "model_options has no 'depth': it takes likeli",
+        ),
+        ({"model_options": {"reg_covar": 0}}, "model_options.reg_covar must be a positive number"),
+        ({"start": "kmeans"}, "start.name must be one of .*, got 'kmeans'"),
+        ({"start": {"epochs": 1.5}}, "start.epochs must be an integer of at least 0, got 1.5"),
+        ({"start": np.zeros(59, int)}, "start: y has 59 entries for 60 rows"),
+        ({"start": np.full(60, -1)}, "start must have a cluster for each row of X"),
+        (
+            {"start": {"name": "random", "clusters": np.zeros(60, int)}},
+            "clusters go with name='autoencoder', got 'random'",
+        ),
         ({"hidden": ()}, "hidden must be positive integers"),
         ({"latent": 0}, "latent must be an integer of at least 1"),
-        ({"std_first": "big"}, "std_first must be 'auto', None or a number"),
-        ({"std_first": 1e-3}, "std_first must be at least std_last=0.01"),
-        ({"std_last": 0.0}, "std_last must be a positive number, got 0.0"),
-        ({"balance": 1.0}, "balance goes with consistency"),
-        ({"validation_fraction": 1.0}, "validation_fraction must be in"),
-        ({"likelihood": "bernoulli"}, r"values in \[0, 1\], got -"),
-        ({"levels": 256}, "levels=256 needs integers"),
-        ({"inference": "exact"}, "inference must be one of"),
-        ({"init_params": "invariant", "balance": 0.0}, "init_params='invariant' needs consistency"),
-        ({"inference": "invariant", "consistency": 0.0}, "inference='invariant' needs consistency"),
-        ({"invariant_steps": 0}, "invariant_steps must be an integer of at least 1"),
-        ({"consistency": -1.0}, "consistency must be a number not below zero or None, got -1"),
-        ({"network": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
-        ({"classifier": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
+        ({"schedule": {"std_first": "big"}}, "schedule.std_first must be 'auto', None or a number"),
+        ({"schedule": {"std_first": 1e-3}}, "std_first must be at least std_last=0.01"),
+        ({"schedule": {"std_first": True}}, "schedule.std_first must be a positive number"),
+        ({"schedule": {"std_last": 0.0}}, "schedule.std_last must be a positive number, got 0.0"),
+        ({"schedule": {"std_share": 0.0}}, "schedule.std_share must be in"),
         (
-            {"consistency": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1]}},
-            r"image_shape \(7, 1\) holds 7 values, but rows have 6",
+            {"schedule": {"rate_halvings": -1}},
+            "schedule.rate_halvings must be an integer of",
         ),
-        ({"consistency": 1.0, "perturbation": "affine"}, "perturbation 'affine' needs image_shape"),
+        ({"schedule": {"half_precision": 1}}, "schedule.half_precision must be true or false"),
+        ({"schedule": 0.5}, "schedule must be a dict with some of std_first, .*, got 0.5"),
+        ({"consistency": {"balance": 1.0}}, "consistency.balance goes with a weight"),
+        ({"consistency": {"perturbation": "noise"}}, "consistency.perturbation goes with a weight"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be in"),
+        ({"model_options": BITS}, r"values in \[0, 1\], got -"),
+        ({"levels": 256}, "levels=256 needs integers"),
+        ({"consistency": {"inference": "exact"}}, "consistency.inference must be one of"),
+        (
+            {"start": "invariant", "consistency": {"balance": 0.0}},
+            "start='invariant' needs consistency.weight and consistency.balance",
+        ),
+        (
+            {"consistency": {"inference": "invariant", "weight": 0.0}},
+            "consistency.inference='invariant' needs consistency.weight",
+        ),
+        ({"consistency": {"steps": 0}}, "consistency.steps must be an integer of at least 1"),
+        (
+            {"consistency": {"weight": -1.0}},
+            "consistency.weight must be a number not below",
+        ),
+        ({"network": {"name": "conv", "image_shape": [2, 4]}}, "8 pixels, but a row has 6"),
+        (
+            {"model_options": {"classifier": {"name": "conv", "image_shape": [2, 4]}}},
+            "8 pixels, but a row has 6",
+        ),
+        ({"consistency": AFFINE}, r"image_shape \(7, 1\) holds 7 values, but rows have 6"),
+        (
+            {"consistency": {"weight": 1.0, "perturbation": "affine"}},
+            "perturbation 'affine' needs image_shape",
+        ),
         ({"network": "transformer"}, "network must be one of"),
-        ({"prior": "cauchy"}, "cauchy"),
+        ({"model_options": {"prior": "cauchy"}}, "cauchy"),
         ({"n_components": 0}, "n_components must be an integer of at least 1"),
+        ({"n_components": True}, "n_components must be an integer of at least 1"),
+        ({"n_init": 1.0}, "n_init must be an integer of at least 1, got 1.0"),
+        ({"keep": "first"}, "keep must be one of .*, got 'first'"),
         ({"learning_rate": "auto"}, "learning_rate must be a positive number, got 'auto'"),
+        ({"learning_rate": np.nan}, "learning_rate must be a positive number, got nan"),
         ({"max_epochs": 1.5}, "max_epochs must be an integer of at least 0, got 1.5"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer of at least 1, got 2.5"),
         ({"hidden": 8}, "hidden must be positive integers, at least one, got 8"),
+        ({"device": "gpu"}, "device must be one that torch can compute on here"),
+        ({"verbose": "x"}, "verbose must be an integer of at least 0, got 'x'"),
         ({"fit_options": [1]}, r"fit_options must be a dict or None, got \[1\]"),
+        ({"fit_options": {"speed": 1}}, "fit_options has no 'speed'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):
     X, _ = curved(60)
+    hidden = (500, 500) if isinstance(changes.get("network"), dict) else (16,)
     with pytest.raises(ValueError, match=message):
-        small(**changes).fit(X)
+        small(**{"hidden": hidden, **changes}).fit(X)
+
+
+def test_a_keyword_that_a_bound_does_not_have_is_refused():
+    with pytest.raises(TypeError, match="objective 'iwae' takes samples; got 'temperature'"):
+        small(objective={"name": "iwae", "temperature": 1.0}).fit(curved(60)[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objective": {"label_weight": 2.0}},
+            "objective.label_weight is not used: there are",
+        ),
+        (
+            {"consistency": {"weight": 1.0, "steps": 5}},
+            "consistency.steps is not used: start is 'autoencoder'",
+        ),
+        (
+            {"start": {"name": "random", "epochs": 5}},
+            "start.epochs is not used: start is 'rand",
+        ),
+        (
+            {"network": {"name": "conv", "image_shape": [2, 3], "channels": [2]}},
+            "hidden is not used: network is 'conv'",
+        ),
+        (
+            {"schedule": {"std_first": None, "std_share": 0.5}},
+            "schedule.std_share is not used: std_first is None",
+        ),
+    ],
+)
+def test_settings_that_a_fit_does_not_use_are_told(changes, message):
+    with pytest.warns(UnusedSettingWarning, match=message):
+        small(**{"start": {"epochs": 1}, **changes, "max_epochs": 1}).fit(curved(60)[0])
+
+
+# -- groups, starts and stages ---------------------------------------------------------------------
+
+
+def test_there_are_twenty_settings():
+    assert len(signature(DeepMixture).parameters) == 20
+
+
+def test_old_names_are_taken_with_a_warning():
+    X, _ = curved(60)
+    old = {"init_epochs": 1, "init_params": "autoencoder", "std_first": 0.5, "rate_halvings": 1}
+    old |= {"objective": "vimco", "samples": 3, "n_score_samples": 7, "weight_decay": 0.1}
+    old |= {"consistency": 0.5, "perturbation": "noise", "activation": "tanh", "reg_covar": 1e-5}
+    settings = {"latent": 2, "hidden": (16,), "max_epochs": 1, "random_state": 0}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = DeepMixture(3, **settings, **old)
+    told = [str(warning.message) for warning in caught]
+    assert "std_first=0.5 is now schedule={'std_first': 0.5}: the old" in " ".join(told)
+    again = small(
+        start={"name": "autoencoder", "epochs": 1},
+        schedule={"std_first": 0.5, "rate_halvings": 1},
+        objective={"name": "vimco", "samples": 3, "score_samples": 7},
+        consistency={"weight": 0.5, "perturbation": "noise"},
+        model_options={"activation": "tanh", "reg_covar": 1e-5},
+        fit_options={"weight_decay": 0.1},
+        max_epochs=1,
+    )
+    assert model.get_params() == again.get_params()
+    assert (model.fit(X).score_samples(X) == again.fit(X).score_samples(X)).all()
+    with pytest.warns(FutureWarning, match="n_score_samples=9 is now objective"):
+        model.set_params(n_score_samples=9)
+    assert model.objective == {"name": "vimco", "samples": 3, "score_samples": 9}
+
+
+def test_a_weight_alone_is_a_consistency():
+    with pytest.warns(FutureWarning, match=r"consistency={'weight': 0.5}"):
+        model = small(1, consistency=0.5, max_epochs=1).fit(curved(60)[0])
+    same = small(1, consistency={"weight": 0.5}, max_epochs=1).fit(curved(60)[0])
+    assert model.lower_bound_ == same.lower_bound_
+
+
+def test_groups_are_searched_like_other_settings():
+    X, _ = curved(60)
+    grid = {"schedule__std_last": [1e-3, 0.5], "objective__samples": [2]}
+    search = GridSearchCV(small(1, max_epochs=2), grid, cv=2).fit(X)
+    assert search.best_params_ == {"schedule__std_last": 0.5, "objective__samples": 2}
+    assert search.best_estimator_.model_.floor == 0.5
+
+
+@pytest.mark.parametrize("kind", ["labels", "probabilities", "estimator"])
+def test_clusters_that_are_known_are_a_start(kind):
+    X, labels = curved()
+    swapped = np.array([2, 0, 1])[labels]
+    given = {
+        "labels": swapped,
+        "probabilities": np.eye(3)[swapped],
+        "estimator": FrozenEstimator(GaussianMixture(3, means_init=means(X, swapped)).fit(X)),
+    }[kind]
+    model = small(start={"clusters": given, "epochs": 20}, max_epochs=5).fit(X)
+    assert (model.start_labels_ == swapped[model.train_rows_]).mean() > 0.9
+    assert (model.predict(X) == swapped).mean() > 0.9
+    if kind != "estimator":
+        assert small(2, start=given, n_components=None, max_epochs=1).fit(X).n_components_ == 3
+
+
+def means(X, labels):
+    return np.stack([X[labels == k].mean(0) for k in range(3)])
+
+
+def test_the_last_state_is_kept_where_that_is_asked():
+    X, _ = curved(60)
+    # far too fast, so that the best state is long past
+    settings = {"learning_rate": 0.2, "max_epochs": 30, "schedule": {"rate_halvings": 0}}
+    best, last = (small(1, keep=keep, **settings).fit(X) for keep in ("best", "last"))
+    losses = [entry["validation_loss"] for entry in last.history_]
+    assert losses == [entry["validation_loss"] for entry in best.history_]
+    assert losses[-1] > min(losses)
+    assert best.lower_bound_ - last.lower_bound_ == pytest.approx(losses[-1] - min(losses))
+    assert (best.score_samples(X) != last.score_samples(X)).any()
+
+
+def test_stages_are_named():
+    X, labels = curved(60)
+    of_one = ["pretrain", "teach q", "train"]
+    assert small(1, max_epochs=1, n_init=2).fit(X).fit_result_.stages == 2 * of_one
+    assert small(start="random", max_epochs=1).fit(X).fit_result_.stages == ["train"]
+    found = invariant(1, max_epochs=1, n_init=2).fit(X).fit_result_.stages
+    assert found == ["learn q alone", "learn q alone", "pretrain", "train"]
+    given = small(max_epochs=1, start={"clusters": labels, "epochs": 1}).fit(X)
+    assert given.fit_result_.stages == of_one
 
 
 def test_gaps_are_refused_with_their_place():

@@ -20,7 +20,8 @@ LABELS = np.where(np.arange(110) < 20, np.arange(110) % 3, -1)
 
 
 def mixture(**changes):
-    settings = {"latent": 2, "hidden": (8,), "max_epochs": 3, "init_epochs": 1, "batch_size": 40}
+    settings = {"latent": 2, "hidden": (8,), "max_epochs": 3, "batch_size": 40}
+    settings |= {"start": {"name": "autoencoder", "epochs": 1}}
     return DeepMixture(3, **{**settings, "random_state": 0, **changes})
 
 
@@ -36,9 +37,14 @@ def clustering(method, **changes):
 
 CASES = {
     "mixture": partial(mixture, n_init=2),
-    "bfloat16": partial(mixture, half_precision=True, max_epochs=10),
-    "invariant": partial(mixture, init_params="invariant", invariant_steps=4, n_init=2),
-    "random": partial(mixture, init_params="random", objective="gumbel"),
+    "bfloat16": partial(mixture, schedule={"half_precision": True}, max_epochs=10),
+    "invariant": partial(
+        mixture,
+        start={"name": "invariant", "epochs": 1},
+        consistency={"steps": 4},
+        n_init=2,
+    ),
+    "random": partial(mixture, start="random", objective="gumbel"),
     "levels": partial(mixture, levels=8),
     **{m: partial(clustering, m) for m in ("ae+gmm", "dec", "idec", "vade", "gmvae", "mixae")},
     **{m: partial(clustering, m) for m in ("ltvae-gmm", "ltvae")},

@@ -10,7 +10,7 @@ import torch
 
 from anabranch import FlowMixture, load, save
 from anabranch.archive import ArchiveError, read_archive, write_archive
-from anabranch.models import MixtureModel
+from anabranch.objectives import MixtureObjective
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
 
 X, LABELS = bent()
@@ -18,7 +18,7 @@ PIXELS, CLASSES = picture()
 FRAME = pd.DataFrame(X, columns=["width", "height"])
 CASES = {
     "exact": ({}, X),
-    "variational": ({"inference": "variational", "temperature_decay": 0.05}, X),
+    "variational": ({"inference": "variational", "decay": 0.05}, X),
     "em": ({"algorithm": "em"}, X),
     "levels": ({"levels": 8}, PIXELS),
     "levels variational": ({"levels": 8, "inference": "variational"}, PIXELS),
@@ -61,8 +61,8 @@ def test_settings_come_back(tmp_path):
     mixture = moved(**settings, fit_options={"clip_norm": 1.0}).fit(X)
     save(mixture, tmp_path / "model")
     params = load(tmp_path / "model").get_params()
-    assert params["posterior"]["hidden"] == [4, 4]
-    assert params["weights"] == [0.7, 0.3]
+    assert params["model_options"]["posterior"]["hidden"] == [4, 4]
+    assert params["model_options"]["weights"] == [0.7, 0.3]
     assert params["fit_options"] == {"clip_norm": 1.0}
     assert params["random_state"] == 0
 
@@ -75,7 +75,7 @@ def test_a_loaded_one_is_fitted_again_to_the_same_bits(tmp_path):
 
 
 def test_a_loaded_one_goes_on_warm(tmp_path):
-    mixture = moved(max_epochs=5, warm_start=True).fit(X)
+    mixture = moved(max_epochs=5, start="last").fit(X)
     save(mixture, tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert (loaded.fit(X).score_samples(X) == mixture.fit(X).score_samples(X)).all()
@@ -103,12 +103,15 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     path = tmp_path / "model"
     save(quick(2, max_epochs=0).fit(X), path)
     tree = read_archive(path, "model")
+    model = tree["state"]["model"]
+    unknown = {"name": "unknown", "arguments": model["recipe"]["arguments"]}
     for change in (
         {"estimator": "Other"},
-        {"params": {**tree["params"], "unknown": 1}},
+        {"settings": {**tree["settings"], "unknown": 1}},
         {"state": {}},
-        {"recipe": {"name": "unknown", "arguments": tree["recipe"]["arguments"]}},
-        {"preparation": {}},
+        {"state": {**tree["state"], "preparation": {}}},
+        {"state": {**tree["state"], "model": {**model, "state": {}}}},
+        {"state": {**tree["state"], "model": {**model, "recipe": unknown}}},
     ):
         write_archive(path, "model", {**tree, **change})
         with pytest.raises(ArchiveError, match="does not fit this version of anabranch"):
@@ -136,16 +139,16 @@ def interrupt(monkeypatch):
 
     def at(step):
         steps = 0
-        forward = MixtureModel.forward
+        forward = MixtureObjective.forward
 
-        def counting(self, batch):
+        def counting(self, batch, **given):
             nonlocal steps
             steps += self.training
             if self.training and steps == step:
                 signal.raise_signal(signal.SIGINT)
-            return forward(self, batch)
+            return forward(self, batch, **given)
 
-        monkeypatch.setattr(MixtureModel, "forward", counting)
+        monkeypatch.setattr(MixtureObjective, "forward", counting)
 
     yield at
     monkeypatch.undo()

@@ -420,11 +420,11 @@ def test_same_seed_same_bits():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_init": 0}, "n_init must be a positive integer"),
+        ({"n_init": 0}, "n_init must be an integer of at least 1"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \(0, 1\)"),
-        ({"reg_covar": 0.0}, "reg_covar must be positive"),
+        ({"reg_covar": 0.0}, "reg_covar must be a positive number"),
         ({"learning_rate": "fast"}, "learning_rate must be 'auto' or a positive number"),
-        ({"patience": -1}, "patience must be None or an integer from 0, got -1"),
+        ({"patience": -1}, "patience must be an integer of at least 0 or None, got -1"),
         ({"flow": "mafs"}, "unknown recipe 'mafs'"),
     ],
 )

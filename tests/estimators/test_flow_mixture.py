@@ -27,7 +27,7 @@ def fitted():
 @pytest.fixture(scope="module")
 def variational():
     X, _ = bent()
-    mixture = moved(inference="variational", temperature_decay=0.01).fit(X)
+    mixture = moved(inference="variational", decay=0.01).fit(X)
     assert mixture.fit_result_.best_epoch > 0
     return mixture
 
@@ -105,9 +105,7 @@ def test_the_bound_is_reported_and_below_the_likelihood(variational, fitted):
 
 
 def test_the_temperature_falls_to_its_floor():
-    mixture = moved(
-        inference="variational", temperature_decay=0.05, temperature_floor=0.2, patience=100
-    ).fit(X)
+    mixture = moved(inference="variational", decay=0.05, floor=0.2, patience=100).fit(X)
     for entry in mixture.history_[1:]:
         expected = max(np.exp(-0.05 * (entry["step"] - 1)), 0.2)
         assert entry["temperature"] == pytest.approx(expected)
@@ -393,7 +391,7 @@ def test_unfitted():
 
 
 def test_a_warm_start_goes_on():
-    mixture = moved(max_epochs=10, patience=100, warm_start=True).fit(X)
+    mixture = moved(max_epochs=10, patience=100, start="last").fit(X)
     first = mixture.lower_bound_
     model = mixture.model_
     mixture.fit(X)
@@ -410,15 +408,14 @@ def test_a_warm_start_goes_on():
     [
         ({"n_components": 3}, r"n_components \(2, now 3\)"),
         ({"flow": "maf"}, "flow"),
-        ({"inference": "variational"}, "inference"),
     ],
 )
 def test_a_warm_start_of_another_model_is_refused(change, named):
-    mixture = quick(2, warm_start=True).fit(X)
-    with pytest.raises(ValueError, match=f"warm_start goes on with the last model, which.*{named}"):
+    mixture = quick(2, start="last").fit(X)
+    with pytest.raises(ValueError, match=f"start goes on with a model that differs in.*{named}"):
         mixture.set_params(**change).fit(X)
     with pytest.raises(ValueError, match=r"features \(2, now 1\)"):
-        quick(2, warm_start=True).fit(X).fit(X[:, :1])
+        quick(2, start="last").fit(X).fit(X[:, :1])
 
 
 # --- information criteria -----------------------------------------------------------------------

@@ -174,5 +174,5 @@ def test_settings_of_old_files_are_understood_in_silence():
     }
     assert Model(**params).get_params(deep=False) == params
     assert migrated(Model, params) == params
-    untouched = migrated(Model, {"temperature_decay": 1e-3, "consistency": None})
+    untouched = migrated(Model, {"temperature_decay": 1e-3, "consistency": 0.0})
     assert untouched == {"temperature": None, "consistency": None}

@@ -6,8 +6,9 @@ import torch
 
 from anabranch import FlowGMM, FlowMixture, load, save
 from anabranch.estimators.epochs import epoch_hook
+from anabranch.estimators.mixture_plan import MixturePlan
+from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.settings import regularisation
 from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
@@ -38,10 +39,17 @@ def test_weights_are_updated_every_epoch(weights, inference):
     X, _ = uneven()
     # a start that is uniform, so that the shares have to be found in training
     mixture = FlowMixture(
-        2, flow=FLOW, inference=inference, weights=weights, max_epochs=5, random_state=0
+        2,
+        flow=FLOW,
+        inference=inference,
+        model_options={"weights": weights},
+        max_epochs=5,
+        random_state=0,
     ).fit(X)
     assert np.sort(mixture.weights_) == pytest.approx([0.25, 0.75], abs=0.02)
-    uniform = FlowMixture(2, flow=FLOW, weights="uniform", max_epochs=5, random_state=0).fit(X)
+    uniform = FlowMixture(
+        2, flow=FLOW, model_options={"weights": "uniform"}, max_epochs=5, random_state=0
+    ).fit(X)
     assert uniform.weights_ == pytest.approx([0.5, 0.5])
 
 
@@ -51,7 +59,8 @@ def hooked(settings, n=40, **changes):
     z = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
     rows = Rows(z, torch.zeros(n), **changes)
     data = rows.batch("cpu")
-    return model, data, epoch_hook(model, data, rows, settings, 0)
+    plan, preparation = MixturePlan.of(settings), Preparation.empty(2, levels=None, alpha=1e-6)
+    return model, data, epoch_hook(model, data, rows, plan, preparation, 0)
 
 
 @pytest.mark.parametrize("how", ["exact", "network"])
@@ -80,7 +89,7 @@ def half_labelled(n=40):
 
 
 def test_labelled_rows_come_first_and_then_take_turns():
-    settings = quick(2, semi_supervised="alternate", pretrain_epochs=2)
+    settings = quick(2, order="alternate", pretrain_epochs=2)
     hook = hooked(settings, **half_labelled())[2]
     turns = [hook(epoch).tolist() for epoch in range(6)]
     known, unknown = list(range(10)), list(range(10, 40))
@@ -95,7 +104,7 @@ def test_joint_epochs_go_through_all_rows_after_the_pretraining():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"semi_supervised": "alternate"}, {"pretrain_epochs": 3}, {"label_weight": 20.0}],
+    [{"order": "alternate"}, {"pretrain_epochs": 3}, {"label_weight": 20.0}],
     ids=lambda c: next(iter(c)),
 )
 def test_ways_of_teaching_differ_and_work(changes):
@@ -120,11 +129,11 @@ def test_labels_of_some_classes_only():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"consistency": 2.0},
-        {"consistency": 2.0, "perturbation": "adversarial"},
-        {"consistency": 2.0, "balance": 0.3},
-        {"temperature_decay": 0.1},
-        {"temperature_unit": "epoch"},
+        {"weight": 2.0},
+        {"weight": 2.0, "perturbation": "adversarial"},
+        {"weight": 2.0, "balance": 0.3},
+        {"decay": 0.1},
+        {"unit": "epoch"},
     ],
     ids=["noise", "adversarial", "balance", "decay", "per epoch"],
 )
@@ -139,7 +148,7 @@ def test_options_of_q_change_q(changes):
 def test_perturbations_repeat_with_the_seed_and_leave_others_alone(perturbation):
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    settings = {"consistency": 2.0, "perturbation": perturbation, "init_params": "kmeans"}
+    settings = {"weight": 2.0, "perturbation": perturbation, "init_params": "kmeans"}
     first, second = (
         moved(inference="variational", max_epochs=5, **settings).fit(X) for _ in range(2)
     )
@@ -151,7 +160,7 @@ def test_perturbations_repeat_with_the_seed_and_leave_others_alone(perturbation)
 
 
 def test_a_consistent_fit_that_was_interrupted_ends_with_the_same_bits(tmp_path):
-    settings = {"consistency": 2.0, "init_params": "kmeans", "inference": "variational"}
+    settings = {"weight": 2.0, "init_params": "kmeans", "inference": "variational"}
     whole = moved(max_epochs=8, **settings).fit(X)
     checkpoint = {"checkpoint": str(tmp_path / "fit.checkpoint")}
     moved(max_epochs=4, fit_options=checkpoint, **settings).fit(X)
@@ -165,8 +174,8 @@ def test_temperature_per_epoch_falls_more_slowly():
             inference="variational",
             init_params="kmeans",
             max_epochs=5,
-            temperature_decay=0.1,
-            temperature_unit=unit,
+            decay=0.1,
+            unit=unit,
         )
         .fit(X)
         .history_[-1]["temperature"]
@@ -176,12 +185,17 @@ def test_temperature_per_epoch_falls_more_slowly():
     assert step < epoch
 
 
+def weights_of(mixture):
+    plan = MixturePlan.of(mixture)
+    return plan.weight, plan.balance
+
+
 def test_the_weights_of_regularisation_go_with_the_inference():
-    assert regularisation(FlowMixture()) == {"consistency": 0.0, "balance": 0.0}
+    assert weights_of(FlowMixture()) == (0.0, 0.0)
     invariant = FlowMixture(inference="invariant")
-    assert regularisation(invariant) == {"consistency": 1.0, "balance": 0.2}
-    invariant.set_params(consistency=3.0, balance=0.2)
-    assert regularisation(invariant) == {"consistency": 3.0, "balance": 0.2}
+    assert weights_of(invariant) == (1.0, 0.2)
+    invariant.set_params(consistency__weight=3.0)
+    assert weights_of(invariant) == (3.0, 0.2)
 
 
 def test_invariant_inference_finds_blobs():
@@ -253,15 +267,20 @@ def test_flow_gmm_is_one_flow_over_gaussians():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"means": "random"}, {"fixed_means": True}, {"consistency": 2.0}],
-    ids=lambda c: next(iter(c)),
+    [
+        {"means": {"start": "random"}},
+        {"means": {"start": "random", "spread": 9.0}},
+        {"means": {"fixed": True}},
+        {"consistency": {"weight": 2.0}},
+    ],
+    ids=str,
 )
 def test_options_of_flow_gmm_do_something(changes):
     settings = {"flow": FLOW, "max_epochs": 10, "random_state": 0, "batch_size": 100}
     labels = few(Y, 5)
     plain, other = (FlowGMM(2, **settings, **c).fit(X, labels) for c in ({}, changes))
     assert (plain.score_samples(X) != other.score_samples(X)).any()
-    if "fixed_means" in changes:
+    if changes == {"means": {"fixed": True}}:
         start = FlowGMM(2, **{**settings, "max_epochs": 0}).fit(X, labels)
         for name in ("model_",):
             a, b = (
@@ -274,7 +293,7 @@ def test_flow_gmm_and_auto_go_through_files(tmp_path):
     X, _ = blobs(300)
     for model in (
         FlowGMM(3, flow=FLOW, max_epochs=2, random_state=0).fit(X),
-        quick("auto", max_components=5, trunk=FLOW, consistency=0.5).fit(X),
+        quick("auto", max_components=5, trunk=FLOW, weight=0.5).fit(X),
     ):
         save(model, tmp_path / "model.safetensors")
         same = load(tmp_path / "model.safetensors")
@@ -295,18 +314,18 @@ def test_flow_gmm_and_auto_go_through_files(tmp_path):
         ({"n_components": "auto", "flow": ["maf", "realnvp"]}, "one flow"),
         ({"n_components": "auto", "weights": [0.5, 0.5]}, "weights"),
         ({"component_cost": -1}, "component_cost"),
-        ({"consistency": -1.0}, "consistency"),
-        ({"consistency": np.nan}, "consistency"),
+        ({"weight": -1.0}, "consistency"),
+        ({"weight": np.nan}, "consistency"),
         ({"balance": 0.1}, "balance"),
         ({"inference": "invariant", "balance": 0.0}, "invariant"),
-        ({"invariant_steps": 0}, "invariant_steps"),
-        ({"semi_supervised": "maybe"}, "semi_supervised"),
-        ({"temperature_unit": "hour"}, "temperature_unit"),
+        ({"steps": 0}, "steps"),
+        ({"order": "maybe"}, "semi_supervised"),
+        ({"unit": "hour"}, "unit"),
         ({"pretrain_epochs": -1}, "pretrain_epochs"),
         ({"label_weight": 0.0}, "label_weight"),
         ({"weights": "guessed"}, "weights"),
-        ({"consistency": 1.0, "perturbation": "magic"}, "magic"),
-        ({"consistency": 1.0, "perturbation": {"name": "affine"}}, "image_shape"),
+        ({"weight": 1.0, "perturbation": "magic"}, "magic"),
+        ({"weight": 1.0, "perturbation": {"name": "affine"}}, "image_shape"),
         ({"posterior": "magic"}, "posterior"),
         ({"n_components": "auto", "component_cost": 0.1}, "component_cost"),
     ],
@@ -323,12 +342,14 @@ def test_auto_is_for_rows_without_labels():
 
 def test_means_must_be_known():
     with pytest.raises(ValueError, match="means"):
-        FlowGMM(2, means="far").fit(X)
+        FlowGMM(2, means={"start": "far"}).fit(X)
 
 
 def test_wings_without_a_number_of_wings():
     X, _ = Pinwheel(3).sample_per_component(300, random_state=0)
-    mixture = FlowMixture("auto", max_components=6, random_state=0, max_epochs=60).fit(X)
+    mixture = FlowMixture(
+        "auto", model_options={"max_components": 6}, random_state=0, max_epochs=60
+    ).fit(X)
     assert mixture.n_components_ == 3
 
 

@@ -23,8 +23,8 @@ def test_check_estimator(estimator, check):
 
 
 def test_settings_survive_cloning():
-    settings = quick(weights=[0.5, 0.3, 0.2], flow=["maf", "realnvp", "maf"]).get_params()
-    assert clone(FlowMixture(**settings)).get_params() == settings
+    settings = quick(weights=[0.5, 0.3, 0.2], flow=["maf", "realnvp", "maf"]).get_params(deep=False)
+    assert clone(FlowMixture(**settings)).get_params(deep=False) == settings
 
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])

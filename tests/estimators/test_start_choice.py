@@ -9,22 +9,32 @@ from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.graph_clusters import spread_labels
 from anabranch.estimators import flow_mixture as estimator
 from anabranch.estimators import trainer
+from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.starts import make_starts
 from anabranch.metrics import clustering_accuracy
+from anabranch.objectives import MixtureObjective
 from anabranch.problems import Pinwheel, TwoCircles
 
 X, _ = Pinwheel().sample_per_component(80, random_state=0)
+
+
+def task_of(mixture):
+    """A fitted mixture as a candidate, and its rows as a task."""
+    rows, plan = mixture._rows(X, None, np.random.RandomState(0)), MixturePlan.of(mixture)
+    task = trainer.MixtureTask(plan, rows, rows, None, mixture.preparation_, 0)
+    objective = MixtureObjective(mixture.model_)
+    return trainer.Candidate("given", objective, mixture.model_.state_dict(), task.noise()), task
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
 def test_the_start_that_is_ahead_is_trained_on(monkeypatch, ahead):
     raced = []
 
-    def race(model, *_):
-        raced.append(model)
+    def head_start(candidate, _):
+        raced.append(candidate.model)
         return float(len(raced) - 1 != ahead)
 
-    monkeypatch.setattr(estimator, "race", race)
+    monkeypatch.setattr(estimator, "head_start", head_start)
     mixture = FlowMixture(5, random_state=0, max_epochs=1).fit(X)
     assert len(raced) == 2
     assert mixture.model_ is raced[ahead]
@@ -32,11 +42,10 @@ def test_the_start_that_is_ahead_is_trained_on(monkeypatch, ahead):
 
 def test_a_race_trains_and_reports_the_better_score():
     mixture = FlowMixture(5, random_state=0, max_epochs=0, init_params="kmeans").fit(X)
-    rows = mixture._rows(X, None, np.random.RandomState(0))
-    before = -mixture.model_.mixture.log_prob(rows.z).mean().item() - rows.term.mean().item()
-    mixture.max_epochs = 40
-    score = trainer.race(mixture.model_, rows, rows, mixture, 0)
-    assert score < before - 0.05
+    candidate, task = task_of(mixture.set_params(max_epochs=40))
+    z, term = task.rows.z, task.rows.term
+    before = -mixture.model_.mixture.log_prob(z).mean().item() - term.mean().item()
+    assert trainer.head_start(candidate, task) < before - 0.05
 
 
 @pytest.mark.parametrize("convinced", [False, True])
@@ -53,10 +62,10 @@ def test_a_flow_that_does_not_convince_gives_way_to_its_gaussian_start(monkeypat
 
 def test_q_is_taught_the_start_with_doubt():
     mixture = FlowMixture(2, random_state=0, max_epochs=0).fit(X)
-    mixture.max_epochs = 1
-    rows = mixture._rows(X, None, np.random.RandomState(0))
+    candidate, task = task_of(mixture.set_params(max_epochs=1))
     certain = np.eye(2)[(X[:, 0] > 0).astype(int)]
-    trainer.teach_posterior(mixture.model_, rows, certain, mixture, 0)
+    trainer.teach_posterior(candidate, task, certain)
+    rows = task.rows
     with torch.no_grad():
         q = mixture.model_.log_q(rows.z).exp().numpy()
     assert (q.argmax(0) == certain.argmax(1)).mean() > 0.95

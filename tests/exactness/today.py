@@ -37,22 +37,31 @@ OBJECTIVE = {
 
 # Cases whose numbers are others, and why.
 MOVED = {
+    **{
+        f"{name}: {norm}": "layers that normalise are initialised from the data"
+        for name, norm in (
+            ("FlowDensity", "actnorm"),
+            ("FlowMixture", "actnorm"),
+            ("FlowMixture", "batchnorm"),
+        )
+    },
     "DeepMixture: nvil": "the weights of NVIL's baseline, a part of the objective, are drawn apart",
 }
 
 # Estimator -> recorded name of a setting -> today's. A dot leads into a group, as in
 # {"FlowMixture": {"temperature_decay": "temperature.decay"}}.
 SETTINGS: dict[str, dict[str, str]] = {
-    "DeepMixture": {
-        old: new.replace("__", ".") for old, new in anabranch.DeepMixture.old_names.items()
-    },
-    "DeepClustering": {
-        old: new.replace("__", ".") for old, new in anabranch.DeepClustering.old_names.items()
-    },
+    kind.__name__: {old: new.replace("__", ".") for old, new in kind.old_names.items()}
+    for kind in (
+        anabranch.DeepClustering,
+        anabranch.DeepMixture,
+        anabranch.FlowGMM,
+        anabranch.FlowMixture,
+    )
 }
 
 # Checkpoints of 0.1.0 that are resumed to the recorded end. The others are refused in a sentence.
-RESUMED = ("fit", "FlowMixture")
+RESUMED: tuple[str, ...] = ()
 
 fit_adversarial = training.fit_adversarial
 fit_reverse_kl = training.fit_reverse_kl
@@ -85,6 +94,8 @@ def build(recorded: str, **arguments: Any) -> nn.Module:
     name = RECIPES.get(recorded, recorded)
     if recorded in AUTOENCODERS:
         return _autoencoder(recorded, name, arguments)
+    if recorded == "flow_mixture":
+        return _flow_mixture(arguments)
     if recorded not in OBJECTIVE:
         return models.build(name, **arguments)
     told = [
@@ -93,6 +104,17 @@ def build(recorded: str, **arguments: Any) -> nn.Module:
     ]
     model = models.build(name, **arguments)
     object.__setattr__(model, "objective", _latent_mixture_bound(model, *told, arguments))
+    return model
+
+
+def _flow_mixture(arguments: dict[str, Any]) -> nn.Module:
+    names = ("inference", "consistency", "balance", "label_weight", "pseudo_labels")
+    told = {name: arguments.pop(name) for name in names if name in arguments}
+    moved = arguments.pop("perturbation", None)
+    if moved is not None:
+        told["perturbation"] = objectives.make_perturbation(moved, features=arguments["features"])
+    model = models.flow_mixture(**arguments)
+    object.__setattr__(model, "objective", objectives.MixtureObjective(model, **told))
     return model
 
 
@@ -193,7 +215,10 @@ def estimator(name: str, **settings: Any) -> Any:
         place = told
         for group in groups:
             place = place.setdefault(group, {})
-        place[setting] = value
+        held = place.get(setting)  # a group that some settings have moved into
+        place[setting] = {**held, **value} if isinstance(held, dict) else value
+    if told.get("start") is True:  # a warm start
+        told["start"] = "last"
     return getattr(anabranch, name)(**told)
 
 

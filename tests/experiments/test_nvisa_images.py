@@ -33,7 +33,7 @@ def outcome():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nvisa_images, "K", 3)
         patch.setattr(nvisa_images, "BUDGETS", SMALL)
-        patch.setattr(nvisa_images, "SHARED", {"levels": 256, "hidden": [32]})
+        patch.setattr(nvisa_images, "SHARED", {"levels": 256, "hidden": [32], "schedule": {}})
         for name, rows in (("SCORED_ROWS", 40), ("MAPPED_ROWS", 60), ("PRIOR_DRAWS", 30)):
             patch.setattr(nvisa_images, name, rows)
         parts = {"train": bars(1500, 0), "t10k": bars(200, 1)}

@@ -6,6 +6,7 @@ import torch
 
 from anabranch.estimators.counting import free_parameters
 from anabranch.models import flow_mixture, keep_components
+from anabranch.objectives import MixtureObjective, make_perturbation
 from anabranch.transforms import BatchNorm
 from tests.registry import perturb, seeded
 
@@ -18,14 +19,18 @@ def model_of(**changes):
     return perturb(flow_mixture(D, K, **{**SMALL, **changes}), std=0.4).double()
 
 
+def objective_of(perturbation=None, **settings):
+    moved = None if perturbation is None else make_perturbation(perturbation, features=D)
+    return MixtureObjective(model_of(), perturbation=moved, **settings).double()
+
+
 @pytest.fixture
 def x():
     return torch.randn(N, D, generator=seeded(0), dtype=torch.float64)
 
 
-def total(model, x, seed=5, **batch):
-    model.generator = seeded(seed)
-    return model.train()({"x": x, **batch}).total
+def total(objective, x, seed=5, **batch):
+    return objective.train()({"x": x, **batch}, generator=seeded(seed)).total
 
 
 def log_q_of(model, x):
@@ -34,10 +39,10 @@ def log_q_of(model, x):
 
 @pytest.mark.parametrize("inference", ["exact", "variational"])
 def test_consistency_and_balance_add_what_they_say(x, inference):
-    plain = model_of(inference=inference)
-    regular = model_of(inference=inference, consistency=2.0, balance=0.5, perturbation=NOISE)
+    plain = objective_of(inference=inference)
+    regular = objective_of(inference=inference, consistency=2.0, balance=0.5, perturbation=NOISE)
     moved = regular.perturbation(x, None, seeded(5))
-    p, q = log_q_of(plain, x), log_q_of(plain, moved)
+    p, q = log_q_of(plain.model, x), log_q_of(plain.model, moved)
     divergence = (p.exp() * (p - q)).sum(0).mean()
     mean = p.exp().mean(1)
     entropy = -(p.exp() * p).sum(0).mean() - 4 * -(mean * mean.log()).sum()
@@ -50,61 +55,65 @@ def test_consistency_and_balance_add_what_they_say(x, inference):
 
 
 def test_the_point_itself_is_held_fixed(x):
-    model = model_of(inference="invariant", consistency=1.0, perturbation=NOISE)
-    total(model, x).backward()
-    found = model.posterior.last.weight.grad.clone()
-    moved = model.perturbation(x, None, seeded(5))
-    held = log_q_of(model, x).detach()
-    loss = (held.exp() * (held - log_q_of(model, moved))).sum(0).mean()
-    (expected,) = torch.autograd.grad(loss, model.posterior.last.weight)
+    objective = objective_of(inference="invariant", consistency=1.0, perturbation=NOISE)
+    total(objective, x).backward()
+    found = objective.model.posterior.last.weight.grad.clone()
+    moved = objective.perturbation(x, None, seeded(5))
+    held = log_q_of(objective.model, x).detach()
+    loss = (held.exp() * (held - log_q_of(objective.model, moved))).sum(0).mean()
+    (expected,) = torch.autograd.grad(loss, objective.model.posterior.last.weight)
     assert torch.allclose(found, expected, atol=1e-12)
 
 
 def test_consistency_is_for_training_only(x):
-    plain, regular = model_of(), model_of(consistency=2.0, perturbation=NOISE)
+    plain, regular = objective_of(), objective_of(consistency=2.0, perturbation=NOISE)
     assert regular.eval()({"x": x}).total == plain.eval()({"x": x}).total
 
 
 def test_invariant_inference_leaves_q_to_consistency(x):
-    model = model_of(inference="invariant", consistency=1.0, perturbation=NOISE)
-    model.ramp.zero_()
-    loss = total(model, x)
-    q, joint = model.log_q(x).exp(), model.mixture.joint_log_prob(x)
+    objective = objective_of(inference="invariant", consistency=1.0, perturbation=NOISE)
+    objective.ramp.zero_()
+    loss = total(objective, x)
+    q, joint = objective.model.log_q(x).exp(), objective.model.mixture.joint_log_prob(x)
     assert loss.item() == pytest.approx(-(q * joint).sum(0).mean().item(), abs=1e-12)
     loss.backward()
-    assert not any(p.grad is not None and p.grad.any() for p in model.posterior.parameters())
-    assert any(p.grad is not None and p.grad.any() for p in model.mixture.parameters())
+    assert not any(
+        p.grad is not None and p.grad.any() for p in objective.model.posterior.parameters()
+    )
+    assert any(p.grad is not None and p.grad.any() for p in objective.model.mixture.parameters())
 
 
 def test_invariant_inference_needs_something_to_be_invariant_to():
     with pytest.raises(ValueError, match="perturbation"):
-        flow_mixture(2, 3, inference="invariant")
+        MixtureObjective(flow_mixture(2, 3), inference="invariant")
 
 
 def test_pseudo_labels_come_from_the_moved_points(x):
-    model = model_of(consistency=3.0, perturbation=NOISE, pseudo_labels=True)
-    plain = model_of()
-    moved = model.perturbation(x, None, seeded(5))
-    labels = model.mixture.joint_log_prob(moved).argmax(0)
-    chosen = model.mixture.joint_log_prob(x)[labels, torch.arange(N)]
+    objective = objective_of(consistency=3.0, perturbation=NOISE, pseudo_labels=True)
+    plain = objective_of()
+    moved = objective.perturbation(x, None, seeded(5))
+    labels = objective.model.mixture.joint_log_prob(moved).argmax(0)
+    chosen = objective.model.mixture.joint_log_prob(x)[labels, torch.arange(N)]
     expected = total(plain, x) - 3.0 * chosen.mean()
-    assert total(model, x).item() == pytest.approx(expected.item(), abs=1e-10)
+    assert total(objective, x).item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 def test_the_posterior_may_see_other_features(x):
-    model = model_of(inference="variational")
+    objective = objective_of(inference="variational")
     features = torch.randn(N, D, generator=seeded(9), dtype=torch.float64)
-    q = torch.log_softmax(model.posterior(features).mT, 0)
-    joint = model.mixture.joint_log_prob(x)
+    q = torch.log_softmax(objective.model.posterior(features).mT, 0)
+    joint = objective.model.mixture.joint_log_prob(x)
     expected = -(q.exp() * (joint - q)).sum(0).mean()
-    assert total(model, x, features=features).item() == pytest.approx(expected.item(), abs=1e-12)
+    assert total(objective, x, features=features).item() == pytest.approx(
+        expected.item(), abs=1e-12
+    )
 
 
 def test_labelled_rows_weigh_what_they_are_told(x):
     targets = torch.zeros(N, K, dtype=torch.float64)
     targets[0, 1] = 1
-    one, five = model_of(), model_of(label_weight=5.0)
-    joint, log_q = one.mixture.joint_log_prob(x), one.log_q(x)
+    one, five = objective_of(), objective_of(label_weight=5.0)
+    joint, log_q = one.model.mixture.joint_log_prob(x), one.model.log_q(x)
     labelled = -(joint[1, 0] + log_q[1, 0])
     difference = total(five, x, targets=targets) - total(one, x, targets=targets)
     assert difference.item() == pytest.approx(4 * labelled.item() / N, abs=1e-12)
@@ -164,7 +173,7 @@ def test_batch_norm_inside_a_component_sees_the_points_it_owns():
         model.posterior.last.weight[1, 0] = 5.0
     norm = next(m for m in model.modules() if isinstance(m, BatchNorm))
     norm.momentum = 0.0
-    model.train()({"x": x})
+    MixtureObjective(model).train()({"x": x})
     assert norm.running_mean.flatten().tolist() == pytest.approx([-20, 20], abs=0.7)
     assert norm.running_var.flatten().tolist() == pytest.approx([1, 9], rel=0.5)
     assert norm.row_weights is None

@@ -106,18 +106,15 @@ def test_a_patch_that_does_not_divide(patch):
         check_patch((4, 6), patch)
 
 
-KEPT, MOVED = [0, 3, 5, 10, 17, 22], [1, 2, 23]
+SHAPES = (2, 4, 6), (3, 4, 6)
 
 
-def conv_net(batch_shape=(), context_features=0, patch=2, **kwargs):
+def conv_net(batch_shape=(), context_shape=0, patch=2, **kwargs):
     net = ConvNet(
-        (4, 6),
-        kept=KEPT,
-        moved=MOVED,
-        n_params=2,
+        *SHAPES,
         channels=5,
         patch=patch,
-        context_features=context_features,
+        context_shape=context_shape,
         batch_shape=batch_shape,
         **kwargs,
     )
@@ -125,34 +122,33 @@ def conv_net(batch_shape=(), context_features=0, patch=2, **kwargs):
 
 
 @pytest.mark.parametrize("patch", [1, 2])
-@pytest.mark.parametrize("context_features", [0, 2])
-def test_conv_net_equals_the_formula(patch, context_features):
-    net = conv_net(context_features=context_features, patch=patch, n_blocks=2)
-    x, context = randn(7, 6), randn(7, 2, seed=1)
-    image = torch.zeros(7, 24, dtype=torch.float64)
-    image[:, KEPT] = x
+@pytest.mark.parametrize("context_shape", [(), (2,), (2, 4, 6)])
+def test_conv_net_equals_the_formula(patch, context_shape):
+    net = conv_net(context_shape=context_shape, patch=patch, n_blocks=2)
+    x, context = randn(7, 2, 4, 6), randn(7, *context_shape, seed=1)
 
     def conv(layer, maps):
         return conv2d(maps, layer.weight, layer.bias, padding=1)
 
-    h = conv(net.first, pixel_unshuffle(image.view(7, 1, 4, 6), patch)) + net.position
-    if context_features:
+    seen = torch.cat((x, context), 1) if len(context_shape) == 3 else x
+    h = conv(net.first, pixel_unshuffle(seen, patch)) + net.position
+    if len(context_shape) == 1:
         weight, bias = net.condition.weight, net.condition.bias
         h = h + (context @ weight.T + bias.T)[:, :, None, None]
     for i in (0, 2):
         h = h + conv(net.blocks[i + 1], conv(net.blocks[i], h.relu()).relu())
     y = pixel_shuffle(conv(net.last, h.relu()), patch)
-    same(net(x, context), y.reshape(7, 2, 24)[:, :, MOVED].flatten(1), 1e-11)
+    same(net(x, context if context_shape else None), y, 1e-11)
 
 
 @pytest.mark.parametrize("own_x", [False, True])
 @pytest.mark.parametrize("own_context", [False, True])
-def test_stacked_conv_net_equals_a_loop(own_x, own_context):
-    net = conv_net((3,), context_features=2)
-    x = randn(*(3,) * own_x, 7, 6)
-    context = randn(*(3,) * own_context, 7, 2, seed=1)
+@pytest.mark.parametrize("context_shape", [(2,), (2, 4, 6)])
+def test_stacked_conv_net_equals_a_loop(own_x, own_context, context_shape):
+    net = conv_net((3,), context_shape=context_shape)
+    x = randn(*(3,) * own_x, 7, 2, 4, 6)
+    context = randn(*(3,) * own_context, 7, *context_shape, seed=1)
     whole = net(x, context)
-    same(net.columns(x.mT, context.mT).mT, whole)
     for k in range(3):
         one = select_component(net, k)(x[k] if own_x else x, context[k] if own_context else context)
         same(whole[k], one, 1e-12)
@@ -160,23 +156,21 @@ def test_stacked_conv_net_equals_a_loop(own_x, own_context):
 
 def test_conv_net_sees_rows_one_by_one_and_places_apart():
     net = conv_net()
-    x = randn(7, 6)
+    x = randn(7, 2, 4, 6)
     same(net(x[2:3]), net(x)[2:3], 1e-12)
     matrix = torch.autograd.functional.jacobian(lambda row: net(row[None])[0], x[0])
-    assert matrix.all(), "an output that does not see a kept pixel within its reach"
+    assert matrix.all(), "an output that does not see a pixel within its reach"
 
 
 def test_a_fresh_conv_net_tells_zero():
-    net = ConvNet((4, 6), kept=KEPT, moved=MOVED, n_params=2, channels=5)
-    assert not net(torch.ones(3, 6)).any()
-    net = ConvNet((4, 6), kept=KEPT, moved=MOVED, n_params=2, channels=5, zero_last=False)
-    assert net(torch.ones(3, 6)).all()
+    assert not ConvNet(*SHAPES, channels=5)(torch.ones(3, 2, 4, 6)).any()
+    assert ConvNet(*SHAPES, channels=5, zero_last=False)(torch.ones(3, 2, 4, 6)).all()
 
 
 @pytest.mark.parametrize("batch_shape", [(), (3,)])
 def test_no_rows_at_all(batch_shape):
-    empty = torch.zeros(0, 6, dtype=torch.float64)
-    assert conv_net(batch_shape)(empty).shape == (*batch_shape, 0, 6)
+    empty = torch.zeros(0, 2, 4, 6, dtype=torch.float64)
+    assert conv_net(batch_shape)(empty).shape == (*batch_shape, 0, 3, 4, 6)
     classifier = ConvClassifier((4, 6), 3, (2, 2), batch_shape=batch_shape)
     assert classifier(torch.zeros(0, 24)).shape == (*batch_shape, 0, 3)
 
@@ -184,7 +178,14 @@ def test_no_rows_at_all(batch_shape):
 @pytest.mark.parametrize("context", [None, torch.zeros(7, 3, dtype=torch.float64)])
 def test_missing_or_wrong_context(context):
     with pytest.raises(ValueError, match=r"context must have shape \(\.\.\., 2\)"):
-        conv_net(context_features=2)(randn(7, 6), context)
+        conv_net(context_shape=2)(randn(7, 2, 4, 6), context)
+
+
+def test_images_of_unlike_sides_are_refused():
+    with pytest.raises(ValueError, match=r"images of \(2, 4, 6\) and \(2, 6, 4\) differ"):
+        ConvNet((2, 4, 6), (2, 6, 4))
+    with pytest.raises(ValueError, match=r"images of \(2, 4, 6\) and \(1, 2, 3\) differ"):
+        ConvNet((2, 4, 6), (2, 4, 6), context_shape=(1, 2, 3))
 
 
 def test_classifier_equals_the_formula_and_a_loop():

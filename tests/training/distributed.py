@@ -9,6 +9,7 @@ import torch.distributed as dist
 from anabranch.archive import write_archive
 from anabranch.contracts import Objective
 from anabranch.models import flow_mixture
+from anabranch.objectives import MixtureObjective
 from anabranch.training import FitOptions, fit
 from tests.registry import perturb, seeded
 
@@ -49,9 +50,8 @@ class Jittered(Objective):
 
 def train(batch_size, *, wrap=None, norm=None):
     flow = {"name": "realnvp", "n_layers": 2, "hidden": [8], "norm": norm}
-    model = perturb(
-        flow_mixture(2, 3, flow=flow, posterior={"name": "mlp", "hidden": [8]}, seed=0), std=0.4
-    ).double()
+    mixture = flow_mixture(2, 3, flow=flow, posterior={"name": "mlp", "hidden": [8]}, seed=0)
+    model = MixtureObjective(perturb(mixture, std=0.4)).double()
     before = torch.cat([p.detach().flatten() for p in model.parameters()])
     x = torch.randn(60, 2, generator=seeded(0), dtype=torch.float64)
     options = FitOptions(

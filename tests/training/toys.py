@@ -25,6 +25,7 @@ from anabranch.transforms import (
     Compose,
     Coupling,
     Logit,
+    Mask,
     UniformDequantization,
 )
 from tests.registry import seeded
@@ -86,10 +87,10 @@ class Bytes(nn.Module):
     def __init__(self, seed: int, *, at_step=None) -> None:
         super().__init__()
         generator = seeded(seed)
-        self.noise = UniformDequantization(2, levels=LEVELS, generator=seeded(seed + 1))
-        layers = [self.noise, Logit(2), BatchNorm(2)]
+        self.generator = seeded(seed + 1)
+        layers = [UniformDequantization(2, levels=LEVELS), Logit(2), BatchNorm(2)]
         for mask in ([True, False], [False, True]):
-            layers += [Coupling(Affine(), 2, mask=mask, generator=generator)]
+            layers += [Coupling(Affine(), 2, split=Mask(mask), generator=generator)]
         self.flow = Flow(Normal(2), Compose(layers))
         self.register_buffer("temperature", torch.ones(()))
         self.at_step, self.step = at_step, 0
@@ -99,7 +100,8 @@ class Bytes(nn.Module):
             self.step += 1
             if self.at_step is not None:
                 self.at_step(self.step)
-        nll = -self.flow.log_prob(batch["x"] + batch["shift"]).mean()
+        x = batch["x"] + batch["shift"]
+        nll = -self.flow.log_prob(x, generator=self.generator).mean()
         return Loss(nll * self.temperature, {"nll": nll})
 
 

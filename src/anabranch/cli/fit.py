@@ -3,31 +3,19 @@
 import inspect
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anabranch.cli import options
-from anabranch.cli.settings import merge_settings, parse_settings
+from anabranch.cli.kinds import KINDS, Kind
+from anabranch.cli.settings import merge_settings, parse_settings, place
+
+if TYPE_CHECKING:
+    from anabranch.estimators.estimator import Estimator
 
 # options that are not called as the parameters they set
 OPTIONS = {"n_components": "components"}
-# what is fitted, in sentences
-PHRASES = {
-    "mixture": "a mixture",
-    "density": "a density",
-    "deep-mixture": "a deep mixture",
-    "deep-clustering": "deep clustering",
-}
-
-
-class Kind(StrEnum):
-    """What is fitted."""
-
-    mixture = "mixture"
-    density = "density"
-    deep_mixture = "deep-mixture"
-    deep_clustering = "deep-clustering"
 
 
 class Inference(StrEnum):
@@ -38,6 +26,12 @@ class Inference(StrEnum):
     invariant = "invariant"
 
 
+def _known_kind(name: str) -> str:
+    if name not in KINDS:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(KINDS)}")
+    return name
+
+
 def fit(
     data: options.Data,
     output: Annotated[
@@ -46,14 +40,16 @@ def fit(
             "--output", "-o", show_default=False, help="Model file to write (.safetensors)."
         ),
     ],
-    kind: Annotated[
-        Kind,
+    model: Annotated[
+        str,
         typer.Option(
             "--model",
+            metavar="|".join(KINDS),
+            callback=_known_kind,
             help="A mixture of flows, whose components are clusters; one flow; clusters of images "
             "and long feature vectors by a Gaussian-mixture autoencoder, or by --method.",
         ),
-    ] = Kind.mixture,
+    ] = "mixture",
     components: Annotated[
         str | None,
         typer.Option(
@@ -202,7 +198,7 @@ def fit(
             "--set",
             metavar="KEY=JSON",
             show_default=False,
-            help="Any other parameter of FlowMixture, FlowDensity, DeepMixture or DeepClustering; "
+            help="Any other parameter of the estimator, GROUP.KEY=JSON for one within a group; "
             "repeatable.",
         ),
     ] = None,
@@ -219,49 +215,57 @@ def fit(
     Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with
     --resume goes on and ends with the same model.
     """
+    kind = KINDS[model]
     named: dict[str, Any] = {
+        "n_components": _components(components),
+        "method": method,
+        "inference": None if inference is None else inference.value,
+        "consistency": consistency,
+        "perturbation": _perturbation(perturbation),
+        "support": parse_settings("--support", support or []) or None,
+        "levels": _levels(levels),
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "validation_fraction": validation_fraction,
         "n_init": n_init,
-        "random_state": seed,
-        "device": device,
-        "levels": _levels(levels),
-        "verbose": 0 if verbose is False else 1,
-    }
-    named |= {
-        "n_components": _components(components, kind),
-        "method": method,
-        "inference": None if inference is None else inference.value,
-        "consistency": consistency,
-        "perturbation": _perturbation(perturbation),
         "snapshots": snapshots,
-        "support": parse_settings("--support", support or []) or None,
-        "flow": _flow(flow, flow_option or [], kind),
     }
-    settings = merge_settings(named, parse_settings("--set", setting or []))
+    further = parse_settings("--set", setting or [])
+    keywords = parse_settings("--flow-option", flow_option or [])
     # heavy, so that --help is not
-    from anabranch.cli.fitting import KINDS, Fit, run
+    from anabranch.cli.fitting import run
+    from anabranch.cli.request import Fit
     from anabranch.data.atomic import is_special
 
-    untaught = use_labels if kind in (Kind.density, Kind.deep_clustering) else None
-    _refuse(kind, KINDS[kind.value], named | {"context": context, "use_labels": untaught or None})
-    if checkpoint is None and not is_special(output):
+    estimator = kind.load()
+    named["flow"] = _flow(flow, keywords, estimator)
+    taught = None if estimator.takes_labels else use_labels or None
+    fitted = {"context": context, "use_labels": taught, "resume": resume}
+    _refuse(kind, estimator, named, fitted)
+    if estimator.components != "searched" and components == "auto":
+        raise typer.BadParameter(
+            f"--components auto: {kind.phrase} takes a number; anabranch fit --model mixture can "
+            "find one"
+        )
+    always = {"random_state": seed, "device": device, "verbose": 0 if verbose is False else 1}
+    given = {place(estimator, name): value for name, value in (named | always).items()}
+    settings = merge_settings({key: value for key, value in given.items() if key}, further)
+    if checkpoint is None and not is_special(output) and estimator.fit_takes("resume"):
         checkpoint = Path(f"{output}.checkpoint")
 
     run(
         Fit(
             data=data,
             output=output,
-            kind=kind.value,
+            estimator=estimator,
             columns=_names(columns),
             context=_names(context),
             label_column=label_column,
             classes=classes,
             header=header,
-            use_labels=kind is not Kind.deep_clustering if use_labels is None else use_labels,
-            auto_levels=levels == "auto" and "levels" not in settings,
+            use_labels=estimator.takes_labels if use_labels is None else use_labels,
+            auto_levels=levels == "auto" and "levels" not in settings and "levels" in given,
             settings=settings,
             checkpoint=checkpoint,
             resume=resume,
@@ -270,38 +274,34 @@ def fit(
     )
 
 
-def _refuse(kind: Kind, estimator: type, given: dict[str, Any]) -> None:
+def _refuse(
+    kind: Kind, estimator: "type[Estimator]", settings: dict[str, Any], fitted: dict[str, Any]
+) -> None:
     """Refuse options that set nothing of an estimator or of its ``fit``."""
-    functions: Any = (estimator, estimator.fit)  # pyright: ignore[reportAttributeAccessIssue]
-    known = {name for function in functions for name in inspect.signature(function).parameters}
-    options = [
-        "--" + OPTIONS.get(name, name).replace("_", "-")
-        for name, value in given.items()
-        if value is not None and name not in known
-    ]
-    if options:
-        raise typer.BadParameter(f"{PHRASES[kind.value]} has no {', '.join(options)}")
+    set_nothing = [name for name in settings if place(estimator, name) is None]
+    set_nothing += [name for name in fitted if not estimator.fit_takes(name)]
+    unknown = [name for name in set_nothing if (settings | fitted)[name] is not None]
+    if unknown:
+        shown = ", ".join("--" + OPTIONS.get(name, name).replace("_", "-") for name in unknown)
+        raise typer.BadParameter(f"{kind.phrase} has no {shown}")
 
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
-def _flow(name: str | None, keywords: list[str], kind: Kind) -> str | dict[str, Any] | None:
+def _flow(
+    name: str | None, keywords: dict[str, Any], estimator: "type[Estimator]"
+) -> str | dict[str, Any] | None:
     if not keywords:
         return name
-    default = "nsf" if kind is Kind.density else "realnvp"
-    return {"name": name or default, **parse_settings("--flow-option", keywords)}
+    flow = inspect.signature(estimator).parameters.get("flow")
+    return {"name": name or (flow and flow.default), **keywords}
 
 
-def _components(text: str | None, kind: Kind) -> int | str | None:
-    if text is None or (text == "auto" and kind in (Kind.mixture, Kind.density)):
+def _components(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
         return text
-    if text == "auto":
-        raise typer.BadParameter(
-            f"--components auto: {PHRASES[kind.value]} takes a number; anabranch fit --model "
-            "mixture can find one"
-        )
     if not text.isdecimal() or int(text) < 1:
         raise typer.BadParameter(f"--components {text}: expected auto or an integer from 1")
     return int(text)

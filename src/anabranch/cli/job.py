@@ -72,6 +72,8 @@ def warnings_in_one_line() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
+        # our own, of settings with another name now; those of other libraries are for programmers
+        warnings.filterwarnings("default", r".* is now .*: the old name goes", FutureWarning)
         warnings.showwarning = show
         yield
 

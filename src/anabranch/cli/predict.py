@@ -9,8 +9,7 @@ from anabranch.cli import options
 
 if TYPE_CHECKING:
     from anabranch.cli.rows import Part
-    from anabranch.estimators import DeepClustering
-    from anabranch.estimators.base import MixtureEstimator
+    from anabranch.estimators.estimator import Estimator
 
 
 class Method(StrEnum):
@@ -78,7 +77,7 @@ def predict(
 
 
 def _columns(
-    mixture: "MixtureEstimator | DeepClustering",
+    mixture: Any,
     part: "Part",
     method: Method | None,
     probabilities: bool,
@@ -95,18 +94,16 @@ def _facets(model: Any, part: "Part") -> dict[str, Any]:
     return {f"facet{j}": labels for j, labels in enumerate(model.predict_facets(part.X).T)}
 
 
-def _check_options(model: Any, method: Method | None, *, facets: bool) -> None:
+def _check_options(model: "Estimator", method: Method | None, *, facets: bool) -> None:
     """Refuse what a model without densities, or with one clustering, cannot do."""
-    from anabranch.estimators import DeepClustering
+    from anabranch.cli.loading import called
 
-    deep = isinstance(model, DeepClustering)
-    what = f"a {type(model).__name__}" + (f" by {model.method!r}" if deep else "")
-    if deep and method is not None:
+    if method is not None and not model.posteriors:
         raise ValueError(
-            f"--method {method.value}: {what} has one way to tell the cluster of a row"
+            f"--method {method.value}: {called(model)} has one way to tell the cluster of a row"
         )
-    if facets and not hasattr(getattr(model, "model_", None), "facets"):
-        raise ValueError(f"--facets: {what} finds one clustering only")
+    if facets and not model.has_facets:
+        raise ValueError(f"--facets: {called(model)} finds one clustering only")
 
 
 def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:

@@ -47,30 +47,30 @@ def report(
 
     It shows clusters where the model has them, densities, samples and training curves.
     """
-    from anabranch.cli.loading import load_estimator
+    from anabranch.cli.loading import load_density
     from anabranch.cli.rows import Request, read
     from anabranch.data import atomic_write
     from anabranch.data.atomic import check_output
     from anabranch.reports import build_report
     from anabranch.reports.animation import check_animation_path
 
-    mixture = load_estimator(model)
+    density = load_density(model)
     check_output(output)
     if animation is not None:
-        if not hasattr(mixture, "n_components_"):
+        if not density.has_clusters:
             raise ValueError("--animation shows how a mixture trains; this model is one density")
         check_animation_path(animation)
         if animation.resolve() == output.resolve():
             raise ValueError(f"--animation and --output both name {output}; give two names")
-    part = read(mixture, Request(data, label_column, classes, header))
+    part = read(density, Request(data, label_column, classes, header))
     image_shape = _picture(part.table.image_shape)
-    gif = None if animation is None else _animation(mixture, part.X, animation, image_shape, seed)
+    gif = None if animation is None else _animation(density, part.X, animation, image_shape, seed)
     page = build_report(
-        cast("Any", mixture),
+        cast("Any", density),
         part.X,
         part.table.labels,
         **part.given,
-        title=title or f"{_what(mixture)}: {model.name}",
+        title=title or f"{'Mixture' if density.has_clusters else 'Density'}: {model.name}",
         image_shape=image_shape,
         label_names=part.table.label_names,
         projection=projection.value,
@@ -94,10 +94,6 @@ def _animation(
         file.write(gif)
     typer.echo(f"wrote {path}")
     return gif
-
-
-def _what(model: Any) -> str:
-    return "Mixture" if hasattr(model, "n_components_") else "Density"
 
 
 def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from anabranch.cli.job import note, terminal
+from anabranch.cli.columns import columns_of, context_names
+from anabranch.cli.job import terminal
 from anabranch.cli.labels import rows_of_classes
-from anabranch.cli.loading import n_features
 from anabranch.data import Table, read_tables, stream_tables
-from anabranch.data.csv_files import CsvSource
-from anabranch.data.formats import detect_format
-from anabranch.data.idx_files import IdxSource
-from anabranch.data.numpy_files import open_npy, open_npz
-from anabranch.data.parquet_files import ParquetSource
-from anabranch.estimators import DeepClustering
-from anabranch.estimators.density import DensityEstimator
+from anabranch.estimators.estimator import Estimator
 
-Model = DensityEstimator | DeepClustering
 # Values in a batch: tens of megabytes, however wide the table is.
 BATCH_VALUES = 1 << 22
 MIN_ROWS, MAX_ROWS = 256, 65536
@@ -66,14 +59,14 @@ class Part:
         return {} if self.context is None else {"context": self.context}
 
 
-def stream(model: Model, request: Request) -> Iterator[Part]:
+def stream(model: Estimator, request: Request) -> Iterator[Part]:
     """Read the columns of the model in parts, with progress on a terminal.
 
     Raises:
         ValueError: where the columns do not fit the model, or no row has one of the classes.
     """
-    columns = columns_of(model, request)
-    batch_rows = int(np.clip(BATCH_VALUES // n_features(model), MIN_ROWS, MAX_ROWS))
+    columns = _columns(model, request)
+    batch_rows = int(np.clip(BATCH_VALUES // model.n_features_in_, MIN_ROWS, MAX_ROWS))
     tables = stream_tables(
         request.paths, columns, request.label_column, batch_rows, header=request.header
     )
@@ -81,16 +74,20 @@ def stream(model: Model, request: Request) -> Iterator[Part]:
         yield from _parts(model, request, tables, bar)
 
 
-def read(model: Model, request: Request) -> Part:
+def read(model: Estimator, request: Request) -> Part:
     """Read the columns of the model from whole files."""
-    columns = columns_of(model, request)
+    columns = _columns(model, request)
     table = read_tables(request.paths, columns, request.label_column, header=request.header)
     part = _part(model, request, 0, table)
     _require_rows(len(part.table), request)
     return part
 
 
-def _parts(model: Model, request: Request, tables: Iterator[Table], bar: Any) -> Iterator[Part]:
+def _columns(model: Estimator, request: Request) -> list[str] | None:
+    return columns_of(model, request.paths, request.label_column, header=request.header)
+
+
+def _parts(model: Estimator, request: Request, tables: Iterator[Table], bar: Any) -> Iterator[Part]:
     start, kept = 0, 0
     for table in tables:
         part = _part(model, request, start, table)
@@ -102,13 +99,13 @@ def _parts(model: Model, request: Request, tables: Iterator[Table], bar: Any) ->
     _require_rows(kept, request)
 
 
-def _part(model: Model, request: Request, start: int, table: Table) -> Part:
+def _part(model: Estimator, request: Request, start: int, table: Table) -> Part:
     numbers = np.arange(start, start + len(table))
     if request.classes is not None:
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
         numbers, table = numbers[rows], take(table, rows)
     table, context = split_columns(table, context_names(model))
-    return Part(numbers, framed(table.X, model_names(model)), table, context)
+    return Part(numbers, framed(table.X, model.column_names), table, context)
 
 
 def _require_rows(n_rows: int, request: Request) -> None:
@@ -151,93 +148,3 @@ def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     import pandas as pd
 
     return pd.DataFrame(X, columns=list(names), copy=False)
-
-
-def model_names(model: Model) -> list[str] | None:
-    """Names of a model's columns, None where it was fitted to columns without names."""
-    names = getattr(model, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
-
-
-def context_names(model: Model) -> list[str] | None:
-    """Names of the columns that a density is conditional on, None where it is not.
-
-    Raises:
-        ValueError: where they have no names, by which files could be asked for them.
-    """
-    conditions = getattr(model, "conditions_", None)
-    if conditions is None:
-        return None
-    if conditions.names is None:
-        raise ValueError(
-            "the model was fitted given a context whose columns have no names, so that none can be "
-            "found in files; fit it to frames, or by anabranch fit --context"
-        )
-    return conditions.names
-
-
-def columns_of(model: Model, request: Request) -> list[str] | None:
-    """The columns of the files that hold the columns of the model, in the model's order.
-
-    Columns are told by name, and by place only where the model or the file has no names.
-
-    Raises:
-        ValueError: where the files lack columns, or have too few or too many without names.
-    """
-    found = first_columns(request.paths, request.header)
-    if found is None:
-        return None
-    path, have, named = found
-    have = [name for name in have if name != request.label_column]
-    names = model_names(model)
-    wanted = names or [f"x{j}" for j in range(n_features(model))]
-    wanted = [*wanted, *(context_names(model) or ())]
-    missing = [name for name in wanted if name not in have]
-    if not missing and (names or len(have) == len(wanted)):
-        _note_ignored([name for name in have if name not in wanted])
-        return wanted
-    if (named and names) or len(have) != len(wanted):
-        raise _misfit(path, have, wanted, missing if named and names else None)
-    return have
-
-
-def first_columns(
-    paths: Sequence[Path], header: bool | None
-) -> tuple[Path, list[str], bool] | None:
-    """The first file that holds rows, its columns, and whether their names are its own."""
-    for path in paths:
-        match detect_format(path):
-            case "csv":
-                return path, CsvSource(path, header).columns, header is not False
-            case "parquet":
-                return path, ParquetSource(path).columns, True
-            case "npy":
-                return path, open_npy(path).columns, False
-            case "npz":
-                return path, open_npz(path).columns, False
-            case "idx":
-                source = IdxSource(path)
-                if not source.holds_labels:
-                    return path, source.columns, False
-    return None
-
-
-def _note_ignored(names: list[str]) -> None:
-    if names:
-        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        note(f"columns that the model does not use are ignored: {shown}")
-
-
-def _misfit(
-    path: Path, have: list[str], wanted: list[str], missing: list[str] | None
-) -> ValueError:
-    if missing is None:
-        return ValueError(
-            f"{path} has {len(have)} columns; the model was fitted to {len(wanted)}"
-            + (" (is one of them the labels? name it by --label-column)" if len(have) > 1 else "")
-        )
-    shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-    return ValueError(
-        f"{path} lacks {len(missing)} of the {len(wanted)} columns that the model was fitted to: "
-        f"{shown}"
-    )

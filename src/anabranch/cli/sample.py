@@ -1,11 +1,14 @@
 """`anabranch sample`: new rows."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anabranch.cli import options
 from anabranch.cli.settings import parse_settings
+
+if TYPE_CHECKING:
+    from anabranch.estimators.estimator import Estimator
 
 BATCH_ROWS = 1 << 16
 
@@ -39,25 +42,23 @@ def sample(
     """
     from numpy.random import RandomState
 
-    from anabranch.cli.loading import load_estimator, load_mixture, n_features
-    from anabranch.cli.rows import model_names
+    from anabranch.cli.loading import load_density, load_mixture
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
-    from anabranch.estimators.base import MixtureEstimator
 
     clusters = component is not None or with_component
-    mixture: Any = load_mixture(model) if clusters else load_estimator(model)
+    mixture: Any = load_mixture(model) if clusters else load_density(model)
     check_output(output)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(
             f"--component {component}: the model has the components 0..{mixture.n_components_ - 1}"
         )
     given: dict[str, Any] = {}
-    if context or getattr(mixture, "conditions_", None) is not None:
+    if context or mixture.context_size:
         given["context"] = _context(mixture, context or [])
-    elif isinstance(mixture, MixtureEstimator):
+    elif mixture.has_clusters:
         given["component"] = component
-    names = model_names(mixture) or [f"x{j}" for j in range(n_features(mixture))]
+    names = mixture.column_names or [f"x{j}" for j in range(mixture.n_features_in_)]
     if with_component and "component" in names:
         raise ValueError("--with-component: the data have a column 'component' of their own")
     random_state = RandomState(seed)
@@ -65,19 +66,19 @@ def sample(
         for start in range(0, n, BATCH_ROWS):
             rows = min(BATCH_ROWS, n - start)
             drawn = mixture.sample(rows, **given, random_state=random_state)
-            X = drawn[0] if isinstance(drawn, tuple) else drawn
+            X = drawn[0] if mixture.has_clusters else drawn
             columns = dict(zip(names, X.T, strict=True))
             writer.write(columns | ({"component": drawn[1]} if with_component else {}))
     typer.echo(f"wrote {n} rows to {output}")
 
 
-def _context(model: Any, texts: list[str]) -> list[float]:
+def _context(model: "Estimator", texts: list[str]) -> list[float]:
     """The values of --context in the model's order.
 
     Raises:
         ValueError: where the model takes no context, or another.
     """
-    from anabranch.cli.rows import context_names
+    from anabranch.cli.columns import context_names
 
     names = context_names(model)
     if names is None:

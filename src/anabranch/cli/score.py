@@ -18,25 +18,25 @@ def score(
     The file has the columns row (from 0) and log_prob, in nats; their mean is printed. A table may
     be larger than memory. The label column is no column of the data.
     """
-    from anabranch.cli.loading import load_estimator, n_features
+    from anabranch.cli.loading import load_density
     from anabranch.cli.rows import Request, stream
     from anabranch.cli.text import listing
     from anabranch.data import TableWriter
     from anabranch.data.atomic import check_output
     from anabranch.metrics import bits_per_dim
 
-    mixture = load_estimator(model)
+    density = load_density(model)
     check_output(output)
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:
-        for part in stream(mixture, Request(data, label_column, classes, header)):
-            log_prob = mixture.score_samples(part.X, **part.given)
+        for part in stream(density, Request(data, label_column, classes, header)):
+            log_prob = density.score_samples(part.X, **part.given)
             writer.write({"row": part.numbers, "log_prob": log_prob})
             total += float(log_prob.sum())
             n_rows += len(log_prob)
     mean = total / n_rows
     pairs = {"rows": str(n_rows), "mean": f"{mean:.4f} nats per row"}
-    if mixture.levels is not None:
-        pairs["bits"] = f"{bits_per_dim(mean, n_features(mixture)):.4f} per dimension"
+    if density.levels is not None:
+        pairs["bits"] = f"{bits_per_dim(mean, density.n_features_in_):.4f} per dimension"
     typer.echo(listing(pairs))
     typer.echo(f"wrote {output}")

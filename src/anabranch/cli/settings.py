@@ -3,9 +3,12 @@
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from anabranch.estimators.estimator import Estimator
 
 
 def parse_settings(option: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -41,30 +44,112 @@ def _parse(place: str, value: str) -> Any:
 def merge_settings(named: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
     """Join options of their own, those that are not None, with the pairs of --set.
 
+    Keys with dots lead into groups.
+
     Raises:
-        typer.BadParameter: where both give the same parameter.
+        typer.BadParameter: where the same parameter is given twice, or whole and in part.
 
     Example:
-        >>> merge_settings({"n_init": None, "levels": 2}, {"n_init": 3})
-        {'levels': 2, 'n_init': 3}
+        >>> merge_settings({"n_init": None, "levels": 2}, {"n_init": 3, "temperature.decay": 0.5})
+        {'levels': 2, 'n_init': 3, 'temperature': {'decay': 0.5}}
     """
     given = {key: value for key, value in named.items() if value is not None}
     for key in further:
         if key in given:
             raise typer.BadParameter(f"--set {key}: it is given by an option of its own, too")
-    return given | dict(further)
+    nested: dict[str, Any] = {}
+    for key, value in {**given, **further}.items():
+        put(nested, key, value)
+    return nested
 
 
-def check_parameters(function: Any, settings: Mapping[str, Any]) -> None:
-    """Refuse keywords that a function does not have.
+def put(settings: dict[str, Any], key: str, value: Any) -> None:
+    """Set what a key with dots leads to, in place.
+
+    Raises:
+        typer.BadParameter: where it, or what it is a part of, has a value already.
+    """
+    *groups, last = key.split(".")
+    node = settings
+    for group in groups:
+        node = node.setdefault(group, {})
+        if not isinstance(node, dict):
+            raise typer.BadParameter(f"--set {key}: {group} is given as a whole, too")
+    if last in node:
+        raise typer.BadParameter(f"--set {key}: a part of it is given, too")
+    node[last] = value
+
+
+def place(estimator: "type[Estimator]", option: str) -> str | None:
+    """Where an estimator has the setting of an option, as a key with dots; None for nowhere.
+
+    That is the parameter of its name, or the one in a group; a plain value for a group is the
+    first setting within.
+
+    Example:
+        >>> from anabranch import FlowDensity
+        >>> place(FlowDensity, "n_init"), place(FlowDensity, "n_components")
+        ('n_init', None)
+    """
+    from anabranch.estimators.groups import defaults
+
+    keys = {group: list(defaults(kind)) for group, kind in estimator.groups.items()}
+    if option in inspect.signature(estimator).parameters:
+        return f"{option}.{keys[option][0]}" if keys.get(option) else option
+    return next((f"{group}.{option}" for group in keys if option in keys[group]), None)
+
+
+def check_parameters(estimator: "type[Estimator]", settings: Mapping[str, Any]) -> None:
+    """Refuse settings that an estimator does not have.
 
     Raises:
         TypeError: naming them and those that there are.
     """
-    known = [name for name in inspect.signature(function).parameters if name != "self"]
-    unknown = [name for name in settings if name not in known]
+    known = list(inspect.signature(estimator).parameters)
+    unknown = [key for key in settings if key not in known and key not in estimator.old_names]
     if unknown:
         raise TypeError(
-            f"{function.__name__} has no parameter {', '.join(map(repr, unknown))}; "
+            f"{estimator.__name__} has no parameter {', '.join(map(repr, unknown))}; "
             f"it has {', '.join(known)}"
         )
+
+
+def check_recipes(name: str, spec: Any) -> None:
+    """Find out at once, not after the search for a start, that no recipe takes these keywords.
+
+    Nothing is built: a number that is too small, say, is refused later.
+
+    Raises:
+        ValueError: for an unknown recipe.
+        TypeError: for an unknown keyword, or no number where one belongs.
+
+    Example:
+        >>> check_recipes("flow", ["maf", None, {"name": "nsf", "layers": 2}])
+        Traceback (most recent call last):
+        TypeError: flow {"name": "nsf", "layers": 2}: recipe 'nsf' has no keyword 'layers'; ...
+    """
+    for part in spec if isinstance(spec, list) else [spec]:
+        if part is None:  # a Gaussian
+            continue
+        try:
+            _check_recipe(name, part)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} {json.dumps(part)}: {error}") from error
+
+
+def _check_recipe(name: str, spec: Any) -> None:
+    from anabranch.models.registry import keywords, list_recipes
+    from anabranch.models.specs import split_spec
+
+    recipe, given = split_spec(name, spec)
+    known = keywords(recipe)
+    if unknown := [key for key in given if key not in known]:
+        raise TypeError(
+            f"recipe {recipe!r} has no keyword {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(known)}"
+        )
+    parameters = inspect.signature(list_recipes()[recipe]).parameters
+    for key, value in given.items():
+        usual = parameters[key].default
+        if isinstance(usual, int | float) and isinstance(value, str | list | dict):
+            raise TypeError(f"{key} must be a number such as {usual}, got {value!r}")

@@ -1,21 +1,18 @@
 """What `anabranch fit` prints when it is done."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anabranch.cli.agreement import scores
-from anabranch.cli.loading import n_features
+from anabranch.cli.request import Fit
 from anabranch.data import Table
-from anabranch.estimators import DeepClustering, DeepMixture, FlowDensity, FlowMixture
+from anabranch.estimators.estimator import Estimator
 from anabranch.metrics import bits_per_dim, clustering_accuracy
-
-if TYPE_CHECKING:
-    from anabranch.cli.fitting import Estimator, Fit
 
 
 def summary(
-    request: "Fit",
-    estimator: "Estimator",
+    request: Fit,
+    estimator: Estimator,
     table: Table,
     X: Any,
     numbers: dict[int, int],
@@ -32,60 +29,51 @@ def summary(
         seconds: that the fit took.
     """
     pairs = {"rows": str(len(table)), "columns": _columns_line(table)}
-    if isinstance(estimator, DeepClustering):
-        pairs |= _clustering_lines(estimator, seconds)
-    else:
-        pairs |= _density_lines(request, estimator, seconds)
-    if not isinstance(estimator, FlowDensity):
-        pairs |= _labels_lines(request, estimator, table, X, numbers)
+    pairs |= fit_lines(estimator.facts() | {"seconds": seconds})
+    if estimator.has_clusters and table.labels is not None:
+        pairs |= _labels_lines(request, table, numbers)
+        if not request.use_labels and (table.labels >= 0).any():
+            found: Any = estimator
+            pairs |= scores(table.labels, found.predict(X)) | _start_line(estimator, table.labels)
     if request.verbose:
-        settings = estimator.get_params(deep=False)
+        settings = estimator.settings()
         pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))
     return {**pairs, "model": str(request.output)}
 
 
-def _density_lines(
-    request: "Fit", estimator: FlowMixture | FlowDensity | DeepMixture, seconds: float
-) -> dict[str, str]:
-    pairs = {}
-    if not isinstance(estimator, FlowDensity):
-        deep = isinstance(estimator, DeepMixture)
-        start = estimator.init_params if deep else estimator.start_
-        pairs = {"components": str(estimator.n_components_), "start": start}
-    elif request.context:
-        pairs["context"] = ", ".join(request.context)
-    result = estimator.fit_result_
-    pairs |= {
-        "epochs": f"{estimator.n_iter_}, best {result.best_epoch}, stopped by {result.stopped}",
-        "seconds": f"{seconds:.1f}",
-        "held out": _held_out(estimator),
-    }
-    if isinstance(estimator, FlowMixture):
-        pairs["weights"] = " ".join(f"{weight:.3f}" for weight in estimator.weights_)
-    return pairs
+def fit_lines(facts: dict[str, Any]) -> dict[str, str]:
+    """What of the facts of an estimator tells how its fit went.
+
+    Example:
+        >>> fit_lines({"components": 2, "weights": [0.25, 0.75], "seconds": 1.0})
+        {'components': '2', 'seconds': '1.0', 'weights': '0.250 0.750'}
+    """
+    lines = {name: str(facts[name]) for name in ("method", "components", "start") if name in facts}
+    if facts.get("context_names"):
+        lines["context"] = ", ".join(facts["context_names"])
+    if "stages" in facts:
+        for name, stage in facts["stages"].items():
+            lines[name] = f"{stage['epochs']} epochs, stopped by {stage['stopped']}"
+    elif "epochs" in facts:
+        best = f"best {facts['best_epoch']}, stopped by {facts['stopped']}"
+        lines["epochs"] = f"{facts['epochs']}, {best}"
+    lines["seconds"] = f"{facts['seconds']:.1f}"
+    if facts.get("score") is not None:
+        lines["held out"] = _held_out(facts)
+    if "sizes" in facts:
+        lines["sizes"] = " ".join(map(str, sorted(facts["sizes"], reverse=True)))
+    if "weights" in facts:
+        lines["weights"] = " ".join(f"{weight:.3f}" for weight in facts["weights"])
+    return lines
 
 
-def _held_out(estimator: FlowMixture | FlowDensity | DeepMixture) -> str:
-    deep = isinstance(estimator, DeepMixture)
-    mean = estimator.lower_bound_
-    name = "bound, " if deep or estimator.inference == "variational" else ""
-    if estimator.levels is None:
-        return f"{name}{mean:.4f} nats per row"
-    bits = bits_per_dim(mean, n_features(estimator))
-    return (
-        f"{name}{mean:.4f} nats per row, {bits:.4f} bits per dimension ({estimator.levels} levels)"
-    )
-
-
-def _clustering_lines(estimator: DeepClustering, seconds: float) -> dict[str, str]:
-    sizes = sorted(int((estimator.labels_ == k).sum()) for k in range(estimator.n_components_))
-    pairs = {"method": estimator.method, "components": str(estimator.n_components_)}
-    for name, result in estimator.fit_results_.items():
-        pairs[name] = f"{int(result.history[-1]['epoch'])} epochs, stopped by {result.stopped}"
-    return pairs | {
-        "seconds": f"{seconds:.1f}",
-        "sizes": " ".join(str(size) for size in reversed(sizes)),
-    }
+def _held_out(facts: dict[str, Any]) -> str:
+    bound, levels = "bound" in facts["score_is"], facts["levels"]
+    text = f"{'bound, ' if bound else ''}{facts['score']:.4f} nats per row"
+    if levels is None:
+        return text
+    bits = bits_per_dim(facts["score"], facts["columns"])
+    return f"{text}, {bits:.4f} bits per dimension ({levels} levels)"
 
 
 def _columns_line(table: Table) -> str:
@@ -94,15 +82,8 @@ def _columns_line(table: Table) -> str:
     return f"{len(table.columns)}: {shown}{shape}"
 
 
-def _labels_lines(
-    request: "Fit",
-    estimator: FlowMixture | DeepMixture | DeepClustering,
-    table: Table,
-    X: Any,
-    numbers: dict[int, int],
-) -> dict[str, str]:
-    if table.labels is None:
-        return {}
+def _labels_lines(request: Fit, table: Table, numbers: dict[int, int]) -> dict[str, str]:
+    assert table.labels is not None
     names = table.label_names
     n_known = int((table.labels >= 0).sum())
     pairs = {"labels": f"{n_known} known, {'used' if request.use_labels else 'not used'}"}
@@ -113,15 +94,13 @@ def _labels_lines(
             f"{label if names is None else names[label]} is component {k}"
             for label, k in numbers.items()
         )
-    if n_known and not request.use_labels:
-        pairs |= scores(table.labels, estimator.predict(X)) | _start_line(estimator, table)
     return pairs
 
 
-def _start_line(estimator: Any, table: Table) -> dict[str, str]:
-    """How well the start of a deep model alone agrees with known classes."""
-    found = getattr(estimator, "start_labels_", None)
-    if found is None or table.labels is None:
+def _start_line(estimator: Estimator, labels: Any) -> dict[str, str]:
+    """How well the start alone agrees with known classes."""
+    if estimator.started_from is None:
         return {}
-    labels = table.labels[getattr(estimator, "train_rows_", slice(None))]
-    return {"start ACC": f"{clustering_accuracy(labels, found):.4f}"} if (labels >= 0).any() else {}
+    rows, found = estimator.started_from
+    known = labels[rows]
+    return {"start ACC": f"{clustering_accuracy(known, found):.4f}"} if (known >= 0).any() else {}

@@ -1,4 +1,8 @@
-"""Text in columns."""
+"""Text in columns.
+
+Not by rich, which typer brings: where output is no terminal its tables take 80 columns, and cut or
+wrap what is longer (settings, names of columns, `anabranch models`), so that grep finds half of it.
+"""
 
 from collections.abc import Mapping, Sequence
 

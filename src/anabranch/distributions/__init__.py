@@ -12,13 +12,20 @@ from anabranch.distributions.heads import (
 from anabranch.distributions.latent_tree import LatentTree, TreePosterior
 from anabranch.distributions.mixture import Mixture
 from anabranch.distributions.orderless import OrderlessModel
-from anabranch.distributions.standard import DiagonalNormal, Logistic, Normal
+from anabranch.distributions.standard import (
+    DiagonalNormal,
+    DiscretizedLogistic,
+    Logistic,
+    Normal,
+    Uniform,
+)
 from anabranch.distributions.tree_structure import TreeStructure
 
 __all__ = [
     "AutoregressiveModel",
     "Bernoulli",
     "DiagonalNormal",
+    "DiscretizedLogistic",
     "Distribution",
     "Flow",
     "GaussianMixtureHead",
@@ -31,4 +38,5 @@ __all__ = [
     "OrderlessModel",
     "TreePosterior",
     "TreeStructure",
+    "Uniform",
 ]

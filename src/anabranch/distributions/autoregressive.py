@@ -1,11 +1,10 @@
 """Autoregressive models: each number has a distribution that those before it decide."""
 
-from typing import Any
-
 import torch
 from torch import Generator, Tensor, nn
 
 from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.protocols import AutoregressiveNetwork
 from anabranch.distributions.heads import Head
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
@@ -49,7 +48,7 @@ class AutoregressiveModel(Distribution):
         batch_shape: Shape = (),
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
-        self.network: Any = network
+        self.network: AutoregressiveNetwork = network  # pyright: ignore[reportAttributeAccessIssue]
         self.head, self.domain = head, head.domain
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn.functional import softplus
 
 from anabranch.contracts.domain import REAL, Domain, Integers
 from anabranch.functional import bounded
+from anabranch.functional.roots import find_root, implicit
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Head(ABC):
     @abstractmethod
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One draw for each set of parameters, of shape params.shape[1:]."""
+
+    @abstractmethod
+    def cdf(self, x: Tensor, params: Tensor) -> Tensor:
+        """The probability of a number at most that large, elementwise."""
+
+    @abstractmethod
+    def icdf(self, u: Tensor, params: Tensor) -> Tensor:
+        """The least number with at least that share of probability at or below it, elementwise."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,15 @@ class Bernoulli(Head):
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw bits; they carry no gradients."""
         return torch.bernoulli(torch.sigmoid(params[0].detach()), generator=generator)
+
+    def cdf(self, x: Tensor, params: Tensor) -> Tensor:
+        """Zero below 0, the probability of a zero below 1, then one."""
+        zero = torch.where(x < 0, 0.0, torch.sigmoid(-params[0]))
+        return torch.where(x < 1, zero, 1.0)
+
+    def icdf(self, u: Tensor, params: Tensor) -> Tensor:
+        """One where u is above the probability of a zero."""
+        return (u > torch.sigmoid(-params[0])).to(u.dtype)
 
 
 @dataclass(frozen=True)
@@ -128,10 +146,31 @@ class MixtureHead(Head):
             x = loc.gather(0, chosen)[0] + log_scale.gather(0, chosen)[0].exp() * noise
         if not (torch.is_grad_enabled() and params.requires_grad):
             return x
-        z = (x - loc) * torch.exp(-log_scale)
-        below = (torch.softmax(logits, 0) * self._standard_cdf(z)).sum(0)
+        below = self._below(x, logits, loc, log_scale)
         density = self.log_prob(x, params).detach().exp()
         return x - (below - below.detach()) / density.clamp_min(torch.finfo(x.dtype).tiny)
+
+    def cdf(self, x: Tensor, params: Tensor) -> Tensor:
+        """The components' distribution functions, weighted."""
+        return self._below(x, *self._parts(params))
+
+    def icdf(self, u: Tensor, params: Tensor) -> Tensor:
+        """By search between the quantiles of the components, with exact gradients."""
+        share = u.double().expand(torch.broadcast_shapes(u.shape, params.shape[1:]))
+        parts = self._parts(params.double())
+        fixed = [part.detach() for part in parts]
+        quantiles = fixed[1] + fixed[2].exp() * self._standard_icdf(share.detach())
+        root = find_root(
+            lambda x: self._below(x, *fixed),
+            share,
+            lower=quantiles.amin(0),
+            upper=quantiles.amax(0),
+        )
+        return implicit(lambda x: self._below(x, *parts), root, share).to(u.dtype)
+
+    def _below(self, x: Tensor, logits: Tensor, loc: Tensor, log_scale: Tensor) -> Tensor:
+        z = (x - loc) * torch.exp(-log_scale)
+        return (torch.softmax(logits, 0) * self._standard_cdf(z)).sum(0)
 
     @property
     @abstractmethod
@@ -143,6 +182,9 @@ class MixtureHead(Head):
 
     @abstractmethod
     def _standard_cdf(self, z: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _standard_icdf(self, u: Tensor) -> Tensor: ...
 
     @abstractmethod
     def _standard_sample(
@@ -189,6 +231,9 @@ class GaussianMixtureHead(MixtureHead):
     def _standard_cdf(self, z: Tensor) -> Tensor:
         return torch.special.ndtr(z)
 
+    def _standard_icdf(self, u: Tensor) -> Tensor:
+        return torch.special.ndtri(u)
+
     def _standard_sample(
         self, shape: torch.Size, like: Tensor, generator: torch.Generator | None
     ) -> Tensor:
@@ -215,6 +260,9 @@ class LaplaceMixtureHead(MixtureHead):
 
     def _standard_cdf(self, z: Tensor) -> Tensor:
         return 0.5 - 0.5 * z.sign() * torch.expm1(-z.abs())
+
+    def _standard_icdf(self, u: Tensor) -> Tensor:
+        return -(u - 0.5).sign() * torch.log1p(-2 * (u - 0.5).abs())
 
     def _standard_sample(
         self, shape: torch.Size, like: Tensor, generator: torch.Generator | None

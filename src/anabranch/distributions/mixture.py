@@ -8,11 +8,13 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.distribution import Distribution
 from anabranch.contracts.domain import Domain
+from anabranch.contracts.marginals import Marginals
+from anabranch.functional.roots import find_root, implicit
 from anabranch.functional.shapes import Shape
 from anabranch.networks import select_component
 
 
-class Mixture(Distribution):
+class Mixture(Marginals):
     r"""A finite mixture.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k\, p(x \mid k)
@@ -169,6 +171,34 @@ class Mixture(Distribution):
                 places.append(where)
         order = torch.cat(places).argsort()
         return torch.cat(parts)[order], labels
+
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        parts = self._of_components("cdf", x, context)
+        weights = self.log_weights.exp().to(x)
+        return torch.tensordot(weights, parts.to(x), 1)
+
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        """By search between the quantiles of the components."""
+        quantiles = self._of_components("icdf", u, context).detach()
+        dtype = self.logits.dtype
+
+        def below(x: Tensor) -> Tensor:
+            return self._cdf(x.to(dtype), context).double()
+
+        share, ends = u.double(), (quantiles.amin(0), quantiles.amax(0))
+        with torch.no_grad():
+            root = find_root(below, share, lower=ends[0], upper=ends[1])
+        return implicit(below, root, share).to(dtype)
+
+    def _of_components(self, name: str, x: Tensor, context: Tensor | None) -> Tensor:
+        """The ``cdf`` or ``icdf`` of each component, (K, N, *event)."""
+        parts = []
+        for group in self.groups:
+            if not isinstance(group, Marginals):
+                raise TypeError(f"{type(group).__name__} has no {name}")
+            part = getattr(group, name)(x, context)
+            parts.append(part if group.batch_shape else part.unsqueeze(0))
+        return torch.cat(parts)
 
     def extra_repr(self) -> str:
         """What repr shows of it."""

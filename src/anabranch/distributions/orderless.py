@@ -1,10 +1,9 @@
 """Autoregressive models averaged over orderings."""
 
 import math
-from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from anabranch.contracts.context import needed_context
 from anabranch.contracts.distribution import Distribution
@@ -12,6 +11,7 @@ from anabranch.distributions.autoregressive import refuse_gradients
 from anabranch.distributions.heads import Head
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
+from anabranch.networks.orderless import Layout, OrderlessMADE
 
 # Orderings of one step of training: more cost time, fewer make gradients noisier.
 DRAWN = 4
@@ -49,7 +49,7 @@ class OrderlessModel(Distribution):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: OrderlessMADE,
         head: Head,
         features: int,
         *,
@@ -59,7 +59,7 @@ class OrderlessModel(Distribution):
         generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
-        self.network: Any = network
+        self.network = network
         self.head, self.domain = head, head.domain
         self.n_orderings = len(self.network.places)
         self.fresh = self.stochastic = fresh
@@ -76,7 +76,7 @@ class OrderlessModel(Distribution):
 
     def _in_each(self, x: Tensor, context: Tensor | None) -> Tensor:
         # One after the other: the hidden units of all orderings at once would take much memory.
-        x_columns, context_columns = self._stacked(x, 1), self._stacked(context, 1)
+        x_columns, context_columns = self._stacked(x, 1), self._given(context, 1)
         layouts = [self.network.layout[r : r + 1] for r in range(self.n_orderings)]
         return torch.cat([self._run(x_columns, context_columns, each) for each in layouts], -2)
 
@@ -84,21 +84,19 @@ class OrderlessModel(Distribution):
         """Log-density of each row in one ordering: the first share of rows in the first, ..."""
         network, size = self.network, DRAWN if self.fresh else self.n_orderings
         layout = network.fresh_layout(size, generator) if self.fresh else network.layout
-        log_prob = self._run(self._stacked(x, size), self._stacked(context, size), layout)
+        log_prob = self._run(self._stacked(x, size), self._given(context, size), layout)
         return log_prob.flatten(-2)[..., : x.shape[-2]]
 
-    def _run(self, x: Tensor, context: Tensor | None, layout: Any) -> Tensor:
+    def _run(self, x: Tensor, context: Tensor | None, layout: Layout) -> Tensor:
         """Log-density of columns (*batch_shape, R, D, n), each in its ordering."""
         params = split_parameters(self.network.columns(x, layout, context), self.head.n_params)
         return self.head.log_prob(x, params).sum(-2)
 
-    def _stacked(self, rows: Any, size: int) -> Any:
+    def _stacked(self, rows: Tensor, size: int) -> Tensor:
         """Rows (.., N, F) dealt out, as columns (*batch_shape, size, F, n).
 
         Where size does not divide N, the first rows fill up what is missing.
         """
-        if rows is None:
-            return None
         rows = expand_batch(rows, self.batch_shape, 1)
         n = rows.shape[-2]
         share = -(-n // size)
@@ -106,6 +104,9 @@ class OrderlessModel(Distribution):
             places = torch.arange(share * size, device=rows.device) % n
             rows = rows.index_select(-2, places)
         return rows.unflatten(-2, (size, share)).mT
+
+    def _given(self, context: Tensor | None, size: int) -> Tensor | None:
+        return None if context is None else self._stacked(context, size)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         refuse_gradients(self.head)

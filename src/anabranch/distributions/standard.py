@@ -1,16 +1,23 @@
 """Standard bases."""
 
+import math
 from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import logsigmoid
 
+from anabranch.contracts.context import vector_size
 from anabranch.contracts.distribution import Distribution
+from anabranch.contracts.domain import UNIT, Circle, Integers, Interval
+from anabranch.contracts.marginals import Marginals
+from anabranch.contracts.protocols import MakesConditioner
 from anabranch.functional import (
     as_rows,
     bounded,
     expand_batch,
+    log1mexp,
     standard_logistic_log_prob,
     standard_normal_log_prob,
 )
@@ -18,7 +25,7 @@ from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
 
 
-class Normal(Distribution):
+class Normal(Marginals):
     r"""The standard normal :math:`\mathcal N(0, I)` over events of any shape.
 
     Args:
@@ -46,8 +53,14 @@ class Normal(Distribution):
             shape, generator=generator, dtype=self.anchor.dtype, device=self.anchor.device
         )
 
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.special.ndtr(x)
 
-class Logistic(Distribution):
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return torch.special.ndtri(u)
+
+
+class Logistic(Marginals):
     r"""The standard logistic, independent in each dimension: the base of NICE.
 
     .. math:: p(z) = \prod_d \frac{e^{-z_d}}{(1 + e^{-z_d})^2}
@@ -79,8 +92,74 @@ class Logistic(Distribution):
         tiny = torch.finfo(u.dtype).tiny  # rand can return 0, whose logit is infinite
         return torch.log(u.clamp_min(tiny)) - torch.log1p(-u)
 
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.sigmoid(x)
 
-class DiagonalNormal(Distribution):
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return torch.logit(u)
+
+
+class Uniform(Marginals):
+    r"""The uniform distribution over a bounded domain, each number on its own.
+
+    .. math:: p(x) = \prod_d \frac1\ell \quad\text{on the domain of length } \ell
+
+    On a circle it is the one distribution that no rotation changes. Elsewhere than on the domain
+    the log-density is minus infinity.
+
+    Args:
+        event_shape: D, or the shape of an image.
+        domain: an interval with two bounds, or a circle.
+        batch_shape: the component axis.
+
+    Raises:
+        ValueError: for an interval without two bounds.
+        TypeError: for another domain.
+
+    Example:
+        >>> Uniform(2, Interval(0.0, 2.0)).log_prob(torch.tensor([[1.0, 0.5], [3.0, 0.5]]))
+        tensor([-1.3863,    -inf])
+    """
+
+    shared_buffers = ("anchor",)
+    anchor: Tensor
+
+    def __init__(
+        self,
+        event_shape: int | Shape,
+        domain: Interval | Circle = UNIT,
+        *,
+        batch_shape: Shape = (),
+    ) -> None:
+        super().__init__(event_shape, batch_shape=batch_shape)
+        if not isinstance(domain, Interval | Circle):
+            raise TypeError(f"domain must be an interval or a circle, got {domain}")
+        if not math.isfinite(domain.length):
+            raise ValueError(f"domain must have two bounds, got {domain}")
+        self.domain, self.length = domain, domain.length
+        self.lower = domain.lower if isinstance(domain, Interval) else domain.origin
+        self.register_buffer("anchor", torch.zeros(()), False)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
+        inside = self.domain.contains(as_rows(x, self.event_shape)).all(-1)
+        level = -prod(self.event_shape) * math.log(self.length)
+        return torch.where(inside, level, -torch.inf).to(x.dtype)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
+        shape = (*self.batch_shape, n, *self.event_shape)
+        u = torch.rand(
+            shape, generator=generator, dtype=self.anchor.dtype, device=self.anchor.device
+        )
+        return self._icdf(u, context)
+
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return ((x - self.lower) / self.length).clamp(0.0, 1.0)
+
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        return self.lower + self.length * u
+
+
+class DiagonalNormal(Marginals):
     r"""A normal with a free mean and scale for each number of an event.
 
     .. math:: z_d \sim \mathcal N(\mu_d, \sigma_d^2), \qquad
@@ -91,8 +170,11 @@ class DiagonalNormal(Distribution):
 
     Args:
         event_shape: D, or the shape of an image.
-        context_features: size of the context; 0 for free parameters.
+        context_features: size of the context, or its shape where it is an image; 0 for free
+            parameters.
         hidden: hidden sizes of the MLP, used with a context only.
+        conditioner: makes another network of the context, such as ``partial(ConvNet, channels=8)``
+            from images to images.
         bound: limit b of the log-scales.
         batch_shape: the component axis.
         generator: source of the initial weights.
@@ -109,8 +191,9 @@ class DiagonalNormal(Distribution):
         self,
         event_shape: int | Shape,
         *,
-        context_features: int = 0,
+        context_features: int | Shape = 0,
         hidden: Sequence[int] = (64,),
+        conditioner: MakesConditioner | None = None,
         bound: float = 5.0,
         batch_shape: Shape = (),
         generator: Generator | None = None,
@@ -119,9 +202,18 @@ class DiagonalNormal(Distribution):
         if not bound > 0:
             raise ValueError(f"bound must be positive, got {bound}")
         self.bound = bound
-        if context_features:
+        self.shaped = conditioner is not None  # whether the network answers in the event's shape
+        if self.context_shape and conditioner is not None:
+            self.conditioner: nn.Module = conditioner(
+                self.context_shape,
+                (2 * self.event_shape[0], *self.event_shape[1:]),
+                context_shape=(),
+                batch_shape=self.batch_shape,
+                generator=generator,
+            )
+        elif self.context_shape:
             self.conditioner = MLP(
-                context_features,
+                vector_size(self.context_shape),
                 2 * prod(self.event_shape),
                 hidden,
                 batch_shape=batch_shape,
@@ -137,7 +229,10 @@ class DiagonalNormal(Distribution):
         if context is None or not self.context_shape:
             loc, log_scale = (as_rows(p, self.event_shape) for p in (self.loc, self.log_scale))
         else:
-            loc, log_scale = self.conditioner(context).chunk(2, -1)
+            rows = self.conditioner(context)
+            if self.shaped:
+                rows = rows.flatten(-len(self.event_shape))
+            loc, log_scale = rows.chunk(2, -1)
         return loc, bounded(log_scale, self.bound)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
@@ -158,3 +253,64 @@ class DiagonalNormal(Distribution):
         x = torch.addcmul(loc, noise, log_scale.exp())
         x = x.reshape(*x.shape[:-1], *self.event_shape)
         return x, standard_normal_log_prob(noise) - log_scale.sum(-1)
+
+    def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
+        loc, log_scale = (p.reshape(self._like(p)) for p in self._moments(context))
+        return torch.special.ndtr((x - loc) * torch.exp(-log_scale))
+
+    def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
+        loc, log_scale = (p.reshape(self._like(p)) for p in self._moments(context))
+        return loc + log_scale.exp() * torch.special.ndtri(u)
+
+    def _like(self, rows: Tensor) -> Shape:
+        """The shape of rows (..., D) as events."""
+        return (*rows.shape[:-1], *self.event_shape)
+
+
+class DiscretizedLogistic(Distribution):
+    r"""Integers by the probability that a logistic gives to their cells.
+
+    .. math:: P(x_d) = \sigma\Bigl(\frac{x_d + \frac12 - \mu_d}{s_d}\Bigr)
+        - \sigma\Bigl(\frac{x_d - \frac12 - \mu_d}{s_d}\Bigr)
+
+    Args:
+        event_shape: D, or the shape of an image.
+        bound: limit of the log-scales.
+        batch_shape: the component axis.
+
+    Raises:
+        ValueError: where bound is not positive.
+
+    Source: Kingma et al. (2016), arXiv:1606.04934; Hoogeboom et al. (2019), arXiv:1905.07376.
+
+    Example:
+        >>> DiscretizedLogistic(1).log_prob(torch.zeros(1, 1)).detach().exp()
+        tensor([0.2449])
+    """
+
+    domain = Integers()
+
+    def __init__(
+        self, event_shape: int | Shape, *, bound: float = 5.0, batch_shape: Shape = ()
+    ) -> None:
+        super().__init__(event_shape, batch_shape=batch_shape)
+        if not bound > 0:
+            raise ValueError(f"bound must be positive, got {bound}")
+        self.bound = bound
+        self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
+        self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
+
+    def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
+        rate = torch.exp(-bounded(self.log_scale, self.bound))
+        middle = (expand_batch(x, self.batch_shape, len(self.event_shape)) - self.loc) * rate
+        upper, lower = middle + 0.5 * rate, middle - 0.5 * rate
+        # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)), whose factors do not cancel
+        log_cell = logsigmoid(upper) + logsigmoid(-lower) + log1mexp(rate)
+        return as_rows(log_cell, self.event_shape).sum(-1)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
+        shape = (*self.batch_shape, n, *self.event_shape)
+        like = self.loc.detach()
+        u = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
+        noise = torch.logit(u.clamp_min(torch.finfo(u.dtype).tiny))
+        return (like + bounded(self.log_scale.detach(), self.bound).exp() * noise).round()

@@ -40,8 +40,9 @@ def annihilated(candidate: Candidate, task: MixtureTask) -> Candidate:
         candidate: at its start, all components of one kind.
         task: what it is fitted to, with ``component_cost`` for c.
     """
+    candidate.stages.append("annihilate")
     n_rows = len(task.rows.z)
-    cost = 2 * task.plan.mixture.component_cost * n_rows
+    cost = 2 * task.plan.model_options.component_cost * n_rows
     best, least = candidate, float("inf")
     while True:
         _train(candidate, task, FREE_STEPS)
@@ -120,4 +121,5 @@ def _train(
         generator=task.order(),
         noise=candidate.noise,
         on_epoch=hook,
+        stage="annihilate",
     )

@@ -1,7 +1,7 @@
 """What estimators of mixtures share: scikit-learn's contract of a mixture."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from anabranch.estimators.density import DensityEstimator
+from anabranch.estimators.estimator import Json
 
 Array = NDArray[np.float64]
 
@@ -89,3 +90,14 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    has_clusters: ClassVar[bool] = True
+    posteriors: ClassVar[tuple[str, ...]] = ("exact",)
+    weights_: Array
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        weights = [float(weight) for weight in self.weights_]
+        return super().facts() | {"components": self.n_components_, "weights": weights}

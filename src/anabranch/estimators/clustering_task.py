@@ -17,7 +17,8 @@ from anabranch.estimators.clustering_plan import ClusteringPlan, labels_of
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.stages import Stages
 from anabranch.models import build
-from anabranch.models.autoencoders import Autoencoder, VariationalAutoencoder
+from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.vae import VariationalAutoencoder
 from anabranch.objectives import Reconstruction, VariationalBound
 from anabranch.procedures import TrainingRun
 from anabranch.training import FitOptions, FitResult

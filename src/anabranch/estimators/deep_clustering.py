@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,17 +13,26 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
 from anabranch.estimators.clustering_method import CodeModel
 from anabranch.estimators.clustering_methods import METHODS
 from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
 from anabranch.estimators.clustering_task import PART, Task, encode
+from anabranch.estimators.estimator import Components, Estimator, Json, ScoreKind, State
+from anabranch.estimators.fitted import (
+    module_facts,
+    module_from,
+    module_state,
+    result_facts,
+    result_state,
+)
 from anabranch.estimators.gaussian_mixture import GaussianMixture
-from anabranch.estimators.groups import GroupedSettings, accepts_old_names
+from anabranch.estimators.groups import accepts_old_names
 from anabranch.estimators.optimisation import Optimisation
 from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.stages import Stages
+from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
 from anabranch.training import FitResult
@@ -30,9 +40,7 @@ from anabranch.training import FitResult
 Array = NDArray[np.float64]
 
 
-class DeepClustering(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, GroupedSettings
-):
+class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
     r"""Clusters of the codes that an autoencoder makes of rows, by one of the published methods.
 
     - "ae+gmm": an autoencoder, then a Gaussian mixture on its codes.
@@ -142,7 +150,6 @@ class DeepClustering(
         ((200,), (200, 2))
     """
 
-    n_features_in_: int
     mixture_: GaussianMixture | None
     fit_results_: dict[str, FitResult]
     groups: ClassVar = {"method_options": dict, "model_options": dict, "pretrain": Pretrain}
@@ -366,6 +373,72 @@ class DeepClustering(
             own, its = getattr(self, name), getattr(other, name)
             if own != its:
                 raise ValueError(f"the model given as start has {name}={its!r}, this has {own!r}")
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    has_clusters: ClassVar[bool] = True
+    score_kind: ClassVar[ScoreKind] = "none"
+    components: ClassVar[Components] = "required"
+
+    @property
+    def has_facets(self) -> bool:
+        """Whether ``predict_facets`` tells several clusterings."""
+        return hasattr(self.model_, "facets")
+
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows, and the clusters that the start alone gave them."""
+        start = vars(self).get("start_labels_")
+        return None if start is None else (np.arange(len(start)), start)
+
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
+
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        fit_stages(self, X, y, **given, resume=resume)
+        return self
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        results = self.fit_results_
+        labels = vars(self).get("labels_")  # a loaded one has not seen its rows
+        sizes = None if labels is None else np.bincount(labels, minlength=self.n_components_)
+        return super().facts() | {
+            "method": self.method,
+            "components": self.n_components_,
+            **result_facts(list(results.values())[-1]),
+            "seconds": sum(result.seconds for result in results.values()),
+            "stages": {name: result_facts(result) for name, result in results.items()},
+            "sizes": None if sizes is None else sizes.tolist(),
+            **module_facts(self.model_),
+        }
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        mixture = self.mixture_
+        codes = None
+        if mixture is not None:
+            codes = {"settings": mixture.settings(), "state": mixture.state()}
+        return super().state() | {
+            "model": module_state(self.model_),
+            "preparation": dict(self.preparation_.transform.state_dict()),
+            "mixture": codes,
+            "results": {name: result_state(fit) for name, fit in self.fit_results_.items()},
+        }
+
+    def _restore(self, state: State) -> None:
+        n_features = self.n_features_in_ = state["model"]["recipe"]["arguments"]["features"]
+        self.preparation_ = Preparation.empty(n_features, levels=self.levels, alpha=1e-6)
+        self.preparation_.transform.load_state_dict(state["preparation"])
+        codes = state["mixture"]
+        mixture = None if codes is None else GaussianMixture.from_state(**codes)
+        results = {name: FitResult(**result) for name, result in state["results"].items()}
+        self._keep(module_from(state["model"]), mixture, results)
 
 
 def fitted(coder: object) -> DeepClustering:

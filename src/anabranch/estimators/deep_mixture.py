@@ -2,8 +2,10 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.estimators.deep_plan import (
     Bound,
     Consistency,
@@ -19,18 +22,18 @@ from anabranch.estimators.deep_plan import (
     DeepPlan,
     ModelOptions,
     Spec,
+    Start,
 )
-from anabranch.estimators.groups import GroupedSettings, accepts_old_names, read_group
-from anabranch.estimators.invariance import Lessons, teach
+from anabranch.estimators.deep_runs import DeepRuns
+from anabranch.estimators.estimator import Components, Json, ScoreKind, State
+from anabranch.estimators.fitted import module_from, optional_tensor
+from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
-from anabranch.estimators.last_state import LastState
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.stages import Stages
-from anabranch.models import GaussianMixtureVAE, label_log_prob, nvisa
-from anabranch.objectives import LatentMixtureBound
-from anabranch.procedures.codes_start import start_from_codes, teach_classifier
+from anabranch.estimators.stages import Stages, fit_stages, stage_files
+from anabranch.models import GaussianMixtureVAE, label_log_prob
 from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
 
@@ -39,16 +42,7 @@ Labels = NDArray[np.int64]
 METHODS = (None, "exact", "network")
 
 
-class _Run(NamedTuple):
-    """A model from its own start, trained, and what the start says of the rows."""
-
-    model: GaussianMixtureVAE
-    result: FitResult
-    labels: Labels | None
-    score: float
-
-
-class DeepMixture(GroupedSettings, PreparedEstimator):
+class DeepMixture(PreparedEstimator):
     r"""Clusters of images and feature vectors by a Gaussian-mixture variational autoencoder.
 
     .. math:: p(x) = \sum_y \frac1K \int \mathcal N(z; \mu_y, \sigma_y^2)\, p(x \mid z)\, dz
@@ -248,7 +242,7 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         train = self._rows(rows_of_X[rows], None if targets is None else targets[rows], state)
         judged = rows_of_X[held_out] if len(held_out) else rows_of_X[rows]
         validation = self._rows(judged, None, state)
-        training = _Training(
+        runs_of = DeepRuns(
             plan,
             train,
             validation.z.to(plan.optimisation.device),
@@ -259,9 +253,10 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         )
         n_runs = 1 if plan.start.name == "invariant" else plan.n_init
         with stages.running():
-            runs = [training.run(seed + i) for i in range(n_runs)]
-        best = min(runs, key=lambda run: run.score)
-        self._keep(best.model, best.result, best.labels)
+            runs = [runs_of.run(seed + i) for i in range(n_runs)]
+        best = min(runs, key=lambda run: run.result.best_score)
+        result = replace(best.result, stages=stages.run)
+        self._keep(best.model, result, best.labels)
         self.train_rows_ = rows
 
     def _keep(self, model: GaussianMixtureVAE, result: FitResult, labels: Labels | None) -> None:
@@ -271,7 +266,7 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
         self.start_labels_ = labels
         self.fit_result_ = result
         self.history_ = result.history
-        self.lower_bound_ = self._term() - _score(result, self.keep)
+        self.lower_bound_ = self._term() - result.best_score
         self.converged_ = result.stopped != "diverged"
         self.n_iter_ = int(result.history[-1]["epoch"])
 
@@ -392,111 +387,48 @@ class DeepMixture(GroupedSettings, PreparedEstimator):
     def _n_features_out(self) -> int:
         return self.latent
 
+    # -- what it says of itself ------------------------------------------------------------------
 
-class _Training(NamedTuple):
-    """Runs from the same rows, by the same plan.
+    takes_labels: ClassVar[bool] = True
+    score_kind: ClassVar[ScoreKind] = "bound"
+    posteriors: ClassVar[tuple[str, ...]] = ("exact", "network")
+    components: ClassVar[Components] = "required"
 
-    Attributes:
-        plan: what a run does.
-        train: rows that are trained on.
-        held_out: rows that judge, (m, D).
-        clusters: of the rows that are trained on, where they are known, (n, K).
-        n_components: K.
-        preparation: which spreads integers anew.
-        stages: of the fit.
-    """
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows, and the clusters that the start alone gave them."""
+        return None if self.start_labels_ is None else (self.train_rows_, self.start_labels_)
 
-    plan: DeepPlan
-    train: Rows
-    held_out: Tensor
-    clusters: Array | None
-    n_components: int
-    preparation: Preparation
-    stages: Stages
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
 
-    def run(self, seed: int) -> _Run:
-        """A model from its own start, trained."""
-        plan, z = self.plan, self.train.z
-        how, shape = plan.optimisation, (len(z), z.shape[1])
-        recipe = plan.recipe(z.shape[1], self.n_components)
-        model = nvisa(**recipe, seed=seed)  # pyright: ignore[reportArgumentType] - of plain values
-        objective = plan.objective(model, z.shape[1], seed).to(how.device)
-        labels = self._start(objective, model, seed)
-        data = {"x": z.to(how.device, copy=True)}
-        if self.train.targets is not None:
-            data["targets"] = self.train.targets.to(how.device)
-        last = LastState(model)
-        result = self.stages.loop("bound")(
-            objective,
-            data,
-            {"x": self.held_out},
-            options=plan.options(len(z)),
-            schedules=[
-                *plan.schedules(objective, model.floor, shape),
-                *([last] if how.keep == "last" else []),
-            ],
-            generator=torch.Generator().manual_seed(seed),
-            noise=torch.Generator(how.device).manual_seed(seed),
-            on_epoch=self._fresh_noise(data["x"], seed),
-        )
-        if how.keep == "last" and result.stopped != "diverged":
-            last.restore()
-        return _Run(model, result, labels, _score(result, how.keep))
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        fit_stages(self, X, y, **given, resume=resume)
+        return self
 
-    def _start(
-        self, objective: LatentMixtureBound, model: GaussianMixtureVAE, seed: int
-    ) -> Labels | None:
-        """Set a model to its start; what that says of the rows."""
-        plan, train = self.plan, self.train
-        if plan.start.name == "random":
-            return None
-        x = train.z.to(plan.optimisation.device)
-        targets = None if train.targets is None else train.targets.double().numpy()
-        given = self.clusters
-        if plan.start.name == "invariant":
-            given = teach(model.classifier, x, self._lessons(objective), seed, targets)
-        random_state = np.random.RandomState(seed)
-        options = plan.start_options(len(x))
-        classifier = self.stages.loop("classifier")
-        R = start_from_codes(
-            model,
-            x,
-            targets=targets,
-            responsibilities=given,
-            options=options,
-            random_state=random_state,
-            loops=(self.stages.loop("autoencoder"), classifier),
-        )
-        if self.clusters is not None:
-            teach_classifier(model.classifier, x, R, options, random_state, classifier)
-        return R.argmax(1)
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        score = {"score_is": "validation bound", "start": Start.of(self.start).name}
+        return super().facts() | score
 
-    def _lessons(self, objective: LatentMixtureBound) -> Lessons:
-        plan, penalty = self.plan, objective.penalty
-        assert penalty is not None
-        return Lessons(
-            penalty.perturbation,
-            self.n_components,
-            penalty.balance / penalty.weight,
-            plan.consistency.steps,
-            plan.n_init,
-            None if plan.optimisation.verbose else False,
-            self.stages,
-        )
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | {
+            "start_labels": optional_tensor(self.start_labels_),
+            "train_rows": torch.as_tensor(self.train_rows_),
+        }
 
-    def _fresh_noise(self, x: Tensor, seed: int) -> Callable[[int], None] | None:
-        """Spread integers anew before each epoch."""
-        raw = self.train.raw
-        if raw is None:
-            return None
-        return lambda epoch: self.preparation.renew(raw, x, seed + 1 + epoch)
-
-
-def _score(result: FitResult, keep: str) -> float:
-    """The validation score of what is kept; lower is better."""
-    if keep == "best" or result.stopped == "diverged":
-        return result.best_score
-    return result.history[-1]["validation_loss"]
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        labels = state["start_labels"]
+        labels = None if labels is None else labels.numpy()
+        self._keep(module_from(state["model"]), FitResult(**state["result"]), labels)
+        self.train_rows_ = state["train_rows"].numpy()
 
 
 def _scored(score: Callable[[Tensor], Tensor], rows: Rows, n_samples: int) -> list[Tensor]:

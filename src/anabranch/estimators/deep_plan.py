@@ -1,7 +1,6 @@
 """What a fit of a `DeepMixture` does: its settings, every one of them checked once."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -20,9 +19,11 @@ from anabranch.estimators.numbers import (
     check_whole,
 )
 from anabranch.estimators.optimisation import Optimisation, Settings
+from anabranch.estimators.unused import warn_unused
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.autoencoders.nvisa import POSTERIORS
+from anabranch.models.coders import NETWORKS
 from anabranch.objectives import (
     LatentMixtureBound,
     PosteriorPenalty,
@@ -312,6 +313,7 @@ class DeepPlan:
     def __post_init__(self) -> None:
         check_whole(self, ("latent", "n_init"), 1)
         check_whole(self, ("n_components",), 1, optional=True)
+        _check_choice("network", _named(self.network)["name"], tuple(sorted(NETWORKS)))
         how = self.consistency
         if how.balance and not how.weight:
             raise ValueError(
@@ -319,7 +321,7 @@ class DeepPlan:
             )
         if how.perturbation is not None and not how.weight:
             raise ValueError("consistency.perturbation goes with a weight, which is 0")
-        for name, value in (("consistency.inference", how.inference), ("start", self.start.name)):
+        for name, value in (("start", self.start.name), ("consistency.inference", how.inference)):
             if value == "invariant" and not (how.weight and how.balance):
                 raise ValueError(
                     f"{name}='invariant' needs consistency.weight and consistency.balance, which "
@@ -329,18 +331,22 @@ class DeepPlan:
     def warn_of_unused(self, *, labelled: bool) -> None:
         """Tell of settings that a fit to rows, with labels or without, does not use."""
         course, start, network = self.course, self.start.name, _named(self.network)["name"]
-        steps, begun = self.consistency.steps, f"start {start!r}"
+        steps, begun = self.consistency.steps, f"start is {start!r}"
         shared = course.std_first is None and course.std_share != Course.std_share
         unused = [
-            ("objective.label_weight", not labelled and self.bound.label_weight != 1, "no labels"),
+            (
+                "objective.label_weight",
+                not labelled and self.bound.label_weight != 1,
+                "there are no labels",
+            ),
             ("consistency.steps", start != "invariant" and steps != Consistency.steps, begun),
             ("start.epochs", start == "random" and self.start.epochs != Start.epochs, begun),
-            ("hidden", network != "mlp" and self.hidden != HIDDEN, f"network {network!r}"),
-            ("schedule.std_share", shared, "std_first=None"),
+            ("hidden", network != "mlp" and self.hidden != HIDDEN, f"network is {network!r}"),
+            ("schedule.std_share", shared, "std_first is None"),
         ]
         for setting, is_set, where in unused:
             if is_set:
-                warnings.warn(f"{setting} is not used with {where}", UserWarning, stacklevel=4)
+                warn_unused(setting, where)
 
     def recipe(self, n_features: int, n_components: int) -> dict[str, object]:
         """The keywords of `anabranch.models.nvisa`."""

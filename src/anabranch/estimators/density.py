@@ -5,23 +5,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
+from anabranch.estimators.estimator import Estimator
 
 Array = NDArray[np.float64]
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class DensityEstimator(DensityMixin, Estimator):
     """A density: checks of the data, scores and criteria.
 
     A subclass fits, and gives ``score_samples``, ``sample`` and the number of its free parameters.
     """
 
-    n_features_in_: int
-    feature_names_in_: NDArray[Any]
     random_state: Any
     levels: int | None = None
 

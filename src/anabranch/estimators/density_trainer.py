@@ -99,6 +99,8 @@ def set_gaussian(model: Flow, task: DensityTask) -> None:
     start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
+    context = None if rows.context is None else rows.context[:PART]
+    model.initialize(rows.z[:PART], context)
 
 
 def _affine_parts(model: Flow) -> tuple[Elementwise | None, TriangularAffine]:
@@ -152,7 +154,10 @@ def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tup
         on_epoch=task.renewal(data),
         # the checkpoint of another start has the same shapes
         identity={"start": fingerprint(model.state_dict())} if options.checkpoint else None,
+        stage="train",
     )
+    if len(models) > 1:
+        result.stages.insert(0, "race")
     if last is not None:
         last.restore(result)
     elif not convincing(log_prob_rows(model, held_out) - log_prob_rows(gaussian, held_out)):

@@ -36,7 +36,7 @@ def epoch_hook(
         preparation: what dequantizes integers.
         seed: of the noise.
     """
-    raw, em, weights = rows.raw, plan.mixture.algorithm == "em", plan.mixture.weights
+    raw, em, weights = rows.raw, plan.model_options.algorithm == "em", plan.model_options.weights
     how = weights if isinstance(weights, str) else "given"
     if em and model.mixture.logits.requires_grad:
         how = "exact"

@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.distributions import Flow, Logistic, Normal
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.conditions import Conditions
@@ -23,6 +24,9 @@ from anabranch.estimators.density_trainer import (
     set_gaussian,
     train_density,
 )
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.fitted import module_from
+from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedDensity
 from anabranch.estimators.rows import Rows, split_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
@@ -355,6 +359,52 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     @property
     def _n_features_out(self) -> int:
         return self.n_features_in_
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    @property
+    def context_size(self) -> int:
+        """C, how many columns it is conditional on."""
+        return 0 if self.conditions_ is None else self.conditions_.n_features
+
+    @property
+    def context_names(self) -> list[str] | None:
+        """Their names, None where there are none."""
+        return None if self.conditions_ is None else self.conditions_.names
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        context: dict[str, Json] = {"context": self.context_size}
+        if self.context_size:
+            context["context_names"] = self.context_names
+        return super().facts() | context
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        conditions = self.conditions_
+        scale = None if conditions is None else dict(conditions.scale.state_dict())
+        return super().state() | {"context": scale, "context_names": self.context_names}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        parts = self.preparation_.transform.modules()
+        support = next((part for part in parts if isinstance(part, Support)), None)
+        self.bounds_ = None if support is None else Bounds.of(support)
+        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self.conditions_ = None
+        if state["context"] is not None:
+            size = len(next(iter(state["context"].values())))
+            self.conditions_ = Conditions.empty(size, state["context_names"])
+            self.conditions_.scale.load_state_dict(state["context"])
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        support = None
+        if self.support is not None:
+            free = [-np.inf] * n_features, [np.inf] * n_features
+            support = Support(*free, dtype=torch.float64).eval()
+        return Preparation.empty(
+            n_features, levels=self.levels, alpha=self.logit_alpha, support=support
+        )
 
 
 def _length(X: Any) -> int:

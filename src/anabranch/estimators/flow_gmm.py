@@ -55,7 +55,7 @@ class FlowGMM(FlowMixture):
         means: where the latent Gaussians start, {"start": "data" or "random", "spread": 3.5,
             "fixed": False}; see `anabranch.estimators.flow_gmm.LatentMeans`.
         consistency: {"weight": of the likelihood under pseudo-labels, "perturbation": "noise"}.
-        mixture: as in `FlowMixture`, as are all settings from here on; it has no trunk.
+        model_options: as in `FlowMixture`, as are all settings from here on; it has no trunk.
         covariance_type: of the start.
         init_params: how the start from data is found.
         n_init: draws of it.
@@ -102,7 +102,7 @@ class FlowGMM(FlowMixture):
         flow: Spec | None = "realnvp",
         means: Group | None = None,
         consistency: Group | None = None,
-        mixture: Group | None = None,
+        model_options: Group | None = None,
         covariance_type: str = "auto",
         init_params: str = "auto",
         n_init: int = 1,
@@ -121,7 +121,7 @@ class FlowGMM(FlowMixture):
         super().__init__(
             n_components,
             flow=flow,
-            mixture=mixture,
+            model_options=model_options,
             covariance_type=covariance_type,
             init_params=init_params,
             n_init=n_init,
@@ -144,8 +144,8 @@ class FlowGMM(FlowMixture):
 
     def _plan(self) -> MixturePlan:
         plan = super()._plan()
-        if plan.mixture.trunk is not None:
-            raise ValueError("mixture.trunk is for FlowMixture: the flow is the trunk here")
+        if plan.model_options.trunk is not None:
+            raise ValueError("model_options.trunk is for FlowMixture: the flow is the trunk here")
         self._means()
         return plan
 

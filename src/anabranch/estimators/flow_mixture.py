@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.archive import Tree
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.estimator import Components, Json, State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.gaussian_guard import precise
 from anabranch.estimators.groups import (
     Group,
-    GroupedSettings,
     accepts_old_names,
     read_group,
 )
@@ -28,7 +30,7 @@ from anabranch.estimators.mixture_plan import (
     GROUPS,
     OLD_NAMES,
     MixturePlan,
-    MixtureSettings,
+    ModelOptions,
     Spec,
 )
 from anabranch.estimators.preparation import Preparing
@@ -38,6 +40,7 @@ from anabranch.estimators.starts import (
     Start,
     StartSource,
     check_same_model,
+    initialize_components,
     make_starts,
     responsibilities_of,
     set_start,
@@ -58,7 +61,7 @@ Array = NDArray[np.float64]
 METHODS = ("exact", "network")
 
 
-class FlowMixture(GroupedSettings, PreparedEstimator):
+class FlowMixture(PreparedEstimator):
     r"""Mixture of normalizing flows: clusters of any shape, densities, samples.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
@@ -73,8 +76,8 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
             keyword: value}, or a list of K of them; None for Gaussians.
         inference: "exact" likelihood; "variational" bound with a network q(c|x) (VMoNF); or
             "invariant", where q learns first, by answering alike for perturbed rows: for images.
-        mixture: rare settings of the mixture, such as {"weights": "uniform"}; see
-            `anabranch.estimators.mixture_plan.MixtureSettings`.
+        model_options: rare settings of the model, such as {"weights": "uniform"}; see
+            `anabranch.estimators.mixture_plan.ModelOptions`.
         covariance_type: of the start: "full", "tied", "diag", "spherical", or "auto" to choose
             among them and shrunk ones on validation rows.
         init_params: "kmeans", "gmm", "random", "spectral" (gaps in a neighbourhood graph), or
@@ -130,6 +133,11 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
     groups: ClassVar[Mapping[str, type]] = GROUPS
     old_names: ClassVar[Mapping[str, str]] = OLD_NAMES
 
+    @classmethod
+    def current_value(cls, name: str, value: object) -> object:
+        """A warm start is one that goes on from the last fit."""
+        return ("last" if value else None) if name == "warm_start" else value
+
     @accepts_old_names
     def __init__(
         self,
@@ -137,7 +145,7 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
         *,
         flow: Spec | Sequence[Spec | None] | None = "realnvp",
         inference: str = "exact",
-        mixture: Group | None = None,
+        model_options: Group | None = None,
         covariance_type: str = "auto",
         init_params: str = "auto",
         n_init: int = 1,
@@ -158,7 +166,7 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
         self.n_components = n_components
         self.flow = flow
         self.inference = inference
-        self.mixture = mixture
+        self.model_options = model_options
         self.covariance_type = covariance_type
         self.init_params = init_params
         self.n_init = n_init
@@ -277,7 +285,8 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
             n_components = other.n_components_
         recipe: Any = other.model_.recipe
         check_same_model(recipe["arguments"], self._recipe(task.plan, n_features, n_components))
-        model = copy.deepcopy(other.model_).to(self.device)
+        # the last model of this estimator is trained as it is, that of another one is left alone
+        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
         objective = self._objective(task.plan, model, n_features)
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 
@@ -286,7 +295,7 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
         candidates = []
         for candidate, start in starts:
             if task.plan.inference != "invariant":
-                teach_posterior(candidate.model, task, start.responsibilities)
+                teach_posterior(candidate, task, start.responsibilities)
             candidates.append(candidate.as_it_is())
             if start.trusted:
                 pretrain(candidate, task, start.responsibilities)
@@ -326,8 +335,10 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
         for start in starts:
             candidate = self._candidate(task, n_components, start.gaussian.name)
             self._set(candidate.model, start.gaussian, task)
+            initialize_components(candidate.model, rows.z, start.responsibilities)
             if network is not None:
                 candidate.model.posterior.load_state_dict(network)
+                candidate.stages.append("teach q")
             yield candidate, start
 
     def _candidate(self, task: MixtureTask, n_components: int, name: str) -> Candidate:
@@ -386,7 +397,7 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
         self.fit_result_ = result
 
     def _preparing(self) -> Preparing:
-        settings = read_group("mixture", self.mixture, MixtureSettings)
+        settings = read_group("model_options", self.model_options, ModelOptions)
         return Preparing(self.levels, settings.logit_alpha, settings.reg_covar)
 
     # -- using -----------------------------------------------------------------------------------
@@ -437,3 +448,25 @@ class FlowMixture(GroupedSettings, PreparedEstimator):
     def _joint(self, z: Tensor) -> Tensor:
         """Log p(x, c), (K, n) in float64."""
         return precise(lambda mixture, x, _: mixture.joint_log_prob(x), self.model_.mixture, z)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    posteriors: ClassVar[tuple[str, ...]] = METHODS
+    components: ClassVar[Components] = "searched"
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        bound = {"score_is": "validation bound"} if self.inference == "variational" else {}
+        return super().facts() | bound | {"start": self.start_}
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        snapshots = [{"step": step, "state": state} for step, state in self.snapshots_]
+        return super().state() | {"start": self.start_, "snapshots": snapshots}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
+        model, result = module_from(state["model"]), FitResult(**state["result"])
+        self._keep(state["start"], model, result, snapshots)

@@ -58,6 +58,7 @@ def race(
         generator=torch.Generator().manual_seed(seed),
         noise=noise,
         on_epoch=on_epoch,
+        stage="race",
     ).best_score
 
 

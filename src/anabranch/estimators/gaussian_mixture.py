@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -19,13 +20,16 @@ from anabranch.algorithms.gaussians import (
     gaussian_em_path,
     n_parameters,
 )
+from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import column_names, constant_columns
+from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
 from anabranch.estimators.labels import check_targets
 
 Array = NDArray[np.float64]
+RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
 BATCH = 65_536  # rows whose densities are worked out at a time
 
 
@@ -288,6 +292,33 @@ class GaussianMixture(MixtureEstimator):
     def _n_parameters(self) -> int:
         model = covariance_model(self.covariance_type, self.reg_covar)
         return n_parameters(model, self.n_components_, self.n_features_in_)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    takes_labels: ClassVar[bool] = True
+    components: ClassVar[Components] = "searched"
+    fitted_attribute: ClassVar[str] = "parameters_"
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        parameters = self.parameters_
+        return super().state() | {
+            **{name: getattr(self, name) for name in RESULTS},
+            "weights": torch.as_tensor(parameters.weights),
+            "means": torch.as_tensor(parameters.means),
+            "covariances": torch.as_tensor(parameters.covariances),
+            "description_lengths": list(self.description_lengths_.items()),
+        }
+
+    def _restore(self, state: State) -> None:
+        for name in RESULTS:
+            setattr(self, name, state[name])
+        lengths = state["description_lengths"]
+        self.description_lengths_ = {int(k): length for k, length in lengths}
+        diagonal = self.covariance_type_ in ("diag", "spherical")
+        arrays = (state[name].numpy() for name in ("weights", "means", "covariances"))
+        self._set(GaussianParameters(*arrays, diagonal=diagonal))
+        self.n_features_in_ = self.means_.shape[1]
 
 
 def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Array | None, int]:

@@ -50,6 +50,11 @@ class GroupedSettings(BaseEstimator):
     groups: ClassVar[Mapping[str, type]] = {}
     old_names: ClassVar[Mapping[str, str]] = {}
 
+    @classmethod
+    def current_value(cls, name: str, value: object) -> object:
+        """What an old setting says today, where it says it in other words."""
+        return value
+
     def get_params(self, deep: bool = True) -> dict[str, object]:
         """The settings by name; where deep, those within the groups, too."""
         params: dict[str, object] = super().get_params(deep=deep)
@@ -138,7 +143,7 @@ def read_group(name: str, given: object, kind: type[Kind], *, old: str | None = 
         if old is None or not isinstance(given, float | int | str):
             known = ", ".join(defaults(kind))
             raise ValueError(f"{name} must be a dict with some of {known}, or None, got {given!r}")
-        _warn_old(name, given, name, old)
+        _warn_old(name, given, f"{name}={{{old!r}: {given!r}}}")
         given = {old: given}
     _check_keys(name, given, kind)
     try:
@@ -171,8 +176,9 @@ def current_names(cls: type[GroupedSettings], settings: Group) -> dict[str, obje
         new = cls.old_names.get(name, name)
         group, _, key = new.partition("__")
         if group != name and new != name:
-            _warn_old(name, value, group, key)
-            current[new] = value
+            said = cls.current_value(name, value)
+            _warn_old(name, value, f"{group}={{{key!r}: {said!r}}}" if key else f"{group}={said!r}")
+            current[new] = said
         else:
             current[name] = value
     return current
@@ -194,11 +200,11 @@ def migrated(cls: type[GroupedSettings], settings: Group) -> dict[str, object]:
     for name, value in settings.items():
         group, _, key = cls.old_names.get(name, name).partition("__")
         if (isinstance(value, Mapping) and group == name) or not key:
-            current[group] = value
+            current[group] = cls.current_value(name, value)
             continue
         given = within(cls, group, current.get(group))
         usual = defaults(cls.groups[group])
-        if key not in usual or usual[key] != value:
+        if value is not None if key not in usual else usual[key] != value:
             given[key] = value
         current[group] = given or None
     return current
@@ -237,8 +243,7 @@ def _check_keys(name: str, given: Group, kind: type) -> None:
             raise ValueError(f"{name} has no {key!r}: it takes {', '.join(known)}")
 
 
-def _warn_old(old: str, value: object, group: str, key: str) -> None:
-    new = f"{group}={{{key!r}: {value!r}}}" if key else f"{group}={value!r}"
+def _warn_old(old: str, value: object, new: str) -> None:
     warnings.warn(
         f"{old}={value!r} is now {new}: the old name goes with version 0.3",
         FutureWarning,

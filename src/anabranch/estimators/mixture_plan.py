@@ -41,8 +41,8 @@ INVARIANT = (1.0, 0.2)
 
 
 @dataclass(frozen=True)
-class MixtureSettings:
-    """Rare settings of the mixture.
+class ModelOptions:
+    """Rare settings of the model.
 
     Attributes:
         posterior: network of q(c|x), "mlp", "conv", or {"name": ..., keyword: value}.
@@ -148,7 +148,7 @@ class SemiSupervised:
 
 
 GROUPS: dict[str, type] = {
-    "mixture": MixtureSettings,
+    "model_options": ModelOptions,
     "temperature": Temperature,
     "consistency": Consistency,
     "semi_supervised": SemiSupervised,
@@ -156,7 +156,7 @@ GROUPS: dict[str, type] = {
     "fit_options": dict,
 }
 OLD_NAMES = {
-    **{name: f"mixture__{name}" for name in MixtureSettings.__dataclass_fields__},
+    **{name: f"model_options__{name}" for name in ModelOptions.__dataclass_fields__},
     "temperature_decay": "temperature__decay",
     "temperature_floor": "temperature__floor",
     "temperature_unit": "temperature__unit",
@@ -168,6 +168,7 @@ OLD_NAMES = {
     "pretrain_epochs": "semi_supervised__pretrain_epochs",
     "label_weight": "semi_supervised__label_weight",
     **{name: f"fit_options__{name}" for name in TRAINING},
+    "warm_start": "start",
 }
 
 
@@ -184,7 +185,7 @@ class MixturePlan:
         n_init: how many draws of them.
         start: responsibilities or labels of all rows, a fitted estimator, "last", or None.
         levels: of integer data, or None.
-        mixture: rare settings of the mixture.
+        model_options: rare settings of the model.
         temperature: of q.
         consistency: of q.
         semi_supervised: what labels do.
@@ -205,7 +206,7 @@ class MixturePlan:
     n_init: int = 1
     start: object = None
     levels: int | None = None
-    mixture: MixtureSettings = field(default_factory=MixtureSettings)
+    model_options: ModelOptions = field(default_factory=ModelOptions)
     temperature: Temperature = field(default_factory=Temperature)
     consistency: Consistency = field(default_factory=Consistency)
     semi_supervised: SemiSupervised = field(default_factory=SemiSupervised)
@@ -220,7 +221,7 @@ class MixturePlan:
         check_whole(self, ("n_init",), 1)
         check_whole(self, ("snapshots",), 0)
         check_whole(self, ("levels",), 2, optional=True)
-        if self.mixture.algorithm == "em" and self.inference != "exact":
+        if self.model_options.algorithm == "em" and self.inference != "exact":
             raise ValueError("algorithm='em' needs inference='exact'")
         if self.inference == "invariant" and not (self.weight and self.balance):
             raise ValueError("inference='invariant' needs consistency and balance, which train q")
@@ -260,7 +261,7 @@ class MixturePlan:
     def wanted(self) -> int | None:
         """K to begin with; None for as many as there are classes."""
         if isinstance(self.n_components, str):
-            return int(self.mixture.max_components)
+            return int(self.model_options.max_components)
         return None if self.n_components is None else int(self.n_components)
 
     @property
@@ -295,11 +296,11 @@ class MixturePlan:
 
     def start_options(self, n_components: int) -> StartOptions:
         """How starts are searched."""
-        return StartOptions(n_components, self.covariance_type, self.mixture.reg_covar)
+        return StartOptions(n_components, self.covariance_type, self.model_options.reg_covar)
 
     def given_weights(self, n_components: int) -> NDArray[np.float64] | None:
         """The weights that the user gave, or that are uniform."""
-        weights = self.mixture.weights
+        weights = self.model_options.weights
         if isinstance(weights, str):
             return np.full(n_components, 1 / n_components) if weights == "uniform" else None
         return np.asarray(weights, dtype=np.float64)
@@ -310,11 +311,11 @@ class MixturePlan:
             "features": n_features,
             "n_components": int(n_components),
             "flow": self.flow,
-            "trunk": self.mixture.trunk,
+            "trunk": self.model_options.trunk,
             "diagonal": n_features > 128,
-            "learn_weights": isinstance(self.mixture.weights, str)
-            and self.mixture.weights == "learned",
-            "posterior": self.mixture.posterior,
+            "learn_weights": isinstance(self.model_options.weights, str)
+            and self.model_options.weights == "learned",
+            "posterior": self.model_options.posterior,
         }
 
     # -- what does not go together ---------------------------------------------------------------
@@ -326,15 +327,12 @@ class MixturePlan:
                 f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
                 "be at least n_components"
             )
-        weights = self.mixture.weights
+        weights = self.model_options.weights
         if isinstance(weights, str):
             return
         numbers = np.asarray(weights, dtype=np.float64)
         if numbers.shape != (n_components,) or not (numbers > 0).all():
-            raise ValueError(
-                f"weights must be one of {WEIGHTS} or {n_components} positive numbers, "
-                f"got {weights}"
-            )
+            raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
 
     def warn_unused(self, *, labelled: bool) -> None:
         """Say what was given and does nothing in this fit."""
@@ -353,13 +351,13 @@ class MixturePlan:
             ("consistency.perturbation", self.weight > 0, "consistency.weight is 0"),
             ("consistency.steps", self.inference == "invariant", inference),
             ("semi_supervised", labelled, "there are no labels"),
-            ("mixture.max_components", self.is_auto, auto),
-            ("mixture.component_cost", self.is_auto, auto),
-            ("mixture.logit_alpha", self.levels is not None, "levels is None"),
+            ("model_options.max_components", self.is_auto, auto),
+            ("model_options.component_cost", self.is_auto, auto),
+            ("model_options.logit_alpha", self.levels is not None, "levels is None"),
         ]
 
     def _check_auto(self) -> None:
-        most, cost = self.mixture.max_components, self.mixture.component_cost
+        most, cost = self.model_options.max_components, self.model_options.component_cost
         if cost * most >= 1:
             raise ValueError(
                 f"component_cost must be below 1 / max_components = {1 / most:.3g}, else no "
@@ -367,5 +365,5 @@ class MixturePlan:
             )
         if isinstance(self.flow, list | tuple):
             raise ValueError("n_components='auto' needs one flow for all components, not a list")
-        if not isinstance(self.mixture.weights, str):
+        if not isinstance(self.model_options.weights, str):
             raise ValueError("n_components='auto' sets the weights: leave weights at 'learned'")

@@ -1,5 +1,6 @@
 """How an estimator is trained: the settings that all of them share, checked once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, Self
@@ -14,6 +15,7 @@ from anabranch.estimators.numbers import (
     check_share,
     check_whole,
     is_whole,
+    real,
 )
 from anabranch.training import FitOptions
 
@@ -110,6 +112,9 @@ class Optimisation:
         settings: dict[str, Any] = {name: _plain(given[name]) for name in names}
         if settings.get("learning_rate") == "auto" and not automatic_rate:
             raise ValueError("learning_rate must be a positive number, got 'auto'")
+        rate = settings.get("learning_rate")
+        if automatic_rate and rate != "auto" and not 0 < real(rate) < math.inf:
+            raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
         options = settings.get("fit_options")
         if within is not None and (options is None or isinstance(options, Mapping)):
             further = dict(options or {})

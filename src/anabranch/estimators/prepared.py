@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_range, column_names, constant_columns
 from anabranch.estimators.density import DensityEstimator
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.fitted import (
+    finite,
+    module_facts,
+    module_state,
+    result_facts,
+    result_state,
+)
 from anabranch.estimators.preparation import Preparation, Preparing
 from anabranch.estimators.rows import Rows, split_rows
+from anabranch.training import FitResult
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
@@ -94,6 +104,38 @@ class PreparedDensity(DensityEstimator):
                 features = features.to(self.device)
             given = None if context is None else context[start : start + rows].to(self.device)
             yield Rows(z.to(self.device), term, features=features, context=given)
+
+    # -- what it says of itself ------------------------------------------------------------------
+
+    model_: Any
+    fit_result_: FitResult
+    lower_bound_: float
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        score = {"score": finite(self.lower_bound_), "score_is": "validation mean"}
+        fit, model = result_facts(self.fit_result_), module_facts(self.model_)
+        return super().facts() | score | {"levels": self.levels} | fit | model
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | {
+            "model": module_state(self.model_),
+            "preparation": dict(self.preparation_.transform.state_dict()),
+            "constant": torch.as_tensor(self.constant_),
+            "result": result_state(self.fit_result_),
+        }
+
+    def _restore(self, state: State) -> None:
+        self.constant_ = state["constant"].numpy()
+        self.n_features_in_ = len(self.constant_)
+        self.preparation_ = self._blank_preparation(self.n_features_in_)
+        self.preparation_.transform.load_state_dict(state["preparation"])
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        """The preparation with its statistics still to be set."""
+        how = self._preparing()
+        return Preparation.empty(n_features, levels=how.levels, alpha=how.alpha)
 
 
 class PreparedEstimator(PreparedDensity, MixtureEstimator):

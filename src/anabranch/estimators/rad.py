@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from anabranch.archive import Tree
 from anabranch.distributions import Flow
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.density_trainer import precise_log_prob
+from anabranch.estimators.estimator import State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.flow_training import LastState, flow_options, rate_schedule
 from anabranch.estimators.numbers import (
     check_choice,
@@ -277,6 +280,19 @@ class RAD(PreparedEstimator):
     def _n_parameters(self) -> int:
         return free_parameters(self.model_)
 
+    # -- what it says of itself ------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        codes, weights = torch.as_tensor(self.codes_), torch.as_tensor(self.weights_)
+        return super().state() | {"codes": codes, "weights": weights}
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self.codes_, self.weights_ = state["codes"].numpy(), state["weights"].numpy()
+        self.n_components_ = len(self.codes_)
+
 
 def _trained(plan: RADPlan, train: Rows, validation: Rows, seed: int) -> tuple[Flow, FitResult]:
     """A flow from its own start, trained."""
@@ -293,6 +309,7 @@ def _trained(plan: RADPlan, train: Rows, validation: Rows, seed: int) -> tuple[F
         options=options,
         schedules=schedules if last is None else [*schedules, last],
         generator=torch.Generator().manual_seed(seed),
+        stage="train",
     )
     if last is not None:
         last.restore(result)

@@ -3,21 +3,37 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from torch import nn
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
+from anabranch.estimators.optimisation import Settings
 from anabranch.training import FitOptions, FitResult, fit
 
-NAMES = ("autoencoder", "classifier", "network", "bound", "clusters")
+# Of each stage, what its checkpoint is called, and what a user is told.
+NAMES = {
+    "autoencoder": "pretrain",
+    "classifier": "teach q",
+    "network": "learn q alone",
+    "bound": "train",
+    "clusters": "train clusters",
+}
 # Settings that change no step, and those that the checkpoint of every stage holds in another form.
 FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "start")
+
+
+class StagedFit(Settings, Protocol):
+    """An estimator whose fit has stages."""
+
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: "Stages") -> None: ...
 
 
 class Stages:
@@ -31,23 +47,34 @@ class Stages:
         resume: go on with stages that have a file. The others begin anew.
         identity: plain values that a checkpoint must share to be resumed from.
 
+    Attributes:
+        run: names of the stages that were run, as users are told them.
+
     Example:
-        >>> Stages(None, resume=False).loop("bound").__name__
-        'fit'
+        >>> from anabranch.objectives import Loss
+        >>> class Square(nn.Linear):
+        ...     def forward(self, batch):
+        ...         return Loss(super().forward(batch["x"]).square().mean(), {})
+        >>> import torch
+        >>> stages, options = Stages(None, resume=False), FitOptions(max_epochs=1)
+        >>> result = stages.loop("bound")(Square(1, 1), {"x": torch.ones(4, 1)}, options=options)
+        >>> result.stages, stages.run
+        (['train'], ['train'])
     """
 
     def __init__(
-        self, path: str | Path | None, *, resume: bool, identity: dict[str, Any] | None = None
+        self, path: str | Path | None, *, resume: bool, identity: dict[str, str] | None = None
     ) -> None:
         self.path = None if path is None else Path(path)
         self.resume, self.identity = resume, identity or {}
         self.counts: Counter[str] = Counter()
+        self.run: list[str] = []
 
     @classmethod
-    def of(cls, estimator: Any, *, resume: bool) -> Self:
+    def of(cls, estimator: Settings, *, resume: bool) -> Self:
         """Those of an estimator, whose ``fit_options`` name the checkpoint."""
-        options = estimator.fit_options
-        path = options.get("checkpoint") if isinstance(options, dict) else None
+        options = estimator.get_params(deep=False).get("fit_options")
+        path = options.get("checkpoint") if isinstance(options, Mapping) else None
         return cls(path, resume=resume, identity=_identity(estimator))
 
     @contextmanager
@@ -65,11 +92,20 @@ class Stages:
 
     def loop(self, name: str) -> Callable[..., FitResult]:
         """What runs in place of `anabranch.training.fit`, each time as the next stage of a name."""
-        return fit if self.path is None else partial(self._fit, name)
+        return partial(self._fit, name)
 
     def _fit(
-        self, name: str, model: nn.Module, *data: Any, options: FitOptions, **further: Any
+        self,
+        name: str,
+        model: nn.Module,
+        *data: dict[str, Tensor],
+        options: FitOptions,
+        **further: Any,  # what else the loop takes
     ) -> FitResult:
+        further["stage"] = NAMES[name]
+        self.run.append(NAMES[name])
+        if self.path is None:
+            return fit(model, *data, options=options, **further)
         path = Path(f"{self.path}.{name}-{self.counts[name]}")
         self.counts[name] += 1
         # the checkpoint of a model that was started otherwise has the same shapes
@@ -89,7 +125,9 @@ class Stages:
             path.unlink(missing_ok=True)
 
 
-def fit_stages(estimator: Any, X: Any, y: Any = None, *, resume: bool = False) -> None:
+def fit_stages(
+    estimator: StagedFit, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False
+) -> None:
     """Fit, and leave the checkpoints of the stages where they are, until the result is safe."""
     estimator._fit(X, y, Stages.of(estimator, resume=resume))
 
@@ -112,7 +150,7 @@ def stage_files(path: str | Path) -> list[Path]:
     return sorted(file for file in path.parent.iterdir() if stage.fullmatch(file.name))
 
 
-def _identity(estimator: Any) -> dict[str, str]:
+def _identity(estimator: Settings) -> dict[str, str]:
     settings = estimator.get_params(deep=False)
     plain = {
         name: json.dumps(value, default=_plain)
@@ -122,5 +160,5 @@ def _identity(estimator: Any) -> dict[str, str]:
     return {"estimator": type(estimator).__name__, **plain}
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else repr(value)
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else repr(value)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from anabranch.algorithms.gaussians import (
     GaussianParameters,
@@ -59,6 +60,8 @@ class Predicts(Protocol):
 
 StartSource = Literal["last"] | ArrayLike | Predicts
 START = "'last', labels (n,), responsibilities (n, K), or a fitted estimator"
+# Rows of each component that data-dependent layers are initialised from.
+INITIAL_ROWS = 1024
 INIT_PARAMS = ("auto", "kmeans", "gmm", "spectral", "random")
 ASSIGN = {"random": random_responsibilities, "spectral": spectral_responsibilities}
 
@@ -253,6 +256,28 @@ def set_start(
         affine.requires_grad_(not freeze)
         first = last
     model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
+
+
+def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Array) -> None:
+    """Set what layers such as `ActNorm` take from data, each component's from the rows it owns.
+
+    Args:
+        model: at its start.
+        z: (N, D) training rows as the flows see them.
+        responsibilities: (N, K).
+    """
+    labels = torch.as_tensor(responsibilities.argmax(1))
+    owned = [(labels == k).nonzero().squeeze(1) for k in range(responsibilities.shape[1])]
+    # as many rows for each, so that those of one kind are initialised in one call
+    places = torch.arange(INITIAL_ROWS)
+    rows = torch.stack(
+        [z[own[places % len(own)] if len(own) else places % len(z)] for own in owned]
+    )
+    rows, first = rows.to(model.temperature.device), 0
+    for group in model.mixture.groups:
+        last = first + group.batch_shape[0]
+        group.initialize(rows[first:last])
+        first = last
 
 
 def affine_of(group: Distribution) -> TriangularAffine:

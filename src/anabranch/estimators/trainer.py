@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,12 +97,14 @@ class Candidate:
         objective: with the model in it.
         gaussian: the state in which the model is a Gaussian mixture.
         noise: source of perturbations, which the stages before the training share.
+        stages: names of the fits that it has been through.
     """
 
     name: str
     objective: MixtureObjective
     gaussian: State
     noise: torch.Generator
+    stages: list[str] = field(default_factory=list)
 
     @property
     def model(self) -> MixtureModel:
@@ -137,7 +139,7 @@ class _Posterior(nn.Module):
 
 
 def teach_posterior(
-    model: MixtureModel, task: MixtureTask, responsibilities: NDArray[np.float64]
+    candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
 ) -> None:
     """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
     optimisation = task.plan.optimisation
@@ -154,11 +156,13 @@ def teach_posterior(
         progress=False,
     )
     fit(
-        _Posterior(model.posterior),
+        _Posterior(candidate.model.posterior),
         {"x": task.rows.seen.to(device), "targets": targets},
         options=options,
         generator=task.order(),
+        stage="teach q",
     )
+    candidate.stages.append("teach q")
 
 
 def pretrain(
@@ -177,12 +181,15 @@ def pretrain(
         schedules=[ReduceOnPlateau(patience=8)],
         generator=task.order(),
         noise=candidate.noise,
+        stage="pretrain",
     )
+    candidate.stages.append("pretrain")
 
 
 def head_start(candidate: Candidate, task: MixtureTask) -> float:
     """How far a few hundred steps get a candidate: the best validation score."""
     options, data = task.options, task.data
+    candidate.stages.append("race")
     epochs = epochs_of(RACE_STEPS, options, len(task.rows.z))
     return race(
         candidate.objective,
@@ -217,7 +224,9 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
         # the checkpoint of another start, or of a model that was started with other settings, has
         # the same shapes
         identity=None if options.checkpoint is None else {"start": fingerprint(model.state_dict())},
+        stage="train",
     )
+    result.stages[:0] = candidate.stages
     last = next((schedule for schedule in schedules if isinstance(schedule, LastState)), None)
     if last is None:
         _guard(candidate, task, result)

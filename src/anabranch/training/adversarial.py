@@ -10,7 +10,8 @@ from anabranch.training.batches import Batches, Data
 from anabranch.training.options import FitOptions
 from anabranch.training.parallel import process_group
 from anabranch.training.result import FitResult
-from anabranch.training.run import Run, Setup
+from anabranch.training.run import Run
+from anabranch.training.run_state import Setup
 from anabranch.training.schedules import Schedule
 from anabranch.training.tensors import copy_tensors
 

@@ -12,7 +12,8 @@ from anabranch.training.evaluation import drawing_from, evaluate
 from anabranch.training.options import FitOptions
 from anabranch.training.parallel import process_group, share_buffers, synchronised
 from anabranch.training.result import FitResult
-from anabranch.training.run import Run, Setup
+from anabranch.training.run import Run
+from anabranch.training.run_state import Setup
 from anabranch.training.schedules import Schedule
 from anabranch.training.tensors import clones, copy_tensors
 

@@ -1,13 +1,19 @@
 """Maps between data x and latent z, each with its log-likelihood term."""
 
 from anabranch.contracts.transform import Transform as Transform
+from anabranch.transforms.augmentation import Augment as Augment
+from anabranch.transforms.augmentation import Pad as Pad
+from anabranch.transforms.augmentation import VAELayer as VAELayer
+from anabranch.transforms.augmentation import VariationalDequantization as VariationalDequantization
 from anabranch.transforms.autoregressive import Autoregressive as Autoregressive
 from anabranch.transforms.block_autoregressive import BlockAutoregressive as BlockAutoregressive
 from anabranch.transforms.compose import Compose as Compose
 from anabranch.transforms.compose import Inverse as Inverse
+from anabranch.transforms.convolution import InvertibleConv as InvertibleConv
 from anabranch.transforms.coupling import Coupling as Coupling
 from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
 from anabranch.transforms.elementwise import Elementwise as Elementwise
+from anabranch.transforms.factor_out import FactorOut as FactorOut
 from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
 from anabranch.transforms.fold import Fold as Fold
 from anabranch.transforms.fold import TriFold as TriFold
@@ -33,8 +39,18 @@ from anabranch.transforms.scalar.affine import GatedAffine as GatedAffine
 from anabranch.transforms.scalar.affine import Scale as Scale
 from anabranch.transforms.scalar.base import NumericScalarMap as NumericScalarMap
 from anabranch.transforms.scalar.base import ScalarMap as ScalarMap
+from anabranch.transforms.scalar.integer import IntegerShift as IntegerShift
 from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as MixtureLogisticCDF
+from anabranch.transforms.scalar.moebius import Moebius as Moebius
 from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
+from anabranch.transforms.splits import Channels as Channels
+from anabranch.transforms.splits import Checkerboard as Checkerboard
+from anabranch.transforms.splits import EveryOther as EveryOther
+from anabranch.transforms.splits import Half as Half
+from anabranch.transforms.splits import Mask as Mask
+from anabranch.transforms.splits import Split as Split
+from anabranch.transforms.structured import StructuredAffine as StructuredAffine
 from anabranch.transforms.support import Support as Support
+from anabranch.transforms.wavelet import Wavelet as Wavelet

@@ -68,6 +68,7 @@ class Autoregressive(Transform):
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
+        self.domain = self.codomain = scalar_map.domain
         self.conditioner = MADE(
             features,
             scalar_map.n_params,

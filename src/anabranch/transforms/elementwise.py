@@ -45,6 +45,7 @@ class Elementwise(Transform):
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
+        self.domain = self.codomain = scalar_map.domain
         n_params = scalar_map.n_params
         if context_features:
             self.conditioner = MLP(

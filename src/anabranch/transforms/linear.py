@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
 from anabranch.functional.shapes import Shape
+from anabranch.transforms.rotation import orthogonal
 
 
 class TriangularAffine(Transform):
@@ -103,17 +104,23 @@ class LULinear(Transform):
 
     .. math:: z = P L (U + \operatorname{diag}(s))\, x, \qquad \mathrm{term} = \sum_d \log|s_d|
 
-    P is a fixed permutation, L unit lower and U strictly upper triangular. The entries of L stay
-    within ±1/√(D-1), those of U within that times the s of their row, and log|s| within ±``bound``,
-    so that random parameters of any size leave a map that inverts accurately. (With the ±1 of
-    partial pivoting the error of the inverse grows exponentially in D.)
+    P is a fixed permutation, L unit lower and U strictly upper triangular. With a ``bound`` the
+    entries of L stay within ±1/√(D-1), those of U within that times the s of their row, and log|s|
+    within ±``bound``, so that random parameters of any size leave a map that inverts accurately.
+    (With the ±1 of partial pivoting the error of the inverse grows exponentially in D.) But such a
+    map is no rotation: without a bound it is any invertible matrix, exactly.
 
     Args:
         features: D.
-        bound: limit of log|s|.
+        bound: limit of log|s|; None to leave all factors free.
+        rotation: start at a random rotation; only without a bound.
         batch_shape: the component axis.
-        generator: source of the random permutations and signs; without one, P is the identity and
-            the signs are positive.
+        generator: source of the rotation, or else of random permutations and signs; without one
+            P is the identity and the signs are positive, or the rotation is drawn from torch's
+            default source.
+
+    Raises:
+        ValueError: for a rotation with a bound, which it would not fit.
 
     Source: Kingma, Dhariwal (2018), "Glow", arXiv:1807.03039; Oliva et al. (2018),
     arXiv:1801.09819.
@@ -131,10 +138,13 @@ class LULinear(Transform):
         self,
         features: int,
         *,
-        bound: float = 3.0,
+        bound: float | None = 3.0,
+        rotation: bool = False,
         batch_shape: Shape = (),
         generator: Generator | None = None,
     ) -> None:
+        if rotation and bound is not None:
+            raise ValueError(f"a rotation does not fit within a bound, got bound={bound}")
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
         self.lower = nn.Parameter(torch.zeros(*batch_shape, features, features))
@@ -142,15 +152,62 @@ class LULinear(Transform):
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         permutation = torch.eye(features).expand(*batch_shape, features, features).clone()
         sign = torch.ones(*batch_shape, 1, features)
-        if generator is not None:
+        if generator is not None and not rotation:
             keys = torch.rand(*batch_shape, features, generator=generator)
             permutation = torch.eye(features)[keys.argsort(-1)]
             sign = torch.rand(sign.shape, generator=generator).sub(0.5).sign()
         self.register_buffer("permutation", permutation)
         self.register_buffer("sign", sign)
+        if rotation:
+            noise = torch.randn(self.lower.shape, generator=generator, dtype=torch.float64)
+            self.set_matrix(orthogonal(noise))
+
+    @torch.no_grad()
+    def set_matrix(self, matrix: Tensor) -> None:
+        """Become the map z = A x, for a map without a bound.
+
+        Args:
+            matrix: A, (*batch_shape, D, D), invertible.
+
+        Raises:
+            ValueError: where there is a bound, or A is singular.
+        """
+        if self.bound is not None:
+            raise ValueError(f"a matrix is set only where nothing is bounded, got {self.bound}")
+        permutation, lower, upper = torch.linalg.lu(matrix.double())
+        scale = upper.diagonal(dim1=-2, dim2=-1).unsqueeze(-2)
+        if not bool(scale.all()):
+            raise ValueError("the matrix is singular")
+        self.permutation.copy_(permutation)
+        self.lower.copy_(lower.tril(-1))
+        self.upper.copy_((upper / scale.mT).triu(1))
+        self.log_scale.copy_(scale.abs().log())
+        self.sign.copy_(scale.sign())
+
+    def matrix(self) -> Tensor:
+        """A with z = A x, (*batch_shape, D, D)."""
+        lower, upper, log_scale = self._factors()
+        eye = torch.eye(self.event_shape[0], dtype=lower.dtype, device=lower.device)
+        scaled = (eye + upper) * (self.sign * log_scale.exp()).mT
+        return self.permutation @ (scaled + lower @ scaled)
+
+    def inverse_matrix(self) -> Tensor:
+        """The inverse of ``matrix``."""
+        lower, upper, log_scale = self._factors()
+        inverse = torch.linalg.solve_triangular(
+            lower, self.permutation.mT, upper=False, unitriangular=True
+        )
+        inverse = inverse * (self.sign * torch.exp(-log_scale)).mT
+        return torch.linalg.solve_triangular(upper, inverse, upper=True, unitriangular=True)
+
+    def log_det(self) -> Tensor:
+        """Log|det A|, of shape batch_shape."""
+        return self._factors()[2].sum((-2, -1))
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         """L and I + U/s, whose unit diagonals the solver implies, and log|s|."""
+        if self.bound is None:
+            return self.lower.tril(-1), self.upper.triu(1), self.log_scale
         # A triangular inverse grows exponentially in D unless its entries shrink like 1/sqrt(D).
         limit = 1 / math.sqrt(max(1, self.event_shape[0] - 1))
         lower = bounded(self.lower, limit).tril(-1)

@@ -19,6 +19,7 @@ class Reshape(Transform):
         ValueError: for shapes of unlike sizes.
 
     Example:
+        >>> import torch
         >>> Reshape(4, (1, 2, 2)).encode(torch.arange(4.0))[0]
         tensor([[[0., 1.],
                  [2., 3.]]])
@@ -63,6 +64,7 @@ class Squeeze(Transform):
     arXiv:1605.08803, section 3.6.
 
     Example:
+        >>> import torch
         >>> image = torch.arange(4.0).reshape(1, 2, 2)
         >>> Squeeze((1, 2, 2)).encode(image)[0].flatten()
         tensor([0., 1., 2., 3.])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from anabranch.estimators.clustering_method import Method, Trained
 from anabranch.estimators.clustering_task import Task
 from anabranch.estimators.numbers import check_not_negative, check_positive, check_whole
-from anabranch.models.autoencoders import MixtureGAN
+from anabranch.models.autoencoders.gmgan import MixtureGAN
 from anabranch.procedures import fit_gmgan
 
 

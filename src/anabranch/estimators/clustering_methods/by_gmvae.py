@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from anabranch.estimators.clustering_method import Method, MixtureStart, Trained
 from anabranch.estimators.clustering_task import Task, encode, error_of
 from anabranch.estimators.numbers import check_not_negative
-from anabranch.models.autoencoders import HierarchicalMixtureVAE
+from anabranch.models.autoencoders.gmvae import HierarchicalMixtureVAE
 from anabranch.procedures import fit_gmvae
 from anabranch.training import FitResult
 

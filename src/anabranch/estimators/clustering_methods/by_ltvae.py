@@ -7,7 +7,8 @@ import numpy as np
 from anabranch.estimators.clustering_method import Method, MixtureStart, Trained
 from anabranch.estimators.clustering_task import Task, encode, error_of
 from anabranch.estimators.numbers import check_positive, check_share, check_whole
-from anabranch.models.autoencoders import Autoencoder, LatentTreeVAE
+from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.ltvae import LatentTreeVAE
 from anabranch.procedures import (
     choose_facet,
     fit_ltvae,

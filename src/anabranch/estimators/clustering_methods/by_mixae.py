@@ -7,7 +7,7 @@ import torch
 from anabranch.estimators.clustering_method import Method, Trained
 from anabranch.estimators.clustering_task import Task, encode
 from anabranch.estimators.numbers import check_not_negative, check_positive, check_whole
-from anabranch.models.autoencoders import MixtureOfAutoencoders
+from anabranch.models.autoencoders.mixae import MixtureOfAutoencoders
 from anabranch.procedures import fit_mixae
 from anabranch.training import FitResult
 

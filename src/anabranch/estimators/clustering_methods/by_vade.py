@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from anabranch.estimators.clustering_method import Method, MixtureStart, Trained
 from anabranch.estimators.clustering_task import Task, encode, error_of
-from anabranch.models.autoencoders import VariationalDeepEmbedding
+from anabranch.models.autoencoders.vade import VariationalDeepEmbedding
 from anabranch.procedures import fit_vade
 
 

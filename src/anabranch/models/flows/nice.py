@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Logistic, Normal
-from anabranch.models.alternation import every_other_mask
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.models.sizes import coupling_hidden
 from anabranch.models.stacks import stack_layers
-from anabranch.transforms import Additive, Compose, Coupling, Elementwise, Scale
+from anabranch.transforms import Additive, Compose, Coupling, Elementwise, EveryOther, Scale
 
 BASES: dict[str, type[Logistic] | type[Normal]] = {"logistic": Logistic, "normal": Normal}
 
@@ -70,7 +69,7 @@ def nice(
         batch_shape=batch_shape,
         generator=make_generator(seed),
     )
-    couplings = [layer(mask=every_other_mask(features, i)) for i in range(n_layers)]
+    couplings = [layer(split=EveryOther(features, i)) for i in range(n_layers)]
     scale = Elementwise(Scale(bound), features, batch_shape=batch_shape)
     transform = Compose([*stack_layers(couplings).transforms, scale])
     return Flow(BASES[base](features, batch_shape=batch_shape), transform)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.alternation import alternating_order, half_mask
+from anabranch.models.alternation import alternating_order
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.models.stacks import stack_layers
-from anabranch.transforms import Autoregressive, Coupling, RationalQuadratic, Transform
+from anabranch.transforms import Autoregressive, Coupling, Half, RationalQuadratic, Transform
 
 STRUCTURES = ("autoregressive", "coupling")
 
@@ -73,7 +73,7 @@ def nsf(
 
     def layer(i: int) -> Transform:
         if structure == "coupling":
-            return Coupling(spline, features, mask=half_mask(features, i), **common)
+            return Coupling(spline, features, split=Half(features, i), **common)
         return Autoregressive(spline, features, ordering=alternating_order(features, i), **common)
 
     transform = stack_layers([layer(i) for i in range(n_layers)], norm)

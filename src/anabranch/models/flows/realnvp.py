@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.alternation import half_mask
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.models.sizes import coupling_hidden
 from anabranch.models.stacks import stack_layers
-from anabranch.transforms import Affine, Coupling
+from anabranch.transforms import Affine, Coupling, Half
 
 
 @recipe
@@ -60,5 +59,5 @@ def realnvp(
         batch_shape=tuple(batch_shape),
         generator=make_generator(seed),
     )
-    layers = [layer(mask=half_mask(features, i)) for i in range(n_layers)]
+    layers = [layer(split=Half(features, i)) for i in range(n_layers)]
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.alternation import checkerboard_mask
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.models.stacks import stack_layers
 from anabranch.networks import ConvNet
 from anabranch.networks.conv import image_size
-from anabranch.networks.convnet import largest_patch
-from anabranch.transforms import Affine, Coupling
+from anabranch.networks.convnet import check_patch, largest_patch
+from anabranch.transforms import Affine, Checkerboard, Coupling
 
 
 @recipe
@@ -71,10 +70,10 @@ def conv_realnvp(
         Coupling,
         Affine(bound),
         features,
-        conditioner=partial(ConvNet, size, patch=patch, **network),
+        conditioner=partial(ConvNet, patch=check_patch(size, patch), **network),
         context_features=context_features,
         batch_shape=tuple(batch_shape),
         generator=make_generator(seed),
     )
-    layers = [layer(mask=checkerboard_mask(size, i)) for i in range(n_layers)]
+    layers = [layer(split=Checkerboard(size, i)) for i in range(n_layers)]
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from anabranch.distributions import Flow, Normal
-from anabranch.models.alternation import half_mask
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
-from anabranch.transforms import ActNorm, Affine, Compose, Coupling, Transform
+from anabranch.transforms import ActNorm, Affine, Compose, Coupling, Half, Transform
 from anabranch.transforms.fold import AbsoluteFold, Fold, TriFold
 
 FOLDS: dict[str, type[Fold]] = {"absolute": AbsoluteFold, "tri": TriFold}
@@ -70,7 +69,7 @@ def rad(
         layers.append(FOLDS[fold](features, coordinate=i % features, hidden=gate_hidden, **common))
         layers.append(ActNorm(features, batch_shape=shape))
         layers += [
-            Coupling(Affine(bound), features, mask=half_mask(features, j), hidden=hidden, **common)
+            Coupling(Affine(bound), features, split=Half(features, j), hidden=hidden, **common)
             for j in range(n_last if i == n_folds - 1 else n_between)
         ]
     return Flow(Normal(features, batch_shape=shape), Compose(layers))

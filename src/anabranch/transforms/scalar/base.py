@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from anabranch.contracts.domain import REAL, Domain
 from anabranch.functional.roots import find_root, implicit
 
 
@@ -14,7 +16,12 @@ class ScalarMap(ABC):
     r"""A monotone map of the line with ``n_params`` parameters; the identity at parameters zero.
 
     ``params`` has shape (n_params, \*x.shape), or one that broadcasts to it.
+
+    Attributes:
+        domain: where its numbers live, the line if nothing else is said; it maps onto the same.
     """
+
+    domain: ClassVar[Domain] = REAL
 
     @property
     @abstractmethod

@@ -1,0 +1,179 @@
+"""What every estimator says of itself, so that commands and files need not know which it is."""
+
+import dataclasses
+import inspect
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+
+from anabranch.archive import Tree
+from anabranch.estimators.groups import GroupedSettings
+
+Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
+State: TypeAlias = dict[str, Any]
+ScoreKind: TypeAlias = Literal["log-density", "bound", "none"]
+Components: TypeAlias = Literal["searched", "required", "none"]
+
+
+class Estimator(GroupedSettings):
+    """An estimator that commands, reports and model files can ask.
+
+    Attributes:
+        takes_labels: whether known labels teach it.
+        has_clusters: whether it has components, and tells that of a row.
+        posteriors: the ``method`` of ``predict_proba`` that there are; empty where it takes none.
+        score_kind: what ``score_samples`` gives, "none" where there is no such method.
+        components: "searched" where ``n_components`` may be "auto", "required" where somebody has
+            to say how many, "none" where it is no setting.
+        fitted_attribute: the attribute that ``fit`` sets last, or next to it.
+    """
+
+    takes_labels: ClassVar[bool] = False
+    has_clusters: ClassVar[bool] = False
+    posteriors: ClassVar[tuple[str, ...]] = ()
+    score_kind: ClassVar[ScoreKind] = "log-density"
+    components: ClassVar[Components] = "none"
+    fitted_attribute: ClassVar[str] = "model_"
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.fitted_attribute in vars(self)
+
+    # -- asked by commands -----------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit, in plain JSON values.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> facts = GaussianMixture(1).fit([[0.0], [2.0]]).facts()
+            >>> facts["columns"], facts["components"], facts["weights"]
+            (1, 1, [1.0])
+        """
+        names = self.column_names
+        return {"estimator": type(self).__name__, "columns": self.n_features_in_, "names": names}
+
+    @property
+    def column_names(self) -> list[str] | None:
+        """Names of the columns that it was fitted to, None where they had none."""
+        names = vars(self).get("feature_names_in_")
+        return None if names is None else [str(name) for name in names]
+
+    @property
+    def context_size(self) -> int:
+        """C, how many columns it is conditional on."""
+        return 0
+
+    @property
+    def context_names(self) -> list[str] | None:
+        """Their names, None where there are none."""
+        return None
+
+    @property
+    def has_facets(self) -> bool:
+        """Whether ``predict_facets`` tells several clusterings of the same rows."""
+        return False
+
+    @property
+    def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Rows of the table, and the clusters that the start alone gave them; None if unknown."""
+        return None
+
+    @classmethod
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files that an unfinished fit with the checkpoint of that name has left."""
+        return [path] if path.exists() else []
+
+    @classmethod
+    def fit_takes(cls, keyword: str) -> bool:
+        """Whether ``fit`` has a keyword, such as "resume"."""
+        fit: Any = getattr(cls, "fit")  # noqa: B009 - each subclass has its own
+        known = inspect.signature(fit).parameters.values()
+        return any(p.name == keyword or p.kind is p.VAR_KEYWORD for p in known)
+
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoint, for the caller to remove when the result is safe."""
+        fit: Any = getattr(self, "fit")  # noqa: B009 - each subclass has its own keywords
+        return fit(X, y, **given, **({"resume": True} if resume else {}))
+
+    # -- asked by model files --------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Json]:
+        """The parameters as plain JSON values, without what says nothing of the fitted model.
+
+        Random states that are spent, estimators and clusters that a fit has started from, and the
+        place of a checkpoint are left out.
+        """
+        settings = _plain(self.get_params(deep=False))
+        if "start" in settings:
+            usual = inspect.signature(type(self)).parameters["start"].default
+            settings["start"] = _without_clusters(settings["start"], usual)
+        options = settings.get("fit_options")
+        if options:
+            kept = {key: value for key, value in options.items() if key != "checkpoint"}
+            settings["fit_options"] = kept or None
+        return settings
+
+    def state(self) -> dict[str, Tree]:
+        """All that ``fit`` has found, as a tree of tensors and plain JSON values."""
+        return {"feature_names": self.column_names}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Json], state: State) -> Self:
+        """The fitted estimator again, on the CPU: the same bits from the same rows.
+
+        Args:
+            settings: of the constructor, as ``settings`` gives them.
+            state: as ``state`` gives it.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> mixture = GaussianMixture(1).fit([[0.0], [2.0]])
+            >>> again = GaussianMixture.from_state(mixture.settings(), mixture.state())
+            >>> bool((again.means_ == mixture.means_).all())
+            True
+        """
+        own: dict[str, Any] = dict(settings)
+        estimator = cls(**(own | {"device": "cpu"} if "device" in own else own))
+        if state["feature_names"] is not None:
+            estimator.feature_names_in_ = np.asarray(state["feature_names"], dtype=object)
+        estimator._restore(state)
+        return estimator
+
+    @abstractmethod
+    def _restore(self, state: State) -> None:
+        """Set all that ``fit`` would have set."""
+
+
+def _without_clusters(start: Any, usual: Json) -> Json:
+    if isinstance(start, Mapping):
+        return {key: value for key, value in start.items() if key != "clusters"} or usual
+    return start if isinstance(start, str) else usual
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON values: arrays and tuples become lists, numpy numbers Python ones."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        return None  # its state is spent; the fitted model does not need it
+    if isinstance(value, BaseEstimator):
+        return None  # what was taken from it is in the model
+    if isinstance(value, Path):
+        return str(value)
+    return value

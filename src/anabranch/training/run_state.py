@@ -1,0 +1,165 @@
+"""The state of a run of training, and its checkpoints."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from anabranch.archive import fingerprint
+from anabranch.training.average import ParameterAverage
+from anabranch.training.batches import Batches, Data
+from anabranch.training.checkpoint import load_checkpoint, load_optimizer, save_checkpoint
+from anabranch.training.options import FitOptions
+from anabranch.training.parallel import process_group
+from anabranch.training.result import FitResult
+from anabranch.training.schedules import Schedule, settings_of
+from anabranch.training.tensors import clones, copy_tensors
+
+COUNTERS = ("epoch", "waited", "skipped_in_row", "evaluated_at", "sums", "summed")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is given beside its model and its rows; see `anabranch.training.fit`."""
+
+    options: FitOptions = field(default_factory=FitOptions)
+    schedules: Sequence[Schedule] = ()
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    noise: torch.Generator | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    stage: str | None = None
+
+
+class RunState:
+    """All that a run changes, and what makes it this run and no other.
+
+    Args:
+        module: all that is trained; checkpoints hold its state.
+        players: modules whose parameters are stepped with; only those of the first are averaged.
+        batches: rows of a step.
+        setup: see `Setup`.
+
+    Raises:
+        ValueError: for a player without parameters to train.
+    """
+
+    losses: ClassVar[tuple[str, ...]]
+    """Names of the losses whose means a run reports."""
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    """Of Adam."""
+
+    def __init__(
+        self, module: nn.Module, players: Sequence[nn.Module], batches: Batches, setup: Setup
+    ) -> None:
+        self.module, self.batches, self.setup = module, batches, setup
+        self.options, self.schedules = setup.options, list(setup.schedules)
+        self.group = process_group()
+        own = [[p for p in player.parameters() if p.requires_grad] for player in players]
+        if not all(own):
+            raise ValueError("a model must have parameters to train, got none")
+        self.parameters = [p for parameters in own for p in parameters]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": parameters} for parameters in own],
+            self.options.learning_rate,
+            betas=self.betas,
+            weight_decay=self.options.weight_decay,
+            fused=True,
+        )
+        self.average = ParameterAverage(own[0], self.options.average)
+        self.state = [*module.parameters(), *module.buffers()]
+        self.good = clones(self.state)
+        self.best: list[Tensor] = []
+        self.result = FitResult(stages=[setup.stage] if setup.stage else [])
+        self.started = time.perf_counter()
+        self.epoch = self.waited = self.skipped_in_row = self.evaluated_at = self.summed = 0
+        self.sums = [0.0] * len(self.losses)
+        self.identity = self._identity() if self.options.checkpoint is not None else {}
+
+    def _save(self) -> None:
+        if self.options.checkpoint is None or self.group.rank != 0:
+            return
+        self.result.seconds = time.perf_counter() - self.started
+        save_checkpoint(self.options.checkpoint, self._tree())
+
+    def load(self) -> None:
+        """Take up the run that ``options.checkpoint`` holds."""
+        if self.options.checkpoint is None:
+            raise ValueError("resume needs options.checkpoint, the file to resume from")
+        tree = load_checkpoint(self.options.checkpoint, self.identity)
+        self._check_limits(tree)
+        self.module.load_state_dict(tree["model"])
+        for name, tensors in tree["copies"].items():
+            copy_tensors(tensors, self._copies()[name])
+        load_optimizer(self.optimizer, tree["optimizer"])
+        for schedule, state in zip(self.schedules, tree["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        for generator, state in zip(self._generators(), tree["generators"], strict=True):
+            generator.set_state(state)
+        self.batches.order, self.batches.taken = tree["order"], tree["taken"]
+        for name, tensor in tree["data"].items():
+            self.batches.data[name].copy_(tensor)
+        for name in COUNTERS:
+            setattr(self, name, tree["counters"][name])
+        self.result = FitResult(**tree["result"])
+        if self.result.stopped == "patience":  # which may have been raised since
+            self.result.stopped = "max_epochs"
+        self.module.train()
+
+    def _made(self) -> Data:
+        """Tensors of the data that cannot be made again within an epoch."""
+        return {}
+
+    def _tree(self) -> dict[str, Any]:
+        return {
+            "identity": self.identity,
+            "limits": {"max_epochs": self.options.max_epochs, "patience": self.options.patience},
+            "model": dict(self.module.state_dict()),
+            "copies": self._copies(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+            "generators": [generator.get_state() for generator in self._generators()],
+            "order": self.batches.order,
+            "taken": self.batches.taken,
+            "data": self._made() if self.batches.order is not None else {},
+            "counters": {name: getattr(self, name) for name in COUNTERS},
+            "result": dict(vars(self.result)),
+        }
+
+    def _copies(self) -> dict[str, list[Tensor]]:
+        return {"best": self.best, "good": self.good, "average": self.average.values}
+
+    def _check_limits(self, tree: Mapping[str, Any]) -> None:
+        """Refuse limits at which the run would have ended before it came so far."""
+        was = tree["limits"]
+        begun = tree["counters"]["epoch"] + (tree["order"] is not None)
+        shrunk = {"max_epochs": self.options.max_epochs < begun}
+        if self.options.patience is not None:
+            shrunk["patience"] = was["patience"] is None or self.options.patience < was["patience"]
+        for name in (name for name, refused in shrunk.items() if refused):
+            raise ValueError(
+                f"{self.options.checkpoint} is the checkpoint of another run: options.{name} was "
+                f"{was[name]}, now {getattr(self.options, name)}. It may grow, not shrink"
+            )
+
+    def _generators(self) -> list[torch.Generator]:
+        """All sources of randomness of the run: the row order, draws, stochastic transforms."""
+        own = (getattr(module, "generator", None) for module in self.module.modules())
+        sources = [self.setup.generator, self.setup.noise, *own]
+        return [source for source in sources if isinstance(source, torch.Generator)]
+
+    def _identity(self) -> dict[str, Any]:
+        """What makes two runs the same: rows, parameters, seeds, settings of the trajectory."""
+        noise = self.setup.noise
+        return {
+            **self.setup.identity,
+            "options": self.options.trajectory(),
+            "schedules": settings_of(self.schedules),
+            "seed": self.setup.generator.initial_seed(),
+            "noise": None if noise is None else noise.initial_seed(),
+            "rows": self.batches.n_rows,
+            "data": fingerprint(self.batches.data),
+            "shapes": {name: list(p.shape) for name, p in self.module.state_dict().items()},
+        }

@@ -1,0 +1,180 @@
+"""Every parameter of the estimators of flows and Gaussians does something, or a test here fails."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, GaussianMixture
+from tests.estimators.data import FLOW, bent, grouped, picture
+
+X, Y = bent(200)
+HALF = np.where(np.arange(200) < 40, Y, -1)
+PIXELS, _ = picture(80)
+VARIATIONAL = {"inference": "variational"}
+NOISY = {"weight": 2.0}
+AUTO = {"n_components": "auto", "max_components": 4, "flow": None}
+MANY = {"n_init": 3, "init_params": "random", "flow": None, "max_epochs": 0}
+# a dict is what changes beside the option; what does it in each estimator: beside and value
+SHARED = {
+    "learning_rate": ({}, 1e-3),
+    "batch_size": ({}, 20),
+    "max_epochs": ({}, 1),
+    "keep": ({"max_epochs": 30, "learning_rate": 0.1}, "last"),
+    "fit_options": ({}, {"average": 0.5}),
+    "random_state": ({}, 1),
+}
+OF_FLOWS = {
+    **SHARED,
+    "n_components": ({}, 3),
+    "flow": ({}, "maf"),
+    "model_options": ({}, {"weights": "uniform"}),
+    "model_options__posterior": (VARIATIONAL, {"name": "mlp", "hidden": [3]}),
+    "model_options__trunk": ({}, FLOW),
+    "model_options__weights": ({}, [0.9, 0.1]),
+    "model_options__algorithm": ({}, "em"),
+    "model_options__max_components": (AUTO, 1),
+    "model_options__component_cost": (AUTO, 0.2),
+    "model_options__reg_covar": ({}, 0.5),
+    "model_options__logit_alpha": ({"levels": 8}, 0.2),
+    "covariance_type": ({"max_epochs": 0}, "spherical"),
+    "init_params": ({"max_epochs": 0}, "random"),
+    "start": ({}, 1 - Y),
+    "levels": ({}, 8),
+    "inference": ({}, "variational"),
+    "temperature": (VARIATIONAL, {"decay": 0.5}),
+    "temperature__decay": (VARIATIONAL, 0.5),
+    "temperature__floor": ({**VARIATIONAL, "decay": 1.0}, 0.9),
+    "temperature__unit": ({**VARIATIONAL, "decay": 0.1}, "epoch"),
+    "consistency": (VARIATIONAL, {"weight": 2.0}),
+    "consistency__weight": (VARIATIONAL, 2.0),
+    "consistency__perturbation": ({**VARIATIONAL, **NOISY}, {"name": "noise", "scale": 2.0}),
+    "consistency__balance": ({**VARIATIONAL, **NOISY}, 0.7),
+    "consistency__steps": ({"inference": "invariant", "max_epochs": 1}, 20),
+    "semi_supervised": ({"y": HALF}, {"label_weight": 9.0}),
+    "semi_supervised__order": ({"y": HALF}, "alternate"),
+    "semi_supervised__pretrain_epochs": ({"y": HALF}, 3),
+    "semi_supervised__label_weight": ({"y": HALF}, 9.0),
+    "n_init": ({**MANY, "n_init": 1, "random_state": 3}, 8),
+}
+OF_DENSITIES = {
+    **SHARED,
+    "weight_decay": ({}, 1.0),
+    "patience": ({"max_epochs": 30, "learning_rate": 0.1}, 0),
+    "validation_fraction": ({}, 0.4),
+    "reg_covar": ({}, 0.5),
+}
+EFFECTS = {
+    FlowMixture: OF_FLOWS,
+    FlowGMM: {
+        **{
+            name: effect
+            for name, effect in OF_FLOWS.items()
+            if not name.startswith(("temperature", "inference", "model_options__trunk"))
+        },
+        "consistency": ({}, {"weight": 2.0}),
+        "consistency__weight": ({}, 2.0),
+        "consistency__perturbation": (NOISY, {"name": "noise", "scale": 2.0}),
+        "means": ({}, {"start": "random"}),
+        "means__start": ({}, "random"),
+        "means__spread": ({"means": {"start": "random"}}, 9.0),
+        "means__fixed": ({}, True),
+        "model_options__posterior": ({"method": "network"}, {"name": "mlp", "hidden": [3]}),
+        "model_options__max_components": ({**AUTO, "flow": FLOW}, 1),
+        "model_options__component_cost": ({**AUTO, "flow": FLOW}, 0.2),
+    },
+    FlowDensity: {
+        **OF_DENSITIES,
+        "flow": ({}, "maf"),
+        "support": ({}, {0: (-9.0, 9.0)}),
+        "n_init": ({}, 3),
+        "levels": ({"X": PIXELS}, 9),
+        "logit_alpha": ({"X": PIXELS, "levels": 8}, 0.2),
+    },
+    RAD: {
+        **OF_DENSITIES,
+        "n_folds": ({}, 2),
+        "fold": ({}, "tri"),
+        "n_between": ({"n_folds": 2}, 1),
+        "n_last": ({}, 2),
+        "hidden": ({}, (3,)),
+        "min_share": ({"n_folds": 3, "method": "exact"}, 0.4),
+        "n_init": ({"random_state": 3}, 4),
+        "reg_covar": ({"X": np.column_stack([X, np.zeros(200)])}, 0.5),
+    },
+    GaussianMixture: {
+        "n_components": ({}, 3),
+        "covariance_type": ({}, "diag"),
+        "tol": ({"n_components": 4}, 1.0),
+        "reg_covar": ({}, 0.5),
+        "max_iter": ({"n_components": 4, "tol": 1.0}, 1),
+        "n_init": ({"n_components": 4, "init_params": "random"}, 20),
+        "init_params": ({"n_components": 4}, "random"),
+        "weights_init": ({"max_iter": 1}, [0.9, 0.1]),
+        "means_init": ({"max_iter": 1}, [[0.0, 0.0], [5.0, 5.0]]),
+        "precisions_init": ({"max_iter": 1}, np.stack([np.eye(2), 9 * np.eye(2)])),
+        "weight_concentration_prior": ({"n_components": 4}, 50.0),
+        "covariance_prior": ({}, 5.0),
+        "degrees_of_freedom_prior": ({"covariance_prior": 5.0}, 90.0),
+        "max_components": ({"n_components": "auto"}, 1),
+        "warm_start": ({"n_components": 4, "max_iter": 2, "twice": True}, True),
+        "random_state": ({"n_components": 4, "init_params": "random"}, 1),
+    },
+}
+# what shows in no number here, and where it is tested
+ELSEWHERE = {"device": "test_optimisation.py, tests/cli", "verbose": "test_optimisation.py"}
+# what a group or a recipe holds only where it is given
+OPEN = ("flow__", "fit_options__")
+CASES = [(kind, name) for kind, effects in EFFECTS.items() for name in effects]
+
+
+def shown(kind, changes):
+    """Numbers that a fit comes to."""
+    changes = dict(changes)
+    how = {name: changes.pop(name, None) for name in ("X", "y", "method", "twice")}
+    levels = changes.get("levels")
+    rows = how["X"] if how["X"] is not None else PIXELS if levels else X
+    settings = {"random_state": 0}
+    if kind is not GaussianMixture:
+        settings |= {"max_epochs": 3, "batch_size": 50, "learning_rate": 0.02}
+    if kind not in (FlowDensity, RAD):
+        settings["n_components"] = 2
+    if kind in (FlowMixture, FlowGMM):
+        settings |= {"flow": FLOW, "init_params": "kmeans", "covariance_type": "full"}
+        changes = grouped(kind, {**settings, **changes})
+    given = {} if how["y"] is None else {"y": how["y"]}
+    model = kind(**{**settings, **changes})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # too few steps are meant
+        model.fit(rows, **given)
+        if how["twice"]:
+            model.fit(rows)
+    found = [model.score_samples(rows[:20])]
+    if kind in (FlowMixture, FlowGMM):
+        found.append(model.predict_proba(rows[:20], method="network").ravel())
+    elif kind is not FlowDensity:
+        found.append(model.predict_proba(rows[:20]).ravel())
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("kind", EFFECTS, ids=lambda kind: kind.__name__)
+def test_no_option_is_without_a_test(kind):
+    names = {name for name in kind().get_params() if not name.startswith(OPEN)}
+    assert names == set(EFFECTS[kind]) | (names & set(ELSEWHERE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), CASES, ids=[f"{kind.__name__}-{name}" for kind, name in CASES]
+)
+def test_an_option_does_something(kind, name):
+    beside, value = EFFECTS[kind][name]
+    group, _, key = name.partition("__")
+    before = shown(kind, beside)
+    within = {**beside.get(group, {}), key: value} if key else value
+    after = shown(kind, {**beside, group: within})
+    assert before.shape != after.shape or not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("kind", [FlowMixture, FlowGMM], ids=lambda kind: kind.__name__)
+def test_at_most_twenty_keywords(kind):
+    assert len(kind().get_params(deep=False)) <= 20
