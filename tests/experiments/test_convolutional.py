@@ -8,7 +8,7 @@ import pytest
 from anabranch.experiments import Run, convolutional, list_experiments
 
 SMALL = {
-    "mixture": {
+    "model_options": {
         "posterior": {"name": "conv", "image_shape": [4, 4], "channels": [2], "hidden": [8]}
     },
     "flow": {"name": "conv_realnvp", "image_shape": [4, 4], "n_layers": 2, "channels": 2},

@@ -7,7 +7,7 @@ import numpy as np
 
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.counting import free_parameters
-from anabranch.estimators.mixture_plan import MixtureSettings
+from anabranch.estimators.mixture_plan import ModelOptions
 from anabranch.experiments import (
     Figure,
     Outcome,
@@ -76,7 +76,7 @@ def weight_sharing(run: Run) -> Outcome:
         "unshared": {"flow": {"name": "realnvp", "n_layers": 8}},
         "shared": {
             "flow": {"name": "realnvp", "n_layers": 2},
-            "mixture": {"trunk": {"name": "realnvp", "n_layers": 6}},
+            "model_options": {"trunk": {"name": "realnvp", "n_layers": 6}},
         },
     }
 
@@ -131,7 +131,7 @@ def annihilation(run: Run) -> Outcome:
         Figure("pinwheel, mean ACC", rows.mean("acc")),
         Figure("pinwheel, longest fit, seconds", longest),
     ]
-    settings = {"component_cost": MixtureSettings.component_cost, "rows": [5 * WING, 2000]}
+    settings = {"component_cost": ModelOptions.component_cost, "rows": [5 * WING, 2000]}
     pictures = {"wings.png": picture(rows[-1].mixture, rows[-1].X)}
     return Outcome(figures, settings, rows.table(), pictures)
 
@@ -140,10 +140,10 @@ def annihilated(seed: int) -> Counts:
     """Begin with too many components of Gaussians, and of wings."""
     gaussians, _ = unlike_gaussians().sample(2000, random_state=seed)
     how: dict[str, Any] = {"n_components": "auto", "random_state": seed}
-    few = FlowMixture(**how, flow=None, mixture={"max_components": 12}).fit(gaussians)
+    few = FlowMixture(**how, flow=None, model_options={"max_components": 12}).fit(gaussians)
     X, y = Pinwheel().sample_per_component(WING, random_state=seed)
     started = time.perf_counter()
-    mixture = FlowMixture(**how, mixture={"max_components": 10}).fit(X)
+    mixture = FlowMixture(**how, model_options={"max_components": 10}).fit(X)
     seconds = time.perf_counter() - started
     accuracy = clustering_accuracy(y, mixture.predict(X))
     return Counts(seed, mixture.n_components_, accuracy, seconds, few.n_components_, mixture, X)
@@ -166,10 +166,10 @@ def prior_update(run: Run) -> Outcome:
     """Weights that are updated, learned by gradients, and held uniform."""
     truth = np.array([0.6, 0.3, 0.1])
     variants: dict[str, dict[str, Any]] = {
-        "network": {"inference": "variational", "mixture": {"weights": "network"}},
-        "exact": {"inference": "exact", "mixture": {"weights": "exact"}},
-        "learned": {"inference": "exact", "mixture": {"weights": "learned"}},
-        "uniform": {"inference": "variational", "mixture": {"weights": "uniform"}},
+        "network": {"inference": "variational", "model_options": {"weights": "network"}},
+        "exact": {"inference": "exact", "model_options": {"weights": "exact"}},
+        "learned": {"inference": "exact", "model_options": {"weights": "learned"}},
+        "uniform": {"inference": "variational", "model_options": {"weights": "uniform"}},
     }
 
     def one(seed: int, how: dict[str, Any]) -> Weights:
@@ -287,7 +287,7 @@ def complexity(seed: int, width: int, n_layers: int) -> Complexity:
         5,
         inference="variational",
         init_params="random",
-        mixture={"posterior": {"name": "mlp", "hidden": [width]}},
+        model_options={"posterior": {"name": "mlp", "hidden": [width]}},
         flow={"name": "realnvp", "n_layers": n_layers} if n_layers else None,
         max_epochs=150,
         random_state=seed,

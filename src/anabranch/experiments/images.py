@@ -25,7 +25,7 @@ FIT: dict[str, Any] = {
     "batch-size": 250,
     "learning-rate": 1e-3,
     "max-epochs": 5,
-    "set": ['init_params="kmeans"', 'mixture.posterior={"name": "mlp", "hidden": [512]}'],
+    "set": ['init_params="kmeans"', 'model_options.posterior={"name": "mlp", "hidden": [512]}'],
 }
 
 

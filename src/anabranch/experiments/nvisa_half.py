@@ -19,7 +19,6 @@ SETTINGS: dict[str, Any] = {
     "max_epochs": 10,
     "schedule__std_first": 0.1,
 }
-SCHEDULE = {"std_first": 0.1}
 ROWS = {"cpu": 10_000, "full": 60_000}
 # The third differs from the first by its matrix kernels alone: how far rounding leads by itself.
 FITS: dict[str, dict[str, Any]] = {

@@ -77,7 +77,7 @@ THESIS: dict[str, Any] = {
         "activation": "tanh",
         "norm": "batchnorm",
     },
-    "mixture": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
+    "model_options": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
     "init_params": "random",
     "covariance_type": "full",
     "temperature": {"decay": 1e-3},

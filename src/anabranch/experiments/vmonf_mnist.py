@@ -32,7 +32,7 @@ TAUGHT_SEEDS = 2
 INVARIANT: dict[str, Any] = {
     "inference": "invariant",
     "levels": 256,
-    "mixture": {"posterior": {"name": "mlp", "hidden": [512, 512]}},
+    "model_options": {"posterior": {"name": "mlp", "hidden": [512, 512]}},
     "consistency": {"perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3}},
 }
 # the size of the thesis
