@@ -56,6 +56,7 @@ def pinwheel3(run: Run) -> Outcome:
         "epochs": EPOCHS,
         "per_wing": WING,
         "rate": PROBLEM.rate,
+        "snapshots": SNAPSHOTS,
     }
     return Outcome(_figures(rows, frames), settings, rows.table(), pictures)
 

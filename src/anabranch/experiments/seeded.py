@@ -28,10 +28,8 @@ class Rows(Sequence[Row], Generic[Row]):
         AttributeError: by the methods, for a field that the rows do not have.
 
     Example:
-        >>> from typing import NamedTuple
-        >>> class Score(NamedTuple):
-        ...     seed: int
-        ...     acc: float
+        >>> from collections import namedtuple
+        >>> Score = namedtuple("Score", "seed acc")
         >>> rows = Rows([Score(0, 0.5), Score(1, 0.75)])
         >>> rows.mean("acc"), rows.worst("acc"), rows.worst("acc", better="lower")
         (0.625, 0.5, 0.75)
@@ -127,12 +125,9 @@ def per_seed(
         The rows, in the order of the seeds; ``seconds`` is the mean time of one.
 
     Example:
-        >>> from typing import NamedTuple
-        >>> class Draw(NamedTuple):
-        ...     seed: int
-        ...     value: float
-        >>> rows = per_seed((0, 1), lambda seed, scale: Draw(seed, seed * scale), 3.0)
-        >>> rows.mean("value")
+        >>> from collections import namedtuple
+        >>> Draw = namedtuple("Draw", "seed value")
+        >>> per_seed((0, 1), lambda seed, scale: Draw(seed, seed * scale), 3.0).mean("value")
         1.5
     """
     started = time.perf_counter()
@@ -153,10 +148,8 @@ def table_of_means(first: str, groups: Mapping[str, Rows[Any]]) -> str:
         groups: rows of one type, by name.
 
     Example:
-        >>> from typing import NamedTuple
-        >>> class Score(NamedTuple):
-        ...     seed: int
-        ...     acc: float
+        >>> from collections import namedtuple
+        >>> Score = namedtuple("Score", "seed acc")
         >>> print(table_of_means("data", {"moons": Rows([Score(0, 0.5), Score(1, 0.75)])}))
         data     acc
         moons  0.625
