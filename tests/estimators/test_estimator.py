@@ -33,7 +33,7 @@ DEEP = {"latent": 2, "hidden": (4,), **QUICK}
 CASES = {
     "gaussian": (GaussianMixture(3, random_state=0), {}),
     "auto": (GaussianMixture("auto", max_components=4, random_state=0), {}),
-    "mixture": (FlowMixture(3, flow=FLOW, snapshots=1, **QUICK), {}),
+    "mixture": (FlowMixture(3, flow=FLOW, fit_options={"snapshots": 1}, **QUICK), {}),
     "variational": (FlowMixture(3, flow=FLOW, inference="variational", **QUICK), {}),
     "gmm": (FlowGMM(3, flow=FLOW, **QUICK), {}),
     "density": (FlowDensity(FLOW, support={"width": [-50, 50]}, **QUICK), {}),

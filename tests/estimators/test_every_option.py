@@ -14,13 +14,18 @@ PIXELS, _ = picture(80)
 VARIATIONAL = {"inference": "variational"}
 NOISY = {"weight": 2.0}
 AUTO = {"n_components": "auto", "max_components": 4, "flow": None}
+# two Gaussians that overlap, which are two if components are cheap
+_SHIFT = [4.0, 0.0] * (np.arange(600) % 2)[:, None]
+COSTLY = {**AUTO, "max_components": 3, "max_epochs": 4, "component_cost": 1e-3}
+COSTLY |= {"X": np.random.RandomState(0).randn(600, 2) + _SHIFT, "learning_rate": 0.01}
 MANY = {"n_init": 3, "init_params": "random", "flow": None, "max_epochs": 0}
 # a dict is what changes beside the option; what does it in each estimator: beside and value
 SHARED = {
     "learning_rate": ({}, 1e-3),
     "batch_size": ({}, 20),
     "max_epochs": ({}, 1),
-    "keep": ({"max_epochs": 30, "learning_rate": 0.1}, "last"),
+    # one epoch at such a rate is worse than the start
+    "keep": ({"max_epochs": 1, "learning_rate": 1.0}, "best"),
     "fit_options": ({}, {"average": 0.5}),
     "random_state": ({}, 1),
 }
@@ -34,7 +39,7 @@ OF_FLOWS = {
     "model_options__weights": ({}, [0.9, 0.1]),
     "model_options__algorithm": ({}, "em"),
     "model_options__max_components": (AUTO, 1),
-    "model_options__component_cost": (AUTO, 0.2),
+    "model_options__component_cost": (COSTLY, 0.3),
     "model_options__reg_covar": ({}, 0.5),
     "model_options__logit_alpha": ({"levels": 8}, 0.2),
     "covariance_type": ({"max_epochs": 0}, "spherical"),
@@ -60,7 +65,7 @@ OF_FLOWS = {
 OF_DENSITIES = {
     **SHARED,
     "weight_decay": ({}, 1.0),
-    "patience": ({"max_epochs": 30, "learning_rate": 0.1}, 0),
+    "patience": ({"max_epochs": 40, "learning_rate": 0.3}, 0),
     "validation_fraction": ({}, 0.4),
     "reg_covar": ({}, 0.5),
 }
@@ -70,7 +75,8 @@ EFFECTS = {
         **{
             name: effect
             for name, effect in OF_FLOWS.items()
-            if not name.startswith(("temperature", "inference", "model_options__trunk"))
+            if not name.startswith(("temperature", "inference", "consistency__"))
+            and name != "model_options__trunk"
         },
         "consistency": ({}, {"weight": 2.0}),
         "consistency__weight": ({}, 2.0),
@@ -78,10 +84,10 @@ EFFECTS = {
         "means": ({}, {"start": "random"}),
         "means__start": ({}, "random"),
         "means__spread": ({"means": {"start": "random"}}, 9.0),
-        "means__fixed": ({}, True),
+        "means__fixed": ({"X": bent(2000)[0]}, True),
         "model_options__posterior": ({"method": "network"}, {"name": "mlp", "hidden": [3]}),
         "model_options__max_components": ({**AUTO, "flow": FLOW}, 1),
-        "model_options__component_cost": ({**AUTO, "flow": FLOW}, 0.2),
+        "model_options__component_cost": (COSTLY, 0.3),
     },
     FlowDensity: {
         **OF_DENSITIES,
@@ -122,7 +128,11 @@ EFFECTS = {
     },
 }
 # what shows in no number here, and where it is tested
-ELSEWHERE = {"device": "test_optimisation.py, tests/cli", "verbose": "test_optimisation.py"}
+ELSEWHERE = {
+    "device": "test_optimisation.py, tests/cli",
+    "verbose": "test_optimisation.py",
+    "model_options__trunk": "below: the flow of a FlowGMM is its trunk",
+}
 # what a group or a recipe holds only where it is given
 OPEN = ("flow__", "fit_options__")
 CASES = [(kind, name) for kind, effects in EFFECTS.items() for name in effects]
@@ -136,7 +146,8 @@ def shown(kind, changes):
     rows = how["X"] if how["X"] is not None else PIXELS if levels else X
     settings = {"random_state": 0}
     if kind is not GaussianMixture:
-        settings |= {"max_epochs": 3, "batch_size": 50, "learning_rate": 0.02}
+        # not the Gaussian that a flow may give way to
+        settings |= {"max_epochs": 3, "batch_size": 50, "learning_rate": 0.02, "keep": "last"}
     if kind not in (FlowDensity, RAD):
         settings["n_components"] = 2
     if kind in (FlowMixture, FlowGMM):
@@ -149,7 +160,7 @@ def shown(kind, changes):
         model.fit(rows, **given)
         if how["twice"]:
             model.fit(rows)
-    found = [model.score_samples(rows[:20])]
+    found = [model.score_samples(rows[:20]), [model.n_iter_]]
     if kind in (FlowMixture, FlowGMM):
         found.append(model.predict_proba(rows[:20], method="network").ravel())
     elif kind is not FlowDensity:
@@ -173,6 +184,17 @@ def test_an_option_does_something(kind, name):
     within = {**beside.get(group, {}), key: value} if key else value
     after = shown(kind, {**beside, group: within})
     assert before.shape != after.shape or not np.array_equal(before, after)
+
+
+def test_a_flow_gmm_has_no_other_trunk():
+    with pytest.raises(ValueError, match=r"model_options\.trunk is for FlowMixture"):
+        FlowGMM(2, model_options={"trunk": FLOW}).fit(X)
+
+
+@pytest.mark.parametrize("name", ["balance", "steps"])
+def test_pseudo_labels_have_no_balance(name):
+    with pytest.raises(ValueError, match=f"consistency has no '{name}'"):
+        FlowGMM(2, consistency={name: 1}).fit(X)
 
 
 @pytest.mark.parametrize("kind", [FlowMixture, FlowGMM], ids=lambda kind: kind.__name__)

@@ -22,6 +22,8 @@ def four(n=400, seed=0):
     return centers[labels] + 0.4 * np.random.RandomState(seed).randn(n, 2), labels
 
 
+# some checks give labels, as scikit-learn does to clusterers
+@pytest.mark.filterwarnings("ignore:y is not used")
 @parametrize_with_checks([small(max_epochs=0, n_folds=1, n_last=1)])
 def test_check_estimator(estimator, check):
     check(estimator)

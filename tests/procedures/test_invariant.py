@@ -55,9 +55,9 @@ def test_the_loss_by_hand():
     network = MLP(2, 7, (8,), generator=seeded(1))
     x, _ = blobs(30)
     model = InvariantPosterior(
-        network, GaussianNoise(0.3), heads=(2, 2, 3), weight=0.5, spread=2.0, generator=seeded(3)
+        network, GaussianNoise(0.3), heads=(2, 2, 3), weight=0.5, spread=2.0
     ).eval()
-    loss = model({"x": x})
+    loss = model({"x": x}, generator=seeded(3))
     moved = GaussianNoise(0.3)(x, None, seeded(3))
     losses, answers = [], []
     for part in (slice(0, 2), slice(2, 4), slice(4, 7)):
@@ -81,18 +81,18 @@ def test_the_best_head_shares_most_information_with_the_perturbed_rows():
         network.last.bias.zero_()
         angles = torch.arange(3) * (2 * math.pi / 3)
         network.last.weight[3:] = 20 * torch.stack([angles.cos(), angles.sin()], 1)
-    model = InvariantPosterior(network, GaussianNoise(0.1), heads=(3, 3), generator=seeded(0))
-    assert model.eval().best_head(x) == 1
+    model = InvariantPosterior(network, GaussianNoise(0.1), heads=(3, 3))
+    assert model.eval().best_head(x, seeded(0)) == 1
     assert clustering_accuracy(labels, network(x)[:, 3:].argmax(1).numpy()) > 0.98
 
 
 def test_finer_heads_may_learn_first():
     x, _ = blobs(200)
     network = MLP(2, 9, (8,), generator=seeded(1))
-    model = InvariantPosterior(network, GaussianNoise(0.2), heads=(2, 2, 5), generator=seeded(0))
+    model = InvariantPosterior(network, GaussianNoise(0.2), heads=(2, 2, 5))
     assert model.n_wanted == 2
     model.ramp.zero_()
-    model({"x": x}).total.backward()
+    model({"x": x}, generator=seeded(0)).total.backward()
     assert (network.last.weight.grad[:4] == 0).all()
     assert (network.last.weight.grad[4:] != 0).any()
 
@@ -143,8 +143,7 @@ def test_half_precision_is_close():
             GaussianNoise(0.3),
             heads=(3,),
             half_precision=half,
-            generator=seeded(0),
-        )({"x": x}).total.item()
+        )({"x": x}, generator=seeded(0)).total.item()
         for half in (False, True)
     ]
     assert losses[0] != losses[1]
@@ -195,11 +194,12 @@ def test_a_resumed_run_draws_the_same_perturbations(tmp_path):
 
     def run(epochs, file, resume=False):
         network = MLP(2, 3, (8,), generator=seeded(1))
-        model = InvariantPosterior(network, GaussianNoise(0.2), heads=(3,), generator=seeded(2))
+        model = InvariantPosterior(network, GaussianNoise(0.2), heads=(3,))
         options = FitOptions(
             max_epochs=epochs, batch_size=20, patience=None, checkpoint=tmp_path / file
         )
-        fit(model, {"x": x}, options=options, generator=seeded(3), resume=resume)
+        sources = {"generator": seeded(3), "noise": seeded(2)}
+        fit(model, {"x": x}, options=options, resume=resume, **sources)
         return torch.cat([p.detach().flatten() for p in network.parameters()])
 
     whole = run(4, "whole")

@@ -10,7 +10,7 @@ from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.groups import Group, accepts_old_names, read_group
 from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan, Spec
-from anabranch.estimators.numbers import check_choice, check_positive
+from anabranch.estimators.numbers import check_choice, check_not_negative, check_positive
 from anabranch.estimators.starts import StartSource, affine_of
 from anabranch.estimators.trainer import MixtureTask
 from anabranch.models import MixtureModel
@@ -36,6 +36,22 @@ class LatentMeans:
         check_positive(self, ("spread",))
         if not isinstance(self.fixed, bool):
             raise ValueError(f"fixed must be True or False, got {self.fixed!r}")
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """That a row belongs to the component that its perturbed copy looks most like.
+
+    Attributes:
+        weight: of the likelihood under such labels; None for 0.
+        perturbation: as in `anabranch.estimators.mixture_plan.Consistency`.
+    """
+
+    weight: float | None = None
+    perturbation: Spec | None = None
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, ("weight",), optional=True)
 
 
 class FlowGMM(FlowMixture):
@@ -85,10 +101,15 @@ class FlowGMM(FlowMixture):
 
     groups: ClassVar[Mapping[str, type]] = {
         **{name: kind for name, kind in GROUPS.items() if name != "temperature"},
+        "consistency": PseudoLabels,
         "means": LatentMeans,
     }
     old_names: ClassVar[Mapping[str, str]] = {
-        **{old: new for old, new in OLD_NAMES.items() if not old.startswith("temperature")},
+        **{
+            old: new
+            for old, new in OLD_NAMES.items()
+            if not old.startswith(("temperature", "balance", "invariant", "trunk"))
+        },
         "means": "means__start",
         "spread": "means__spread",
         "fixed_means": "means__fixed",
@@ -143,6 +164,7 @@ class FlowGMM(FlowMixture):
     _pseudo_labels: ClassVar[bool] = True
 
     def _plan(self) -> MixturePlan:
+        read_group("consistency", self.consistency, PseudoLabels, old="weight")
         plan = super()._plan()
         if plan.model_options.trunk is not None:
             raise ValueError("model_options.trunk is for FlowMixture: the flow is the trunk here")

@@ -20,6 +20,8 @@ from anabranch.estimators.numbers import (
 from anabranch.training import FitOptions
 
 KEEP = ("best", "last")
+# Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
+SHARED = ("patience", "weight_decay")
 
 
 class Settings(Protocol):
@@ -116,6 +118,9 @@ class Optimisation:
         if automatic_rate and rate != "auto" and not 0 < real(rate) < math.inf:
             raise ValueError(f"learning_rate must be 'auto' or a positive number, got {rate!r}")
         options = settings.get("fit_options")
+        if isinstance(options, Mapping):
+            # what more than the loop reads, such as the schedule of the learning rate
+            settings |= {name: _plain(options[name]) for name in SHARED if name in options}
         if within is not None and (options is None or isinstance(options, Mapping)):
             further = dict(options or {})
             found = {name: _plain(further.pop(name, usual)) for name, usual in within.items()}

@@ -1,12 +1,13 @@
 """A posterior network trained alone, to answer alike for a row and for its perturbation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from anabranch.contracts import Objective
 from anabranch.networks import MLP, Linear
 from anabranch.networks.normalized import NormalizedLinear
 from anabranch.objectives import Loss, balance, consistency, shared_information
@@ -16,7 +17,7 @@ from anabranch.training import FitOptions, FitResult, ScheduledBuffer, fit
 SCORED_ROWS = 10_000
 
 
-class InvariantPosterior(nn.Module):
+class InvariantPosterior(Objective):
     r"""Clusters without densities: consistency plus balance.
 
     .. math:: \mathcal L = E\, \mathrm{KL}(q(\cdot \mid x) \,\|\, q(\cdot \mid x''))
@@ -41,7 +42,6 @@ class InvariantPosterior(nn.Module):
         weight: lambda.
         spread: w.
         half_precision: evaluate the network in bfloat16, which modern processors do faster.
-        generator: source of the perturbations, kept in checkpoints; None for torch's own.
 
     Batches are dicts with ``x`` (N, D). In evaluation mode the terms are ``consistency``,
     ``entropy_q``: E H(q(.|x)), ``entropy_mean_q``: H(E q) and ``shared_information``, of the best
@@ -62,6 +62,7 @@ class InvariantPosterior(nn.Module):
         ['consistency', 'entropy_mean_q', 'entropy_q', 'shared_information']
     """
 
+    stochastic = True
     ramp: Tensor
 
     def __init__(
@@ -73,7 +74,6 @@ class InvariantPosterior(nn.Module):
         weight: float = 0.1,
         spread: float = 4.0,
         half_precision: bool = False,
-        generator: torch.Generator | None = None,
     ) -> None:
         for name, value in {"weight": weight, "spread": spread}.items():
             if not value >= 0:
@@ -82,23 +82,24 @@ class InvariantPosterior(nn.Module):
             raise ValueError(f"heads must be positive numbers of clusters, got {heads!r}")
         super().__init__()
         self.network, self.perturbation, self.heads = network, perturbation, tuple(heads)
-        self.weight, self.spread = weight, spread
-        self.half_precision, self.generator = half_precision, generator
+        self.weight, self.spread, self.half_precision = weight, spread, half_precision
         self.n_wanted = len(list(next(groupby(self.heads))[1]))
         self.register_buffer("ramp", torch.ones(()))
 
-    def forward(self, batch: dict[str, Tensor]) -> Loss:
+    def forward(
+        self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
+    ) -> Loss:
         """The loss of a batch; in evaluation mode with terms."""
-        answers, moved = self._answers(batch["x"])
+        answers, moved = self._answers(batch["x"], generator)
         losses = self._losses(answers, moved)
         wanted, finer = losses[: self.n_wanted], losses[self.n_wanted :]
         terms = {} if self.training else _terms(answers[0], moved[0])
         return Loss(self.ramp * wanted.sum() + finer.sum(), terms)
 
     @torch.no_grad()
-    def best_head(self, x: Tensor) -> int:
+    def best_head(self, x: Tensor, generator: torch.Generator | None = None) -> int:
         """The wanted head that keeps most information on rows under the perturbation."""
-        answers, moved = self._answers(x)
+        answers, moved = self._answers(x, generator)
         return int(shared_information(answers[0], moved[0]).argmax())
 
     def log_q(self, x: Tensor) -> list[Tensor]:
@@ -112,9 +113,11 @@ class InvariantPosterior(nn.Module):
             for part, (size, count) in zip(parts, runs, strict=True)
         ]
 
-    def _answers(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _answers(
+        self, x: Tensor, generator: torch.Generator | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Log q at rows and at their perturbations, in one evaluation, which is faster than two."""
-        moved = self.perturbation(x, self._stacked, self.generator)
+        moved = self.perturbation(x, self._stacked, generator)
         both = [log_q.split(len(x), dim=-1) for log_q in self.log_q(torch.cat([x, moved]))]
         return [first for first, _ in both], [second for _, second in both]
 
@@ -210,12 +213,17 @@ def fit_invariant(
     for place, layer in enumerate(hidden if normalize else ()):
         mlp.hidden[place] = NormalizedLinear(layer).to(single.weight)  # pyright: ignore
     try:
-        model = InvariantPosterior(
-            network, perturbation, heads=heads, generator=generator, **settings
-        )
+        model = InvariantPosterior(network, perturbation, heads=heads, **settings)
         late = ScheduledBuffer("ramp", model.ramp, lambda step: float(step >= alone))
-        result = loop(model, {"x": x}, options=options, schedules=[late], generator=generator)
-        best = model.best_head(x[:SCORED_ROWS])
+        result = loop(
+            model,
+            {"x": x},
+            options=options,
+            schedules=[late],
+            generator=generator,
+            noise=generator,
+        )
+        best = model.best_head(x[:SCORED_ROWS], generator)
         rows = slice(best * n_components, (best + 1) * n_components)
         single.load_state_dict({k: v[rows] for k, v in mlp.last.state_dict().items()})
         for layer in mlp.hidden if normalize else ():
