@@ -7,6 +7,7 @@ import shlex
 import socket
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -167,8 +168,11 @@ def contribution(name, namespace):
     raise AssertionError(f"there is no block {name!r}")
 
 
-def test_the_transform_of_contributing_passes_the_battery():
-    namespace = {**vars(registry), "__name__": "page"}
+def test_the_transform_of_contributing_passes_the_battery(monkeypatch):
+    page = ModuleType("page")  # a module that pickle finds
+    monkeypatch.setitem(sys.modules, "page", page)
+    namespace = vars(page)
+    namespace.update({**vars(registry), "__name__": "page"})
     contribution("the transform", namespace)
     line = contribution("the line in tests/registry.py", namespace)
     case = eval(line, namespace)
