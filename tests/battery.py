@@ -162,10 +162,17 @@ def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None)
 # --- 3: dtype and device ------------------------------------------------------------------------
 
 
-def check_dtype_and_device(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+DEVICES = ("cpu", "meta", *(["cuda"] if torch.cuda.is_available() else []))
+
+
+def check_dtype_and_device(
+    transform: Transform,
+    x: Tensor,
+    context: Tensor | None = None,
+    devices: tuple[str, ...] = DEVICES,
+) -> None:
     """Outputs have the dtype and the device of x; the meta device stands for any accelerator."""
     z = seed(transform.encode, x, context)[0].detach()
-    devices = ["cpu", "meta"] + (["cuda"] if torch.cuda.is_available() else [])
     for device in devices:
         there = copy.deepcopy(transform).to(device)
         c = None if context is None else context.to(device)
@@ -176,11 +183,14 @@ def check_dtype_and_device(transform: Transform, x: Tensor, context: Tensor | No
 
 
 def check_log_prob_dtype_and_device(
-    distribution: Distribution, x: Tensor, context: Tensor | None = None
+    distribution: Distribution,
+    x: Tensor,
+    context: Tensor | None = None,
+    devices: tuple[str, ...] = DEVICES,
 ) -> None:
     """log_prob keeps dtype and device; samples have the distribution's dtype."""
     assert distribution.sample(3, context=_first(context)).dtype == x.dtype
-    for device in ["cpu", "meta"] + (["cuda"] if torch.cuda.is_available() else []):
+    for device in devices:
         there = copy.deepcopy(distribution).to(device)
         c = None if context is None else context.to(device)
         log_prob = there.log_prob(x.to(device), c)
@@ -310,7 +320,9 @@ def density_grid(
     grid = torch.cartesian_prod(*axes).reshape(-1, len(axes))
     cell = float(np.prod([float(axis[1] - axis[0]) for axis in axes]))
     with torch.no_grad():
-        return grid, distribution.log_prob(grid, context).exp(), cell
+        density = distribution.log_prob(grid, context).exp()
+    inside = distribution.domain.contains(grid).all(-1)  # an angle beyond a turn counts once
+    return grid, torch.where(inside, density, 0.0), cell
 
 
 def check_integral(

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch._dynamo.exc import Unsupported
 
-from anabranch.distributions import Flow, Mixture, Normal
+from anabranch.contracts.domain import CIRCLE, UNIT
+from anabranch.distributions import Flow, Mixture, Normal, Uniform
 from anabranch.transforms import Transform, TriangularAffine
 from tests import battery
 from tests.registry import perturb, seeded
@@ -71,7 +72,7 @@ class ScalarTerm(Good):
         z, _ = super()._encode(x, context, generator)
         return z, self.log_scale.sum(-1)
 
-    def encode(self, x, context=None):
+    def encode(self, x, context=None, *, generator=None):
         return self._encode(x, context, None)
 
 
@@ -150,8 +151,41 @@ class Breaking(Good):
 class Careless(Good):
     """Broadcasts where it should refuse."""
 
-    def encode(self, x, context=None):
+    def encode(self, x, context=None, *, generator=None):
         return x.sum(-1, keepdim=True) + 0.0, x.sum(-1)
+
+
+class Noisy(Good):
+    """Draws from the generator and says so."""
+
+    exact, stochastic = False, True
+
+    def _encode(self, x, context, generator):
+        noise = torch.rand(x.shape, generator=generator, dtype=x.dtype)
+        z, term = super()._encode(x, context, generator)
+        return z, term + noise.sum(-1)
+
+
+class Global(Noisy):
+    def _encode(self, x, context, generator):
+        return super()._encode(x, context, None)
+
+
+class Silent(Noisy):
+    stochastic = False
+
+
+class Escaping(Good):
+    """Says that its latents lie between zero and one."""
+
+    codomain = UNIT
+
+
+class FlatOnly(Normal):
+    """Mistakes one leading dimension for the batch."""
+
+    def log_prob(self, x, context=None):
+        return super().log_prob(x.flatten(0, -2), context)
 
 
 class Nameless(Good):
@@ -201,12 +235,13 @@ TRANSFORM_CHECKS = {
     ),
     "copies": (lambda kind: battery.check_copies(kind(), encoded), Unpicklable),
     "compile": (lambda kind: battery.check_compile(kind().encode, X), Breaking),
-    "shape error": (lambda kind: battery.check_shape_errors(kind().encode, 2), Careless),
+    "shape error": (lambda kind: battery.check_shape_errors(kind().encode, (2,)), Careless),
     "context error": (
         lambda kind: battery.check_context_errors(kind(context_features=2).encode, X, 2),
         Careless,
     ),
     "dtype error": (lambda kind: battery.check_dtype_error(kind(), kind().encode, X), Careless),
+    "domains": (lambda kind: battery.check_domains(kind(), X), Escaping),
     "repr": (lambda kind: battery.check_repr(kind()), Nameless),
 }
 NO_ERROR = pytest.fail.Exception  # what pytest.raises raises where nothing was raised
@@ -225,6 +260,43 @@ def test_transform_helper_can_fail(name):
     check(Good)
     with pytest.raises(OTHER_FAILURES.get(name, AssertionError)):
         check(broken)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [(Global, "draws otherwise"), (Silent, "stochastic says no"), (Good, "stochastic|nothing")],
+)
+def test_stochastic_helper_can_fail(broken, message):
+    battery.check_stochastic(Noisy(), X)
+    with pytest.raises(AssertionError, match=message):
+        battery.check_stochastic(broken(), X)
+
+
+def test_leading_dimensions_helper_can_fail():
+    x = X.reshape(3, 2, 2).repeat(1, 2, 1)
+    battery.check_leading_dimensions(Normal(2).double().log_prob, x)
+    with pytest.raises((AssertionError, RuntimeError)):
+        battery.check_leading_dimensions(FlatOnly(2).double().log_prob, x)
+
+
+def test_integral_helper_counts_an_angle_once():
+    flow = Flow(Uniform(1, CIRCLE), Rotated()).double()
+    battery.check_integral(flow, points=20001, tolerance=2e-3)
+
+
+class Rotated(Transform):
+    """Any number is an angle."""
+
+    domain = codomain = CIRCLE
+
+    def __init__(self):
+        super().__init__(1)
+
+    def _encode(self, x, context, generator):
+        return torch.remainder(x + 1, CIRCLE.period), x.new_zeros(x.shape[:-1])
+
+    def _decode(self, z, context, generator):
+        return torch.remainder(z - 1, CIRCLE.period), z.new_zeros(z.shape[:-1])
 
 
 def test_state_helper_can_fail():

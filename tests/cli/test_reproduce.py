@@ -11,7 +11,7 @@ from anabranch.experiments import Figure, Outcome, experiment, registry
 def flips(monkeypatch):
     """Registers an experiment; gives the list of its runs."""
     monkeypatch.setattr(registry, "_EXPERIMENTS", {})
-    monkeypatch.setattr(registry, "MODULES", [])
+    monkeypatch.setattr(registry, "_modules", list)
     runs = []
 
     @experiment("flips", seeds=3, summary="flips a coin")
@@ -65,7 +65,21 @@ def test_missing_data(fail, flips, tmp_path):
     assert "there is no coins.csv in" in sentence
 
 
-@pytest.mark.parametrize("args", [["--seeds", "0"], ["--budget", "huge"]])
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("2", (0, 1)), ("100,101", (100, 101)), ("100,", (100,))]
+)
+def test_seeds_are_a_count_or_the_seeds_themselves(succeed, flips, tmp_path, given, seeds):
+    succeed("reproduce", "flips", "--seeds", given, "--out", tmp_path)
+    assert flips[0].seeds == seeds
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        *(["--seeds", given] for given in ("0", "-1", "1.5", "a", ",", "1,,2", "1,-2", "")),
+        ["--budget", "huge"],
+    ],
+)
 def test_wrong_use(cli, flips, args):
     assert cli("reproduce", "flips", *args).exit_code == 2
 

@@ -11,7 +11,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def calls(monkeypatch):
     """Registers "coin-flips" and "needs-mnist"; gives what they were run with."""
     monkeypatch.setattr(registry, "_EXPERIMENTS", {})
-    monkeypatch.setattr(registry, "MODULES", [])
+    monkeypatch.setattr(registry, "_modules", list)
     seen = []
 
     @experiment("coin-flips", seeds=3, summary="flips a coin")

@@ -5,6 +5,7 @@ import pytest
 
 from anabranch.experiments import Run, clustering_digits
 from anabranch.experiments.clustering_table import METHODS, Score
+from anabranch.experiments.seeded import Rows
 
 from .test_clustering_table import SMALL
 
@@ -29,7 +30,8 @@ def outcome():
 
 
 def test_all_is_compared_on_the_rows_that_were_clustered(outcome):
-    found, (curve, line, diagonal, *random) = outcome.figures
+    found, further = outcome.figures
+    curve, line, diagonal, *random = map(further.mean, further.fields)
     assert set(found) == set(METHODS[:6])
     for scores in found.values():
         assert len(scores) == 2
@@ -47,14 +49,14 @@ def test_principal_components_are_those_of_the_pixels(outcome):
     X = clustering_digits.load_digits(return_X_y=True)[0][:300] / 16
     values = np.linalg.svd(X - X.mean(0), compute_uv=False)
     lost = np.square(values[10:]).sum() / X.size
-    assert outcome.figures[1][1] == pytest.approx(lost, rel=1e-6)
+    assert outcome.figures[1].mean("line") == pytest.approx(lost, rel=1e-6)
 
 
 def test_figures_are_differences_of_means():
     two = {
         name: [score, score._replace(test=score.test + 0.02)] for name, (score,) in FOUND.items()
     }
-    further = [0.3, 0.4, 0.45, 0.6, 0.5]
+    further = Rows([clustering_digits.Further(0.3, 0.4, 0.45, 0.6, 0.5)])
     values = {f.name: f for f in clustering_digits._figures(two, further)}
     of = {name: 0.51 + 0.01 * i for i, name in enumerate(METHODS)}
     assert values["squared error of the autoencoder over that of PCA"].value == pytest.approx(0.75)

@@ -19,10 +19,11 @@ SMALL = {
     "methods": {
         "mixae": {"model_options": {"latent": 1}},
         "gmgan": {"max_epochs": 40, "pretrain": None},
-        "nvisa": {"start": {"epochs": 20}, "max_epochs": 3, "objective": {"samples": 3}},
+        "nvisa": {"start__epochs": 20, "max_epochs": 3, "objective__samples": 3},
         "nvisa, consistent": {
-            "start": "invariant",
-            "consistency": {"perturbation": "noise", "steps": 100},
+            "start__name": "invariant",
+            "consistency__perturbation": "noise",
+            "consistency__steps": 100,
             "max_epochs": 3,
         },
     },
@@ -64,6 +65,9 @@ class Broken:
 
     def __init__(self, n_components, *, method="nvisa", **settings):
         self.method = method
+
+    def set_params(self, **settings):
+        return self
 
     def fit(self, X):
         raise ZeroDivisionError(f"{self.method} divides")

@@ -8,7 +8,9 @@ import pytest
 from anabranch.experiments import Run, convolutional, list_experiments
 
 SMALL = {
-    "posterior": {"name": "conv", "image_shape": [4, 4], "channels": [2], "hidden": [8]},
+    "model_options": {
+        "posterior": {"name": "conv", "image_shape": [4, 4], "channels": [2], "hidden": [8]}
+    },
     "flow": {"name": "conv_realnvp", "image_shape": [4, 4], "n_layers": 2, "channels": 2},
 }
 
@@ -23,16 +25,16 @@ def images(n, seed):
     return X.reshape(n, 16).astype(np.float64), y
 
 
-def test_a_row_is_what_the_header_says():
-    (X, _), (V, y) = images(300, 0), images(200, 1)
-    row = convolutional._row(SMALL, X, V, y, 3, seconds=0.0)
-    assert len(row) == len(convolutional.HEADER) - 2
-    acc_q, acc_p, bits, epochs, seconds = row
-    assert acc_q > 0.9
-    assert acc_p > 0.9
-    assert 4 < bits < 8, "uniform bytes need eight bits"
-    assert epochs == 1
-    assert seconds > 0
+def test_a_row_is_what_its_fields_say(monkeypatch):
+    monkeypatch.setattr(convolutional, "BUDGETS", {"cpu": (0.0, 300)})
+    monkeypatch.setattr(convolutional, "VARIANTS", {"small": SMALL})
+    monkeypatch.setattr(convolutional, "_some", lambda X, *_: X)
+    row = convolutional.found(3, "small", images(300, 0)[0], images(200, 1), "cpu")
+    assert (row.variant, row.seed, row.epochs) == ("small", 3, 1)
+    assert row.acc_q > 0.9
+    assert row.acc_p > 0.9
+    assert 4 < row.bits_per_dim < 8, "uniform bytes need eight bits"
+    assert row.s > 0
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(0, 1), (30, 1), (100, 5)])
@@ -61,9 +63,10 @@ def test_epochs_that_can_be_afforded(monkeypatch, seconds, epochs):
 def test_figures_are_means_over_seeds_and_have_no_target(monkeypatch):
     monkeypatch.setattr(convolutional, "BUDGETS", {"cpu": (0.0, 200)})
     monkeypatch.setattr(convolutional, "VARIANTS", {"a": {}, "b": {}})
-    monkeypatch.setattr(convolutional, "_digits", lambda run, files: images(300, 0))
-    rows = iter([[0.8, 0.7, 2.0, 3, 9.0], [0.5] * 5, [0.6, 0.9, 4.0, 5, 7.0], [0.5] * 5])
-    monkeypatch.setattr(convolutional, "_row", lambda *_: next(rows))
+    monkeypatch.setattr(convolutional, "images", lambda run, *which: images(300, 0))
+    found = iter([[0.8, 0.7, 2.0, 3, 9.0], [0.6, 0.9, 4.0, 5, 7.0], *[[0.5] * 5] * 2])
+    one = lambda seed, name, *_: convolutional.Found(name, seed, *next(found))  # noqa: E731
+    monkeypatch.setattr(convolutional, "found", one)
     outcome = convolutional.vmonf_convolutional(Run((0, 1)))
     figures = {figure.name: figure.value for figure in outcome.figures}
     assert figures["a: ACC q(c|x)"] == pytest.approx(0.7)

@@ -5,6 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from anabranch.experiments import Run, flow_gmm, list_experiments
+from anabranch.experiments.seeded import Rows
 from anabranch.problems import Moons
 
 QUICK = {"max_epochs": 2, "flow": {"name": "realnvp", "n_layers": 2, "hidden": [4]}}
@@ -36,18 +37,19 @@ def test_it_runs_in_small():
 
 
 @pytest.mark.usefixtures("_small")
-def test_a_row_is_what_the_header_says():
-    measured, model = flow_gmm._on_toy(Moons(), 4, 3)
-    assert len(measured) == len(flow_gmm.HEADER) - 1
+def test_a_row_is_what_its_fields_say():
+    row = flow_gmm.on_toy(3, Moons(), 4)
+    model = row.mixture
     X, y = Moons().sample_per_component(60, random_state=3)
     V, _ = Moons().sample(200, random_state=10_003)
     hidden = flow_gmm.few_labels(y, 4, 3) < 0
-    assert measured[2] == pytest.approx((model.predict(X[hidden]) == y[hidden]).mean())
-    assert measured[4] == pytest.approx(-model.score(V))
+    assert row.consistent == pytest.approx((model.predict(X[hidden]) == y[hidden]).mean())
+    assert row.nll_consistent == pytest.approx(-model.score(V))
 
 
 def test_figures_judge_the_worse_density():
-    figures = flow_gmm._figures("toy", np.array([0.8, 0.98, 0.99, 1.0, 1.2, 1.1]))
+    row = flow_gmm.Toy(0, 0.8, 0.98, 0.99, 1.0, 1.2, 1.1, mixture=None)
+    figures = flow_gmm._figures("toy", Rows([row]))
     values = {figure.name: (figure.value, figure.met) for figure in figures}
     assert values["toy: NLL above one RealNVP, nats"] == (pytest.approx(0.1), False)
     assert values["toy: ACC with consistency minus without"] == (pytest.approx(0.01), True)

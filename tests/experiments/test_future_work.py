@@ -61,15 +61,3 @@ def test_the_thesis_and_ours_are_reported():
     assert 0.2 <= found["thesis settings, mean ACC of q"] <= 1
     assert 0.2 <= found["ours, mean ACC of q"] <= 1
     assert set(outcome.pictures) == {"thesis.png", "ours.png"}
-
-
-def test_unbalanced_wings_hold_their_shares():
-    X, y = ideas.unbalanced_wings(np.array([0.6, 0.3, 0.1]))(1000, 0)
-    assert np.bincount(y).tolist() == [600, 300, 100]
-    assert X.shape == (1000, 2)
-
-
-def test_the_four_gaussians_hardly_overlap():
-    problem = ideas.four_gaussians()
-    X, y = problem.sample(4000, random_state=0)
-    assert 0.93 < (problem.posterior(X).argmax(1) == y).mean() < 1

@@ -1,15 +1,16 @@
 """The experiment on latent trees in small."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from anabranch.experiments import Run, ltvae_blobs
-from anabranch.procedures import fit_ltvae as latent_tree_run
 
 
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
-    monkeypatch.setattr(latent_tree_run, "CONTRASTS", ("logcosh",))
+    monkeypatch.setattr(import_module("anabranch.procedures.fit_ltvae"), "CONTRASTS", ("logcosh",))
     sizes = {"latent": 3, "hidden": [8], "pretrain": {"epochs": 1}, "max_epochs": 2}
     for name, value in sizes.items():
         monkeypatch.setitem(ltvae_blobs.SETTINGS, name, value)
@@ -19,14 +20,6 @@ def test_ltvae_blobs_run(monkeypatch):
     both = [values[f"mean ACC of LTVAE, the {which} clustering"] for which in ("first", "second")]
     assert min(both) == pytest.approx(values["worst ACC of LTVAE over seeds and clusterings"])
     assert all(1 / 3 <= value <= 1 for value in both)
-
-
-def test_the_data_are_what_they_are_said_to_be():
-    X, labels = ltvae_blobs.two_facets(100)
-    assert X.shape == (ltvae_blobs.ROWS, ltvae_blobs.FEATURES)
-    assert (ltvae_blobs.two_facets(100)[0] == X).all()
-    counts = np.histogram2d(*labels.T, bins=3)[0] / len(labels)
-    np.testing.assert_allclose(counts, 1 / 9, atol=4 * np.sqrt(8 / 81 / len(labels)))
 
 
 def test_the_best_clustering_counts():

@@ -9,6 +9,7 @@ import torch
 from anabranch.experiments import Run, nvisa_ablation, nvisa_variants
 from anabranch.experiments.nvisa_ablation import CLAIMS
 from anabranch.experiments.nvisa_variants import Score, Variant, how_it_ended, train, variants
+from anabranch.experiments.seeded import Rows
 from anabranch.training import FitResult, Halving
 
 from .test_vmonf_mnist import bars
@@ -57,7 +58,7 @@ def test_sides_are_averaged():
 
 def trained(annealed, bound=None, epochs=2):
     pixels = torch.as_tensor(bars(300, 0)[0], dtype=torch.float32)
-    variant = Variant("EnumY", None, annealed, {"objective": "enumerate"})
+    variant = Variant("EnumY", None, annealed, {"name": "enumerate"})
     return train(variant, pixels, {**SMALL, "epochs": epochs}, 100, bound)
 
 
@@ -114,7 +115,7 @@ def test_a_score_by_hand():
 
 
 def scores(accuracy, end="ran"):
-    return [Score(accuracy, 0.5, 2.3, 10, 1.0, end, 1.0, [1.0])]
+    return Rows([Score(accuracy, 0.5, 2.3, 10, 1.0, end, 1.0, [1.0])])
 
 
 def test_targets():

@@ -10,19 +10,18 @@ from .test_vmonf_mnist import bars
 SMALL = {
     "cpu": {
         "rows": 300,
-        "pure": {"start": {"name": "autoencoder", "epochs": 5}, "max_epochs": 2},
+        "pure": {"start__epochs": 5, "max_epochs": 2},
         "consistent": {
-            "start": {"name": "invariant", "epochs": 5},
-            "model_options": {"classifier": {"name": "mlp", "hidden": [32]}},
-            "consistency": {
-                "steps": 150,
-                "perturbation": {
-                    "name": "affine",
-                    "image_shape": [8, 8],
-                    "rotation": 0.1,
-                    "shift": 0.05,
-                },
+            "start__name": "invariant",
+            "consistency__steps": 150,
+            "model_options__classifier": {"name": "mlp", "hidden": [32]},
+            "consistency__perturbation": {
+                "name": "affine",
+                "image_shape": [8, 8],
+                "rotation": 0.1,
+                "shift": 0.05,
             },
+            "start__epochs": 5,
             "max_epochs": 2,
         },
     }
@@ -79,8 +78,8 @@ def test_half_precision_is_compared_on_the_same_rows(monkeypatch, broken):
     monkeypatch.setattr(nvisa_half, "K", 3)
     monkeypatch.setattr(nvisa_half, "ROWS", {"cpu": 200})
     monkeypatch.setattr(nvisa_half, "SCORED_ROWS", 50)
-    small = {"levels": 256, "hidden": [32], "start": {"epochs": 2}, "max_epochs": 2}
-    monkeypatch.setattr(nvisa_half, "SETTINGS", small)
+    small = {"levels": 256, "hidden": [32], "start__epochs": 2, "max_epochs": 2}
+    monkeypatch.setattr(nvisa_half, "SETTINGS", {**small, "schedule__std_first": 0.1})
     if broken:  # half precision that learns other things
         fit = nvisa_half._fit
         other = lambda X, seed, how: fit(X, seed + len(how), how)  # noqa: E731

@@ -29,7 +29,7 @@ def test_both_animations_and_the_figures(small):
             assert image.format == "GIF"
             assert 2 <= image.n_frames <= 4
     assert len(outcome.figures) == 5
-    assert "ours ACC q" in outcome.table
+    assert "ours acc q" in outcome.table
 
 
 def test_the_thesis_start_knows_nothing_of_the_wings(small):

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from anabranch.experiments import Run, list_experiments, rad
+from anabranch.problems import gaussian_ring
 
 
 def test_it_runs_in_small(monkeypatch):
     small = {"N_TRAIN": 600, "N_HELD_OUT": 200, "N_SAMPLES": 200, "N_VALIDATION": 200, "SIZE": 20}
     for name, value in {**small, "EPOCHS": {"cpu": 1}}.items():
         monkeypatch.setattr(rad, name, value)
-    monkeypatch.setattr(rad, "PROBLEMS", {"ring": rad.ring(), "moons": rad.PROBLEMS["moons"]})
+    monkeypatch.setattr(rad, "PROBLEMS", {"ring": gaussian_ring(), "moons": rad.PROBLEMS["moons"]})
     integral = rad.integral
     monkeypatch.setattr(rad, "integral", lambda model: integral(model, 50))
     outcome = rad.rad_toys(Run(seeds=(3, 4)))

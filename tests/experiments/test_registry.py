@@ -48,6 +48,9 @@ def test_the_run_is_as_asked(calls, tmp_path):
     run_experiment("coin-flips", seeds=5, budget="full", out=tmp_path, data=tmp_path)
     assert calls[0].seeds == (0, 1, 2, 3, 4)
     assert (calls[0].budget, calls[0].data) == ("full", tmp_path)
+    path = run_experiment("coin-flips", seeds=[101, 100], out=tmp_path)
+    assert calls[1].seeds == (101, 100)
+    assert json.loads(path.read_text())["seeds"] == [101, 100]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,9 @@ def test_the_run_is_as_asked(calls, tmp_path):
         ("coin-flip", {}, r"'coin-flip' \(did you mean 'coin-flips'\?\)"),
         ("coin-flips", {"budget": "huge"}, "budget must be one of"),
         ("coin-flips", {"seeds": 0}, "seeds must be at least 1"),
+        ("coin-flips", {"seeds": [1, 1]}, r"seeds must be different numbers .* got \[1, 1\]"),
+        ("coin-flips", {"seeds": [-1]}, r"from 0 on, got \[-1\]"),
+        ("coin-flips", {"seeds": []}, r"got \[\]"),
     ],
 )
 def test_runs_that_cannot_be(calls, tmp_path, name, options, said):
@@ -104,6 +110,14 @@ def test_the_modules_of_the_package_can_be_loaded():
         assert found.name == name
         assert found.summary
         assert "\n" not in found.summary
+
+
+def test_every_module_with_an_experiment_is_found():
+    folder = Path(registry.__file__).parent
+    registered = {found.function.__module__ for found in list_experiments().values()}
+    written = {p.stem for p in folder.glob("*.py") if "\n@experiment(" in p.read_text()}
+    assert registered == {f"anabranch.experiments.{name}" for name in written}
+    assert len(written) > 20
 
 
 def test_settings_must_be_plain(tmp_path):

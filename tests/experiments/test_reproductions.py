@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anabranch.experiments import Run, list_experiments, pinwheel, tabular
+from anabranch.experiments import list_experiments, pinwheel, tabular
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
 from anabranch.problems import Pinwheel
 
@@ -18,25 +18,17 @@ def test_all_experiments_of_the_plan_are_registered():
     assert names | {"mnist04"} <= set(list_experiments())
 
 
-def test_pinwheel_rows_are_what_their_header_says(monkeypatch):
+def test_a_pinwheel_row_is_what_its_fields_say(monkeypatch):
     monkeypatch.setattr(pinwheel, "WING", 60)
     monkeypatch.setattr(pinwheel, "HELD_OUT", 500)
-    rows, mixture, X = pinwheel._fits(Run(seeds=(3,)), {"max_epochs": 1})
-    assert rows.shape == (1, len(pinwheel.HEADER))
-    seed, *accuracies, nats, seconds = rows[0, [0, 1, 2, 4, 5, 6, 7]]
-    assert seed == 3
-    assert all(0.2 <= a <= 1 for a in accuracies)
+    row = pinwheel.fit(3, {"max_epochs": 1})
+    assert row.seed == 3
+    assert all(0.2 <= a <= 1 for a in (row.kmeans_acc, row.gmm_acc, row.acc_p, row.acc_q))
     held_out, _ = Pinwheel().sample(500, random_state=10_003)
-    assert nats == pytest.approx(mixture.score(held_out))
-    assert seconds > 0
-    assert len(X) == 300
-
-
-def test_picture_is_a_png(monkeypatch):
-    monkeypatch.setattr(pinwheel, "WING", 40)
-    monkeypatch.setattr(pinwheel, "HELD_OUT", 100)
-    _, mixture, X = pinwheel._fits(Run(seeds=(0,)), {"max_epochs": 0})
-    assert pinwheel.picture(mixture, X).startswith(b"\x89PNG")
+    assert row.nats == pytest.approx(row.mixture.score(held_out))
+    assert row.s > 0
+    assert len(row.X) == 300
+    assert pinwheel.picture(row.mixture, row.X).startswith(b"\x89PNG")
 
 
 def test_split_standardises_by_the_training_rows_and_keeps_all():

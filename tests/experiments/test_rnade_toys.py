@@ -35,11 +35,3 @@ def test_no_row_is_in_two_parts(small):
     for parts in folds:
         rows = {tuple(row) for part in parts for row in np.round(part, 9)}
         assert len(rows) == sum(map(len, parts)) == 178
-
-
-def test_heavy_tails_are_laplacian():
-    train, _, test = rnade_toys.heavy_tails(100)
-    assert train.shape == (3000, 5)
-    noise = test[:, 1] - np.sin(2 * test[:, 0])
-    assert np.abs(noise).mean() == pytest.approx(0.3, abs=0.01)
-    assert (noise**2).mean() == pytest.approx(0.18, abs=0.01)

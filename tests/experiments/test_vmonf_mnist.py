@@ -13,9 +13,11 @@ FLOWS = {
 INVARIANT = {
     "inference": "invariant",
     "levels": 256,
-    "posterior": {"name": "mlp", "hidden": [32]},
-    "perturbation": {"name": "affine", "image_shape": [8, 8], "rotation": 0.1, "shift": 0.05},
-    "invariant_steps": 150,
+    "model_options": {"posterior": {"name": "mlp", "hidden": [32]}},
+    "consistency": {
+        "perturbation": {"name": "affine", "image_shape": [8, 8], "rotation": 0.1, "shift": 0.05},
+        "steps": 150,
+    },
 }
 BARS = {1: (slice(None), slice(4, 6)), 2: (slice(6, 8), slice(None))}
 
@@ -41,7 +43,7 @@ def small(monkeypatch):
     monkeypatch.setattr(vmonf_mnist, "INVARIANT", INVARIANT)
     monkeypatch.setattr(vmonf_mnist, "BASELINE_COLUMNS", 5)
     parts = {"train": bars(1500, 0), "t10k": bars(200, 1)}
-    monkeypatch.setattr(vmonf_mnist, "images", lambda run, task, part: parts[part])
+    monkeypatch.setattr(vmonf_mnist, "images", lambda run, folder, part, n_classes: parts[part])
 
 
 def test_it_runs_in_small(small):

@@ -1,9 +1,11 @@
 """Importance diagnostics against distributions that are known."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from anabranch.metrics import importance_diagnostics
+from anabranch.metrics import importance_diagnostics, pareto_k
 
 # q = N(0, 1), p = N(m, 1): KL m^2 / 2, and E w^2 = exp(m^2)
 SHIFT, LOG_Z = 0.5, 3.0
@@ -56,3 +58,24 @@ def test_weights_of_zero():
 def test_bad_weights(weights, named):
     with pytest.raises(ValueError, match=named):
         importance_diagnostics(weights)
+
+
+@pytest.mark.parametrize("k", [0.2, 0.5, 0.9])
+def test_the_shape_of_a_pareto_tail_is_found(k):
+    # exp(k E) of a standard exponential E is Pareto with this shape
+    found = [pareto_k(k * np.random.RandomState(s).exponential(size=20_000)) for s in range(10)]
+    assert np.mean(found) == pytest.approx(k, abs=0.1)
+
+
+def test_weights_without_a_tail_have_no_positive_shape():
+    uniform = np.log(np.random.RandomState(0).uniform(size=20_000))
+    assert pareto_k(uniform) < 0
+    assert pareto_k([*uniform, -np.inf]) == pareto_k(uniform)
+    with pytest.raises(ValueError, match="no NaN"):
+        pareto_k([0.0, np.nan])
+
+
+def test_the_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "arviz_stats.base.array", None)
+    with pytest.raises(ImportError, match=r"anabranch\[diagnostics\]"):
+        pareto_k([0.0, 1.0])

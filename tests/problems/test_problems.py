@@ -9,6 +9,7 @@ from anabranch.problems import (
     Moons,
     Pinwheel,
     Problem,
+    SineChain,
     TwoCircles,
 )
 
@@ -21,6 +22,7 @@ COARSE = {
     "gaussian-mixture": GaussianMixtureProblem(),
     "banana": Banana(),
     "mixture-1d": Mixture1D(),
+    "sine-chain": SineChain(2),
     "moons": Moons(),
     "moons, narrow": Moons(noise=0.03),
 }
@@ -33,11 +35,12 @@ GRIDS = {
     "gaussian-mixture": (9.0, 200),
     "banana": (20.0, 400),
     "mixture-1d": (9.0, 400),
+    "sine-chain": (12.0, 480),
     "moons": (3.0, 80),
     "moons, narrow": (2.3, 130),
 }
-# A fold has an inverse square root singularity, the origin of a wide circle a pole.
-TOLERANCE = {"pinwheel, folded": 0.015, "two-circles, wide": 0.01}
+# A fold has an inverse square root singularity, the origin of a wide circle a pole, Laplace a kink.
+TOLERANCE = {"pinwheel, folded": 0.015, "two-circles, wide": 0.01, "sine-chain": 1e-3}
 
 
 @pytest.mark.parametrize("name", COARSE)
@@ -94,6 +97,7 @@ def test_entropy_is_the_mean_of_minus_log_prob(name):
         (Pinwheel(rate=0.25, scale=10), 4.853, 0.03),
         (Banana(), 3.5310, 1e-4),
         (Mixture1D(), 1.5948, 1e-4),
+        (SineChain(3), 3 * np.log(2 * np.e) + 2 * np.log(0.3), 1e-9),
         (TwoCircles(radial_std=0.005), -1.918, 1e-3),
         (TwoCircles(radial_std=0.02), -0.532, 1e-3),
         # The printed 0.385 leaves out the curvature: E log|x| is log r - σ²/(2 r²).

@@ -23,8 +23,12 @@ def reproduce(
     ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
     seeds: Annotated[
-        int | None,
-        typer.Option(min=1, show_default=False, help="How many.  [default: the experiment's]"),
+        str | None,
+        typer.Option(
+            show_default=False,
+            metavar="COUNT|SEED,SEED,...",
+            help="How many, from 0 on, or which: 100,101.  [default: the experiment's]",
+        ),
     ] = None,
     budget: Annotated[
         Budget, typer.Option(help="What two CPU cores can do, or the published size.")
@@ -48,6 +52,7 @@ def reproduce(
         return
     if name is None:
         raise typer.BadParameter("name an experiment, or give --list")
+    wanted = _seeds(seeds)
     missed: list[str] = []
 
     def show(outcome: "Outcome") -> None:
@@ -55,12 +60,24 @@ def reproduce(
         missed.extend(figure.name for figure in outcome.figures if figure.met is False)
 
     path = run_experiment(
-        name, seeds=seeds, budget=budget.value, out=out, data=data, on_outcome=show
+        name, seeds=wanted, budget=budget.value, out=out, data=data, on_outcome=show
     )
     typer.echo(f"wrote {path}")
     if missed:
         typer.echo(f"missed: {', '.join(missed)}", err=True)
         raise typer.Exit(1)
+
+
+def _seeds(given: str | None) -> int | list[int] | None:
+    """A count, or the seeds between commas; one seed alone is followed by a comma."""
+    if given is None:
+        return None
+    parts = given.removesuffix(",").split(",")
+    if all(part.isdecimal() for part in parts) and given != "0":
+        return int(given) if given == parts[0] else [int(part) for part in parts]
+    raise typer.BadParameter(
+        f"--seeds takes a count, such as 3, or seeds, such as 100,101; got {given!r}"
+    )
 
 
 def _print(outcome: "Outcome") -> None:

@@ -96,7 +96,9 @@ def place(estimator: "type[Estimator]", option: str) -> str | None:
     keys = {group: list(defaults(kind)) for group, kind in estimator.groups.items()}
     if option in inspect.signature(estimator).parameters:
         return f"{option}.{keys[option][0]}" if keys.get(option) else option
-    return next((f"{group}.{option}" for group in keys if option in keys[group]), None)
+    within = next((f"{group}.{option}" for group in keys if option in keys[group]), None)
+    # a group with any keys, such as fit_options, lists none: the old name tells
+    return within or estimator.old_names.get(option, "").replace("__", ".") or None
 
 
 def check_parameters(estimator: "type[Estimator]", settings: Mapping[str, Any]) -> None:

@@ -143,7 +143,7 @@ class Uniform(Marginals):
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         inside = self.domain.contains(as_rows(x, self.event_shape)).all(-1)
         level = -prod(self.event_shape) * math.log(self.length)
-        return torch.where(inside, level, -torch.inf).to(x.dtype)
+        return torch.where(inside, x.new_full((), level), -torch.inf)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         shape = (*self.batch_shape, n, *self.event_shape)

@@ -16,14 +16,22 @@ from anabranch.experiments.registry import (
     run_experiment,
 )
 from anabranch.experiments.results import write_result
+from anabranch.experiments.seeded import Rows, joined, per_seed, table_of_means
+from anabranch.experiments.tables import contingency_text, text_table
 
 __all__ = [
     "Experiment",
     "Figure",
     "Outcome",
+    "Rows",
     "Run",
+    "contingency_text",
     "experiment",
+    "joined",
     "list_experiments",
+    "per_seed",
     "run_experiment",
+    "table_of_means",
+    "text_table",
     "write_result",
 ]

@@ -3,13 +3,9 @@
 import time
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from anabranch.experiments import planar_vi
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, planar_vi, text_table
 from anabranch.models import bnaf, planar
 from anabranch.objectives import Likelihood
 from anabranch.problems import Pinwheel
@@ -35,13 +31,13 @@ def bnaf_toys(run: Run) -> Outcome:
     started = time.perf_counter()
     deep = [energies_by_bnaf(seed) for seed in run.seeds]
     flat = [energies_by_planar(seed) for seed in run.seeds]
-    densities = [pinwheel_density(seed) for seed in run.seeds]
+    densities = per_seed(run.seeds, pinwheel_density)
     seconds = (time.perf_counter() - started) / len(run.seeds)
     names = [energy.name for energy in planar_vi.ENERGIES]
     ours, theirs = (
         [planar_vi.mean_kl(parts, k) for k in range(len(names))] for parts in (deep, flat)
     )
-    flow, truth = np.mean(densities, axis=0).tolist()
+    flow, truth = densities.mean("flow"), densities.mean("truth")
     figures = [
         *(Figure(f"KL to {n}, nats", v, 0.02, "lower") for n, v in zip(names, ours, strict=True)),
         Figure("pinwheel: NLL above the truth, nats", flow - truth, 0.08, "lower"),

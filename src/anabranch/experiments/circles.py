@@ -1,20 +1,18 @@
 """The thesis' two circles: half planes by its settings, rings by gaps in the data or few labels."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments.thesis_start import fit_from_equal_components
 from anabranch.metrics import clustering_accuracy
-from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel, TwoCircles
 
 Array = NDArray[np.float64]
@@ -39,8 +37,21 @@ THESIS: dict[str, Any] = {
     "batch_size": 128,
     "fit_options": {"patience": EPOCHS + PRETRAIN},
 }
-ALTERNATE: dict[str, Any] = {"order": "alternate", "pretrain_epochs": PRETRAIN}
-HEADER = ["seed", "k-means ACC", "ACC q(c|x)", "ACC p(c|x)", "NLL - entropy", "spectral", "s"]
+ALTERNATE: dict[str, Any] = {"semi_supervised": {"order": "alternate", "pretrain_epochs": PRETRAIN}}
+
+
+class Found(NamedTuple):
+    """One fit, where there were labels by the names of clusters; last the fit and its rows."""
+
+    seed: int
+    kmeans_acc: float
+    acc_q: float
+    acc_p: float
+    gap: float
+    spectral: float
+    s: float
+    mixture: FlowMixture
+    X: Array
 
 
 @experiment(
@@ -50,16 +61,16 @@ def circles(run: Run) -> Outcome:
     """Rings found by q, with the settings of the thesis and ours, and the pinwheel beside."""
     few = run.seeds[:THESIS_SEEDS]
     parts = {
-        "noise 0.05": _fits(THICK, run.seeds, our_fit),
-        "noise 0.005": _fits(THIN, run.seeds, our_fit),
-        "thesis settings, noise 0.005": _fits(THIN, few, thesis_fit),
-        "pinwheel": _fits(Pinwheel(), few, our_fit),
+        "noise 0.05": per_seed(run.seeds, found, THICK, our_fit),
+        "noise 0.005": per_seed(run.seeds, found, THIN, our_fit),
+        "thesis settings, noise 0.005": per_seed(few, found, THIN, thesis_fit),
+        "pinwheel": per_seed(few, found, Pinwheel(), our_fit),
     }
-    rings = parts["noise 0.05"][0][:, 2]
+    rings = (parts["noise 0.05"].column("acc_q") >= FOUND).sum()
     share = 0.8 * len(run.seeds)
     figures = [
-        Figure("noise 0.05: seeds with ACC >= 0.95 of q", (rings >= FOUND).sum(), share, "higher"),
-        *(figure for name, (rows, _) in parts.items() for figure in _reported(name, rows)),
+        Figure("noise 0.05: seeds with ACC >= 0.95 of q", rings, share, "higher"),
+        *(figure for name, rows in parts.items() for figure in _reported(name, rows)),
     ]
     names = dict(zip(parts, ("clusters", "thin", "thesis", "pinwheel"), strict=True))
     return _outcome(figures, parts, names, THESIS)
@@ -70,23 +81,22 @@ def circles(run: Run) -> Outcome:
 )
 def circles_semi(run: Run) -> Outcome:
     """Accuracy of q and p on the points without labels, and density."""
+    first = run.seeds[:THESIS_SEEDS]
     parts = {
-        "64 labels": _fits(THICK, run.seeds, our_fit, n_labels=64),
-        "32 labels": _fits(THICK, run.seeds, our_fit, n_labels=32),
-        "thesis schedule, 64 labels": _fits(
-            THICK, run.seeds[:THESIS_SEEDS], thesis_schedule, n_labels=64
-        ),
+        "64 labels": per_seed(run.seeds, found, THICK, our_fit, n_labels=64),
+        "32 labels": per_seed(run.seeds, found, THICK, our_fit, n_labels=32),
+        "thesis schedule, 64 labels": per_seed(first, found, THICK, thesis_schedule, n_labels=64),
     }
-    (many, _), (few, _) = parts["64 labels"], parts["32 labels"]
+    many, few = parts["64 labels"], parts["32 labels"]
     gap = "mean held-out NLL above the entropy, nats"
     figures = [
-        Figure("64 labels: mean ACC of q", many[:, 2].mean(), 0.990, "higher"),
-        Figure("64 labels: min ACC of q", many[:, 2].min(), 0.970, "higher"),
-        Figure(f"64 labels: {gap}", many[:, 4].mean(), 0.3, "lower"),
-        Figure("32 labels: mean ACC of q", few[:, 2].mean(), 0.985, "higher"),
+        Figure("64 labels: mean ACC of q", many.mean("acc_q"), 0.990, "higher"),
+        Figure("64 labels: min ACC of q", many.worst("acc_q"), 0.970, "higher"),
+        Figure(f"64 labels: {gap}", many.mean("gap"), 0.3, "lower"),
+        Figure("32 labels: mean ACC of q", few.mean("acc_q"), 0.985, "higher"),
     ]
     named = {figure.name for figure in figures}
-    reported = (figure for name, (rows, _) in parts.items() for figure in _reported(name, rows))
+    reported = (figure for name, rows in parts.items() for figure in _reported(name, rows))
     figures += [figure for figure in reported if figure.name not in named]
     names = {"64 labels": "clusters", "thesis schedule, 64 labels": "thesis"}
     return _outcome(figures, parts, names, THESIS | ALTERNATE)
@@ -99,18 +109,10 @@ def our_fit(X: Array, y: Labels, n_components: int, seed: int) -> FlowMixture:
 
 def thesis_fit(X: Array, y: Labels, n_components: int, seed: int, **schedule: Any) -> FlowMixture:
     """The settings of the thesis, from components that are one and the same and a random q."""
-    mixture = FlowMixture(
-        n_components, start="last", max_epochs=0, init_params="random", random_state=seed
-    )
-    semi_supervised = schedule or None
-    mixture.set_params(**THESIS, semi_supervised=semi_supervised).fit(X, y)
-    # the estimator starts at a Gaussian mixture; the recipe alone starts at one Gaussian
-    recipe: Any = mixture.model_.recipe
-    fresh = flow_mixture(**recipe["arguments"])
-    fresh.mixture.set_weights(mixture.model_.mixture.log_weights.exp())
-    mixture.model_ = fresh
-    epochs = EPOCHS + schedule.get("pretrain_epochs", 0)
-    return mixture.set_params(max_epochs=epochs).fit(X, y)
+    how = {"init_params": "random", "random_state": seed, **THESIS, **schedule}
+    pretrain = schedule.get("semi_supervised", {}).get("pretrain_epochs", 0)
+    mixture = FlowMixture(n_components, **how)
+    return fit_from_equal_components(mixture, X, y, epochs=EPOCHS + pretrain)
 
 
 def thesis_schedule(X: Array, y: Labels, n_components: int, seed: int) -> FlowMixture:
@@ -118,20 +120,27 @@ def thesis_schedule(X: Array, y: Labels, n_components: int, seed: int) -> FlowMi
     return thesis_fit(X, y, n_components, seed, **ALTERNATE)
 
 
-def _fits(
-    problem: TwoCircles | Pinwheel, seeds: Sequence[int], fit: Fit, *, n_labels: int = 0
-) -> tuple[Array, bytes]:
-    """One row of HEADER per seed, and the picture of the first."""
-    rows, image = [], b""
-    for seed in seeds:
-        X, y = problem.sample_per_component(SIZE, random_state=seed)
-        A, targets = _with_labelled(problem, X, n_labels, seed)
-        started = time.perf_counter()
-        mixture = fit(A, targets, problem.n_components, seed)
-        seconds = time.perf_counter() - started
-        rows.append([seed, *_scores(problem, mixture, X, y, seed, named=n_labels > 0), seconds])
-        image = image or picture(mixture, A)
-    return np.array(rows), image
+def found(seed: int, problem: TwoCircles | Pinwheel, fit: Fit, n_labels: int = 0) -> Found:
+    """Fit to one draw, of which a few rows behind the others have labels."""
+    X, y = problem.sample_per_component(SIZE, random_state=seed)
+    held_out, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
+    A, targets = _with_labelled(problem, X, n_labels, seed)
+    started = time.perf_counter()
+    mixture = fit(A, targets, problem.n_components, seed)
+    seconds = time.perf_counter() - started
+    q, p = (mixture.predict(X, method=method) for method in ("network", "exact"))
+    named = n_labels > 0  # where there were labels, names count
+    return Found(
+        seed,
+        kmeans_acc=clustering_accuracy(y, kmeans(X, problem.n_components, seed).predict(X)),
+        acc_q=float((q == y).mean()) if named else clustering_accuracy(y, q),
+        acc_p=float((p == y).mean()) if named else clustering_accuracy(y, p),
+        gap=-mixture.score(held_out) - problem.entropy(n=100_000).value,
+        spectral=float(mixture.start_ == "spectral"),
+        s=seconds,
+        mixture=mixture,
+        X=A,
+    )
 
 
 def _with_labelled(
@@ -145,46 +154,26 @@ def _with_labelled(
     return np.concatenate([X, labelled]), np.concatenate([np.full(len(X), -1), names])
 
 
-def _scores(
-    problem: TwoCircles | Pinwheel,
-    mixture: FlowMixture,
-    X: Array,
-    y: NDArray[np.int64],
-    seed: int,
-    *,
-    named: bool,
-) -> list[float]:
-    """The columns of HEADER between seed and seconds; where there were labels, names count."""
-    found = [mixture.predict(X, method=method) for method in ("network", "exact")]
-    held_out, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
+def _reported(name: str, rows: Rows[Found]) -> list[Figure]:
     return [
-        clustering_accuracy(y, kmeans(X, problem.n_components, seed).predict(X)),
-        *(float((c == y).mean()) if named else clustering_accuracy(y, c) for c in found),
-        -mixture.score(held_out) - problem.entropy(n=100_000).value,
-        float(mixture.start_ == "spectral"),
-    ]
-
-
-def _reported(name: str, rows: Array) -> list[Figure]:
-    return [
-        Figure(f"{name}: mean ACC of q", rows[:, 2].mean()),
-        Figure(f"{name}: min ACC of q", rows[:, 2].min()),
-        Figure(f"{name}: mean ACC of p(c|x)", rows[:, 3].mean()),
-        Figure(f"{name}: min ACC of p(c|x)", rows[:, 3].min()),
-        Figure(f"{name}: mean held-out NLL above the entropy, nats", rows[:, 4].mean()),
-        Figure(f"{name}: k-means mean ACC", rows[:, 1].mean()),
-        Figure(f"{name}: share of spectral starts", rows[:, 5].mean()),
-        Figure(f"{name}: longest fit, seconds", rows[:, 6].max()),
+        Figure(f"{name}: mean ACC of q", rows.mean("acc_q")),
+        Figure(f"{name}: min ACC of q", rows.worst("acc_q")),
+        Figure(f"{name}: mean ACC of p(c|x)", rows.mean("acc_p")),
+        Figure(f"{name}: min ACC of p(c|x)", rows.worst("acc_p")),
+        Figure(f"{name}: mean held-out NLL above the entropy, nats", rows.mean("gap")),
+        Figure(f"{name}: k-means mean ACC", rows.mean("kmeans_acc")),
+        Figure(f"{name}: share of spectral starts", rows.mean("spectral")),
+        Figure(f"{name}: longest fit, seconds", rows.worst("s", better="lower")),
     ]
 
 
 def _outcome(
     figures: list[Figure],
-    parts: dict[str, tuple[Array, bytes]],
+    parts: dict[str, Rows[Found]],
     names: Mapping[str, str],
     thesis: dict[str, Any],
 ) -> Outcome:
-    """The settings, a table per part, and the pictures of those that have a name."""
+    """The settings, a table per part, and the first fits of those that have a name."""
     settings = {
         "ours": OURS,
         "thesis": {**thesis, "epochs": EPOCHS, "start": "random q, equal components"},
@@ -192,10 +181,9 @@ def _outcome(
         "per_component": SIZE,
         "held_out": HELD_OUT,
     }
-    table = "\n\n".join(f"{name}\n{_table(rows)}" for name, (rows, _) in parts.items())
-    pictures = {f"{file}.png": parts[name][1] for name, file in names.items()}
+    table = "\n\n".join(f"{name}\n{rows.table()}" for name, rows in parts.items())
+    pictures = {
+        f"{file}.png": picture(parts[name][0].mixture, parts[name][0].X)
+        for name, file in names.items()
+    }
     return Outcome(figures, settings, table, pictures)
-
-
-def _table(rows: Array) -> str:
-    return text_table(HEADER, [[int(row[0]), *map(float, row[1:])] for row in rows])

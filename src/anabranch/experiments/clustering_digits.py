@@ -1,6 +1,6 @@
 """All methods of deep clustering on scikit-learn's digits, and what each has to be better than."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture
-from anabranch.experiments.clustering_table import METHODS, Score, scores_of
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments.clustering_table import METHODS, Score, done, scores_of
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]
@@ -26,19 +24,18 @@ SETTINGS: dict[str, Any] = {
         "gmgan": {"pretrain": None},
         "mixae": {"model_options": {"hidden": (64,), "latent": 4}},
         "nvisa": {
-            "start": {"name": "autoencoder", "epochs": 100},
+            "start__epochs": 100,
             "max_epochs": 60,
-            "schedule": {"std_first": 0.1},
-            "objective": {"name": "vimco", "samples": 5},
+            "schedule__std_first": 0.1,
+            "objective__samples": 5,
         },
         "nvisa, consistent": {
-            "start": {"name": "invariant", "epochs": 20},
+            "start__name": "invariant",
+            "consistency__steps": 1000,
             "n_init": 2,
-            "model_options": {"classifier": {"name": "mlp", "hidden": [256, 256]}},
-            "consistency": {
-                "perturbation": {"name": "affine", "image_shape": [8, 8], "noise": 0.1},
-                "steps": 1000,
-            },
+            "model_options__classifier": {"name": "mlp", "hidden": [256, 256]},
+            "consistency__perturbation": {"name": "affine", "image_shape": [8, 8], "noise": 0.1},
+            "start__epochs": 20,
             "max_epochs": 20,
         },
     },
@@ -47,11 +44,22 @@ SETTINGS: dict[str, Any] = {
 RANDOM: dict[str, Any] = {
     "objective": "enumerate",
     "start": "random",
+    "schedule__std_last": 1e-2,
     "max_epochs": 120,
 }
 # Those that train on from a mixture of codes.
 STARTED = ("vade", "gmvae", "ltvae-gmm", "ltvae")
 HEADER = ["method", "ACC", "std", "worst", "ACC before", "s"]
+
+
+class Further(NamedTuple):
+    """Squared errors of an autoencoder and of PCA; accuracies of simpler models."""
+
+    curve: float
+    line: float
+    diagonal: float
+    annealed: float
+    plain: float
 
 
 @experiment(
@@ -64,7 +72,7 @@ def clustering_digits(run: Run) -> Outcome:
     part: Any = load_digits(return_X_y=True)
     X, y = part
     found: dict[str, list[Score]] = {method: [] for method in METHODS}
-    further: list[list[float]] = []
+    further: list[Further] = []
     for seed in run.seeds:
         coders: dict[str, Any] = {}
         for method, score in scores_of(part, part, SETTINGS, seed, coders).items():
@@ -72,10 +80,11 @@ def clustering_digits(run: Run) -> Outcome:
         errors = _reconstruction(coders["ae+gmm"], X)
         pixels = best_gaussian_mixture(X, X, [K], seed, covariance_types=["diag"])
         diagonal = clustering_accuracy(y, pixels.predict(X))
-        further.append([*errors, diagonal, *(_random(X, y, seed, how) for how in ("auto", None))])
+        random = (_random(X, y, seed, how) for how in ("auto", None))
+        further.append(Further(*errors, diagonal, *random))
     table = text_table(HEADER, [_row(method, found[method]) for method in METHODS])
     settings = {**SETTINGS, "random": RANDOM}
-    return Outcome(_figures(found, np.array(further).mean(0).tolist()), settings, table)
+    return Outcome(_figures(found, Rows(further)), settings, table)
 
 
 def _reconstruction(coder: Any, X: Array) -> tuple[float, float]:
@@ -90,31 +99,37 @@ def _reconstruction(coder: Any, X: Array) -> tuple[float, float]:
 
 
 def _random(X: Array, y: NDArray[Any], seed: int, first: str | None) -> float:
-    network, schedule = SETTINGS["network"], {"std_first": first, "std_last": 1e-2}
-    model = DeepMixture(K, **network, **RANDOM, schedule=schedule, random_state=seed).fit(X)
+    how = {**SETTINGS["network"], **RANDOM, "schedule__std_first": first}
+    model = DeepMixture(K, random_state=seed).set_params(**how).fit(X)
     return clustering_accuracy(y, model.predict(X))
 
 
 def _row(method: str, scores: list[Score]) -> list[Any]:
-    test, before, _, seconds = np.array([one[:4] for one in scores]).T
-    told = [test.mean(), test.std(), test.min(), before.mean(), seconds.mean()]
-    return [method, *map(float, told)]
+    rows = done(scores)
+    told = [rows.mean("test"), rows.std("test"), rows.worst("test"), rows.mean("before")]
+    return [method, *told, rows.mean("seconds")]
 
 
-def _figures(found: dict[str, list[Score]], further: list[float]) -> list[Figure]:
-    accuracy = {name: float(np.mean([one.test for one in some])) for name, some in found.items()}
-    before = {name: float(np.mean([one.before for one in some])) for name, some in found.items()}
-    curve, line, diagonal, annealed, plain = further
+def _figures(found: dict[str, list[Score]], further: Rows[Further]) -> list[Figure]:
+    accuracy = {name: done(some).mean("test") for name, some in found.items()}
+    before = {name: done(some).mean("before") for name, some in found.items()}
+    error = further.mean("curve") / further.mean("line")
+    diagonal, annealed = further.mean("diagonal"), further.mean("annealed")
     mixture, centers = accuracy["ae+gmm"], before["dec"]
     return [
-        Figure("squared error of the autoencoder over that of PCA", curve / line, 1.0, "lower"),
+        Figure("squared error of the autoencoder over that of PCA", error, 1.0, "lower"),
         Figure("ae+gmm less a diagonal mixture of pixels", mixture - diagonal, -0.02, "higher"),
         Figure("dec less its k-means", accuracy["dec"] - centers, 0.0, "higher"),
         Figure("idec less its k-means", accuracy["idec"] - centers, 0.0, "higher"),
         Figure("vade less ae+gmm", accuracy["vade"] - mixture, 0.0, "higher"),
         Figure("mixae less k-means on codes", accuracy["mixae"] - centers, -0.03, "higher"),
         Figure("nvisa less its start", accuracy["nvisa"] - before["nvisa"], -0.02, "higher"),
-        Figure("EnumY from nothing, annealed less not", annealed - plain, 0.03, "higher"),
+        Figure(
+            "EnumY from nothing, annealed less not",
+            annealed - further.mean("plain"),
+            0.03,
+            "higher",
+        ),
         Figure("ltvae less ltvae-gmm", accuracy["ltvae"] - accuracy["ltvae-gmm"]),
         *(Figure(f"{name} less its start", accuracy[name] - before[name]) for name in STARTED),
         *(Figure(f"ACC of {name}", value) for name, value in accuracy.items()),

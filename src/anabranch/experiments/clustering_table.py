@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anabranch.estimators import DeepClustering, DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, text_table
 from anabranch.experiments.image_data import Labels, images
 from anabranch.experiments.nvisa_images import BUDGETS as NVISA_BUDGETS
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 
 Array = NDArray[np.float64]
@@ -77,14 +75,13 @@ BUDGETS: dict[str, dict[str, Any]] = {
             "gmgan": {"max_epochs": 15, "pretrain": None},
             "nvisa": {
                 **NVISA_BUDGETS["cpu"]["pure"],
-                "start": {"name": "autoencoder", "epochs": 20},
-                "schedule": {"std_first": 0.1},
+                "start__epochs": 20,
                 "max_epochs": 10,
-                "objective": {"name": "vimco", "samples": 5},
+                "objective__samples": 5,
             },
             "nvisa, consistent": {
                 **NVISA_BUDGETS["cpu"]["consistent"],
-                "consistency": {**NVISA_BUDGETS["cpu"]["consistent"]["consistency"], "steps": 2000},
+                "consistency__steps": 2000,
                 "n_init": 1,
             },
         },
@@ -214,8 +211,8 @@ def _model(
         return KMeans(n_classes, n_init=10, random_state=seed)  # pyright: ignore
     own = settings["methods"].get(method, {})
     if method in NVISA:
-        given = {**settings["network"], **own}
-        return DeepMixture(n_classes, **given, random_state=seed)
+        model = DeepMixture(n_classes, random_state=seed)
+        return model.set_params(**settings["network"], **own)
     start = STARTS[method]
     coder = None if start is None else coders[start]
     if start is not None and coder is None:
@@ -231,35 +228,28 @@ def _told(one: Score) -> str:
 
 
 def _row(name: str, method: str, scores: list[Score]) -> list[Any]:
-    test, before, _, seconds = _columns(scores)
-    spread, worst = (float(of(test)) for of in (np.std, np.min)) if len(test) else (np.nan, np.nan)
+    rows = done(scores)
+    told = [rows.mean("test"), rows.std("test"), rows.worst("test"), rows.mean("before")]
     failed = sum(bool(one.error) for one in scores)
-    means = [_mean(column) for column in (test, before, seconds)]
     published = PUBLISHED.get(name, {}).get(method, "")
-    return [name, method, means[0], spread, worst, *means[1:], failed, published]
+    return [name, method, *told, rows.mean("seconds"), failed, published]
 
 
 def _figures(name: str, method: str, scores: list[Score]) -> list[Figure]:
-    test, before, after, seconds = _columns(scores)
-    spread = float(np.std(test)) if len(test) else np.nan
+    rows = done(scores)
     figures = [
-        Figure(f"{name}: test ACC of {method}", _mean(test)),
-        Figure(f"{name}: standard deviation of {method}", spread),
-        Figure(f"{name}: seconds of {method}", _mean(seconds)),
+        Figure(f"{name}: test ACC of {method}", rows.mean("test")),
+        Figure(f"{name}: standard deviation of {method}", rows.std("test")),
+        Figure(f"{name}: seconds of {method}", rows.mean("seconds")),
     ]
     if method in ("dec", "idec"):
-        gain = _mean(after - before)
+        gain = float(rows.gain("after", over="before").mean())
         figures.append(Figure(f"{name}: ACC of {method} above its k-means", gain, 0.0, "higher"))
     if method in PUBLISHED.get(name, {}):
         figures.append(Figure(f"{name}: published ACC of {method}", PUBLISHED[name][method]))
     return figures
 
 
-def _columns(scores: list[Score]) -> list[Array]:
-    """Test accuracies, those before and after, and seconds, of the fits that did not fail."""
-    done = [one[:4] for one in scores if not one.error]
-    return list(np.array(done).reshape(-1, 4).T)
-
-
-def _mean(values: Array) -> float:
-    return float(np.mean(values)) if len(values) else np.nan
+def done(scores: list[Score]) -> Rows[Score]:
+    """The fits that did not fail; NaN where none did not."""
+    return Rows([one for one in scores if not one.error] or [Score()])

@@ -1,25 +1,18 @@
 """Convolutions in the posterior network and in the components, beside MLPs and MAFs."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anabranch.data import read_tables
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments.image_data import Array, Labels, images
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
+Part = tuple[Array, Labels]
 N_CLASSES = 5
-TRAIN = ("mnist", "train-images-idx3-ubyte.gz"), ("mnist", "train-labels-idx1-ubyte.gz")
-TEST = ("mnist", "t10k-images-idx3-ubyte.gz"), ("mnist", "t10k-labels-idx1-ubyte.gz")
 # seconds of epochs per variant, rows to train on
 BUDGETS = {"cpu": (60.0, 4000), "full": (900.0, 30_000)}
 TRIAL_ROWS, TRIAL_EPOCHS = 600, 3
@@ -42,7 +35,26 @@ COMMON = {
     "batch_size": 128,
     "learning_rate": 1e-3,
 }
-HEADER = ["variant", "seed", "ACC q(c|x)", "ACC p(c|x)", "bits/dim", "epochs", "s"]
+# Names of the figures of a variant, by the fields of a row.
+SHOWN = {
+    "acc_q": "ACC q(c|x)",
+    "acc_p": "ACC p(c|x)",
+    "bits_per_dim": "bits/dim",
+    "epochs": "epochs",
+    "s": "s",
+}
+
+
+class Found(NamedTuple):
+    """Test accuracies, bits per dimension, epochs that were affordable, and seconds."""
+
+    variant: str
+    seed: int
+    acc_q: float
+    acc_p: float = float("nan")
+    bits_per_dim: float = float("nan")
+    epochs: int = 0
+    s: float = 0.0
 
 
 @experiment(
@@ -54,32 +66,38 @@ HEADER = ["variant", "seed", "ACC q(c|x)", "ACC p(c|x)", "bits/dim", "epochs", "
 def vmonf_convolutional(run: Run) -> Outcome:
     """Test accuracy and bits per dimension of each variant after the same time of training."""
     seconds, n_rows = BUDGETS[run.budget]
-    X, _ = _digits(run, TRAIN)
-    V, y = _digits(run, TEST)
-    rows: list[list[Any]] = []
-    for seed in run.seeds:
-        some = X[np.random.RandomState(seed).permutation(len(X))[:n_rows]]
-        accuracy = clustering_accuracy(y, kmeans(some, N_CLASSES, seed).predict(V))
-        rows.append(["k-means on pixels", seed, accuracy, accuracy, float("nan"), 0, 0.0])
-        for name, settings in VARIANTS.items():
-            rows.append([name, seed, *_row(settings, some, V, y, seed, seconds)])
+    X, _ = images(run, "mnist", "train", N_CLASSES)
+    test = images(run, "mnist", "t10k", N_CLASSES)
+    rows = [per_seed(run.seeds, by_kmeans, "k-means on pixels", X, test, n_rows)]
+    rows += [per_seed(run.seeds, found, name, X, test, run.budget) for name in VARIANTS]
     settings = {**COMMON, "variants": VARIANTS, "rows": n_rows, "seconds of epochs": seconds}
-    return Outcome(_figures(rows), settings, text_table(HEADER, rows))
+    return Outcome(_figures(rows), settings, joined(rows).table())
 
 
-def _row(
-    settings: dict[str, Any], X: Array, V: Array, y: Labels, seed: int, seconds: float
-) -> list[float]:
-    """The entries of HEADER behind variant and seed."""
-    settings = {**COMMON, **settings, "random_state": seed}
+def by_kmeans(seed: int, name: str, X: Array, test: Part, n_rows: int) -> Found:
+    """k-means on the pixels of the same rows."""
+    V, y = test
+    accuracy = clustering_accuracy(y, kmeans(_some(X, n_rows, seed), N_CLASSES, seed).predict(V))
+    return Found(name, seed, accuracy, accuracy)
+
+
+def found(seed: int, name: str, X: Array, test: Part, budget: str) -> Found:
+    """Train one variant for the time that the budget allows."""
+    seconds, n_rows = BUDGETS[budget]
+    X, (V, y) = _some(X, n_rows, seed), test
+    settings = {**COMMON, **VARIANTS[name], "random_state": seed}
     epochs = affordable_epochs(settings, X, seconds)
     started = time.perf_counter()
     mixture = FlowMixture(N_CLASSES, max_epochs=epochs, **settings).fit(X)
     spent = time.perf_counter() - started
-    accuracies = [
+    q, p = (
         clustering_accuracy(y, mixture.predict(V, method=method)) for method in ("network", "exact")
-    ]
-    return [*accuracies, bits_per_dim(mixture.score(V), V.shape[1]), epochs, spent]
+    )
+    return Found(name, seed, q, p, bits_per_dim(mixture.score(V), V.shape[1]), epochs, spent)
+
+
+def _some(X: Array, n_rows: int, seed: int) -> Array:
+    return X[np.random.RandomState(seed).permutation(len(X))[:n_rows]]
 
 
 def affordable_epochs(settings: dict[str, Any], X: Array, seconds: float) -> int:
@@ -90,21 +108,11 @@ def affordable_epochs(settings: dict[str, Any], X: Array, seconds: float) -> int
     return max(1, int(seconds / (per_row * len(X))))
 
 
-def _digits(run: Run, files: tuple[tuple[str, ...], ...]) -> tuple[Array, Labels]:
-    table = read_tables([run.path(*part) for part in files])
-    if table.labels is None:
-        raise ValueError(f"{files[1][-1]} holds no labels")
-    few = table.labels < N_CLASSES
-    return table.X[few].astype(np.float64), table.labels[few]
-
-
-def _figures(rows: list[list[Any]]) -> list[Figure]:
+def _figures(parts: list[Rows[Found]]) -> list[Figure]:
     """Means over the seeds, to be reported only."""
-    figures = []
-    for name in dict.fromkeys(row[0] for row in rows):
-        means = np.mean([row[2:] for row in rows if row[0] == name], axis=0)
-        shown = HEADER[2:] if name in VARIANTS else HEADER[2:3]
-        figures += [
-            Figure(f"{name}: {what}", float(mean)) for what, mean in zip(shown, means, strict=False)
-        ]
-    return figures
+    return [
+        Figure(f"{rows[0].variant}: {what}", rows.mean(field))
+        for rows in parts
+        for field, what in SHOWN.items()
+        if rows[0].variant in VARIANTS or field == "acc_q"
+    ]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from anabranch.data import load_sklearn
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import text_table
 from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy, normalized_mutual_info
 from anabranch.problems import Pinwheel
 from anabranch.reports import build_report

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from anabranch.distributions import Distribution
 from anabranch.estimators import FlowDensity, FlowMixture
 from anabranch.estimators.counting import free_parameters
+from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.experiments.tabular import UCI, read_covertype, read_uci
 from anabranch.models import build
 
@@ -73,7 +71,8 @@ FLOWS: dict[str, dict[str, Any]] = {
 }
 ONE_FLOW = ("RealNVP", "MAF", "NSF")
 COMPONENTS = 5
-SETTINGS: dict[str, Any] = {"fit_options": {"patience": None}, "learning_rate": 3e-3}
+SETTINGS: dict[str, Any] = {"learning_rate": 3e-3}
+PATIENCE: dict[str, Any] = {"patience": None}
 K_OF_GMM = (5, 10, 20, 50)
 
 
@@ -116,7 +115,8 @@ def tabular_density(run: Run) -> Outcome:
         Figure("tables where the mixture is at least as good", above_mixture, 4, "higher")
     )
     table = text_table(["table", *scores], rows)
-    settings = {**SETTINGS, "flows": FLOWS, "K of GMM": K_OF_GMM, "naval noise": NAVAL_NOISE}
+    settings = {"flows": FLOWS, "K of GMM": K_OF_GMM, "naval noise": NAVAL_NOISE}
+    settings = {**PATIENCE, **SETTINGS, **settings}
     return Outcome(figures, settings, table)
 
 
@@ -164,7 +164,7 @@ def _compare(name: str, spec: Spec, run: Run) -> tuple[dict[str, float], dict[st
     fitted = {
         flow: judge(
             flow,
-            lambda keywords=keywords: FlowDensity(keywords, **settings).fit(
+            lambda keywords=keywords: FlowDensity(keywords, **PATIENCE, **settings).fit(
                 train, X_val=validation
             ),
         )
@@ -174,9 +174,9 @@ def _compare(name: str, spec: Spec, run: Run) -> tuple[dict[str, float], dict[st
     narrow = narrowed(FLOWS[best], train.shape[1], COMPONENTS)
     judge(
         "mixture",
-        lambda: FlowMixture(COMPONENTS, flow=narrow, init_params="gmm", **settings).fit(
-            train, X_val=validation
-        ),
+        lambda: FlowMixture(
+            COMPONENTS, flow=narrow, init_params="gmm", fit_options=PATIENCE, **settings
+        ).fit(train, X_val=validation),
     )
     return scores, seconds
 

@@ -1,6 +1,6 @@
 """FlowGMM on toys: one flow, a latent Gaussian a class, and very few labels."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from anabranch.estimators import FlowGMM, FlowMixture
-from anabranch.experiments.outcome import Figure, Outcome, Run
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, table_of_means
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.problems import Moons, Pinwheel, Problem, TwoCircles
 
 PER_CLASS, HELD_OUT = 512, 10_000
@@ -28,7 +26,27 @@ PROBLEMS: dict[str, tuple[Problem, int]] = {
     "circles, 16 labels": (TwoCircles(radial_std=0.05), 8),
     "pinwheel, 20 labels": (Pinwheel(), 4),
 }
-HEADER = ["data", "labels only", "FlowGMM", "consistent", "NLL", "NLL consistent", "NLL RealNVP"]
+
+
+class Toy(NamedTuple):
+    """Accuracies on rows without a label, held-out NLL in nats; last the consistent fit."""
+
+    seed: int
+    labels_only: float
+    flowgmm: float
+    consistent: float
+    nll: float
+    nll_consistent: float
+    nll_realnvp: float
+    mixture: FlowGMM
+
+
+class Digits(NamedTuple):
+    """Accuracies on digits without a label."""
+
+    seed: int
+    acc: float
+    logistic: float
 
 
 @experiment(
@@ -38,34 +56,35 @@ HEADER = ["data", "labels only", "FlowGMM", "consistent", "NLL", "NLL consistent
 )
 def flowgmm_toys(run: Run) -> Outcome:
     """Accuracy on unlabelled rows, and density beside one RealNVP."""
-    rows, figures, pictures = [], [], {}
-    for name, (problem, per_class) in PROBLEMS.items():
-        found = [_on_toy(problem, per_class, seed) for seed in run.seeds]
-        means = np.mean([measured for measured, _ in found], axis=0)
-        rows.append([name, *map(float, means)])
-        figures += _figures(name, means)
-        X, _ = problem.sample_per_component(PER_CLASS, random_state=run.seeds[0])
-        pictures[f"{name.split(',')[0]}.png"] = picture(found[0][1], X)
-    digits, logistic = np.mean([_on_digits(seed) for seed in run.seeds], axis=0)
+    rows = {
+        name: per_seed(run.seeds, on_toy, problem, per_class)
+        for name, (problem, per_class) in PROBLEMS.items()
+    }
+    figures = [figure for name, found in rows.items() for figure in _figures(name, found)]
+    digits = per_seed(run.seeds, on_digits)
+    above = digits.mean("acc") - digits.mean("logistic")
     figures += [
-        Figure(
-            "digits, 100 labels: ACC above logistic regression", digits - logistic, 0.03, "higher"
-        ),
-        Figure("digits, 100 labels: ACC", digits),
+        Figure("digits, 100 labels: ACC above logistic regression", above, 0.03, "higher"),
+        Figure("digits, 100 labels: ACC", digits.mean("acc")),
     ]
+    pictures = {}
+    for name, (problem, _) in PROBLEMS.items():
+        X, _ = problem.sample_per_component(PER_CLASS, random_state=run.seeds[0])
+        pictures[f"{name.split(',')[0]}.png"] = picture(rows[name][0].mixture, X)
     settings = {"without": PLAIN, "consistent": CONSISTENT, "digits": DIGITS}
-    return Outcome(figures, settings, text_table(HEADER, rows), pictures)
+    return Outcome(figures, settings, table_of_means("data", rows), pictures)
 
 
-def _figures(name: str, means: NDArray[np.float64]) -> list[Figure]:
-    alone, plain, consistent, nll, consistent_nll, single = means
-    above = max(nll, consistent_nll) - single
+def _figures(name: str, rows: Rows[Toy]) -> list[Figure]:
+    plain = rows.mean("flowgmm")
+    above = max(rows.mean("nll"), rows.mean("nll_consistent")) - rows.mean("nll_realnvp")
+    gain = rows.mean("consistent") - plain
     return [
         Figure(f"{name}: mean ACC", plain, 0.97, "higher"),
-        Figure(f"{name}: mean ACC of the labels alone", alone, 0.9, "lower"),
+        Figure(f"{name}: mean ACC of the labels alone", rows.mean("labels_only"), 0.9, "lower"),
         Figure(f"{name}: NLL above one RealNVP, nats", above, 0.05, "lower"),
         # not lower, but for a few rows in a thousand, by which seeds differ
-        Figure(f"{name}: ACC with consistency minus without", consistent - plain, -0.005, "higher"),
+        Figure(f"{name}: ACC with consistency minus without", gain, -0.005, "higher"),
     ]
 
 
@@ -77,8 +96,8 @@ def few_labels(y: Labels, per_class: int, seed: int) -> Labels:
     return few
 
 
-def _on_toy(problem: Problem, per_class: int, seed: int) -> tuple[list[float], FlowGMM]:
-    """The columns of HEADER after the name, and the model with consistency."""
+def on_toy(seed: int, problem: Problem, per_class: int) -> Toy:
+    """Fit to a few labels alone, to all rows, with consistency; and one RealNVP."""
     X, y = problem.sample_per_component(PER_CLASS, random_state=seed)
     V, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
     few = few_labels(y, per_class, seed)
@@ -90,18 +109,20 @@ def _on_toy(problem: Problem, per_class: int, seed: int) -> tuple[list[float], F
     single = FlowMixture(1, random_state=seed).fit(X)
     models = (alone, plain, consistent)
     accuracies = [float((model.predict(X[hidden]) == y[hidden]).mean()) for model in models]
-    return [*accuracies, *(-model.score(V) for model in (plain, consistent, single))], consistent
+    nlls = [-model.score(V) for model in (plain, consistent, single)]
+    return Toy(seed, *accuracies, *nlls, mixture=consistent)
 
 
-def _on_digits(seed: int) -> tuple[float, float]:
-    """Accuracy on the digits without a label, and that of logistic regression."""
+def on_digits(seed: int) -> Digits:
+    """FlowGMM and logistic regression, from ten labels of each class."""
     loaded: Any = load_digits(return_X_y=True)
     X, y = loaded
     few = few_labels(y, 10, seed)
     hidden = few < 0
     model = FlowGMM(random_state=seed, **DIGITS).fit(X, few)
     logistic = LogisticRegression(max_iter=2000).fit(X[~hidden] / 16, y[~hidden])
-    return (
-        float((model.predict(X[hidden]) == y[hidden]).mean()),
-        float((logistic.predict(X[hidden] / 16) == y[hidden]).mean()),
+    return Digits(
+        seed,
+        acc=float((model.predict(X[hidden]) == y[hidden]).mean()),
+        logistic=float((logistic.predict(X[hidden] / 16) == y[hidden]).mean()),
     )

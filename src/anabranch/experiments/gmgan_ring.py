@@ -1,17 +1,16 @@
 """Eight Gaussians on a ring, by GM-GAN and by a network over one Gaussian."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import gmgan
+from anabranch.problems import draw_around, gaussian_ring
 from anabranch.procedures import TrainingRun, fit_gmgan
 from anabranch.training import FitOptions
 from anabranch.training.threads import threads_for
@@ -19,43 +18,56 @@ from anabranch.training.threads import threads_for
 Array = NDArray[np.float64]
 K, ROWS, DRAWN = 8, 5000, 4000
 RADIUS, STD = 2.0, 0.05
+CENTERS = gaussian_ring(K, RADIUS, STD).means
 # A mode is covered by a quarter of its share of draws within four standard deviations.
 SHARE, REACH = 0.25, 4.0
 NETWORK: dict[str, Any] = {"latent": 4, "hidden": [64, 64]}
 MIXTURE: dict[str, Any] = {"n_components": K, "scale": 0.1}
 PLAIN: dict[str, Any] = {"n_components": 1, "spread": 0.0, "scale": 1.0}
 FIT: dict[str, Any] = {"max_epochs": 80, "batch_size": 128, "learning_rate": 2e-3}
-HEADER = ["seed", "ACC", "modes", "near a mode", "modes, N(0, I)", "near a mode, N(0, I)", "s"]
+
+
+class Drawn(NamedTuple):
+    """Accuracy, modes and the share of draws near one, beside a plain GAN; processor seconds."""
+
+    seed: int
+    acc: float
+    modes: int
+    near_a_mode: float
+    plain_modes: int
+    plain_near_a_mode: float
+    s: float
 
 
 @experiment("gmgan-ring", seeds=3, summary="GM-GAN on eight Gaussians, beside a plain GAN")
 def gmgan_ring(run: Run) -> Outcome:
     """Clusters of rows, and how many modes are drawn."""
-    rows = np.array([_row(seed) for seed in run.seeds])
-    accuracy, modes, near, plain, plain_near, seconds = rows[:, 1:].T
+    rows = per_seed(run.seeds, drawn)
+    best = max(rows, key=lambda row: row.acc)
+    more = float(rows.gain("modes", over="plain_modes").mean())
     figures = [
-        Figure("best ACC of the classifier", accuracy.max(), 0.9, "higher"),
-        Figure("mean ACC of the classifier", accuracy.mean()),
-        Figure("modes covered in the best run", modes[accuracy.argmax()], K, "higher"),
-        Figure("mean modes covered", modes.mean()),
-        Figure("mean modes covered less those of N(0, I)", (modes - plain).mean(), 0.0, "higher"),
-        Figure("mean share of draws near a mode", near.mean()),
-        Figure("the same of N(0, I)", plain_near.mean()),
-        Figure("processor seconds per seed, both networks", seconds.mean()),
+        Figure("best ACC of the classifier", best.acc, 0.9, "higher"),
+        Figure("mean ACC of the classifier", rows.mean("acc")),
+        Figure("modes covered in the best run", best.modes, K, "higher"),
+        Figure("mean modes covered", rows.mean("modes")),
+        Figure("mean modes covered less those of N(0, I)", more, 0.0, "higher"),
+        Figure("mean share of draws near a mode", rows.mean("near_a_mode")),
+        Figure("the same of N(0, I)", rows.mean("plain_near_a_mode")),
+        Figure("processor seconds per seed, both networks", rows.mean("s")),
     ]
     settings = {"n": ROWS, "K": K, "radius": RADIUS, "std": STD, **NETWORK, **FIT}
     settings["scale"] = MIXTURE["scale"]
-    table = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
-    return Outcome(figures, settings, table)
+    return Outcome(figures, settings, rows.table())
 
 
-def _row(seed: int) -> list[float]:
+def drawn(seed: int) -> Drawn:
+    """Fit both networks to one draw of the ring, and draw from them."""
     started = time.process_time()
-    X, labels = ring(seed)
+    X, labels = draw_around(CENTERS, STD, ROWS, random_state=seed)
     mixture, accuracy = _fitted(X, labels, seed, MIXTURE)
     plain, _ = _fitted(X, labels, seed, PLAIN)
     seconds = time.process_time() - started
-    return [seed, accuracy, *covered(mixture), *covered(plain), seconds]
+    return Drawn(seed, accuracy, *covered(mixture), *covered(plain), seconds)
 
 
 def _fitted(
@@ -73,22 +85,9 @@ def _fitted(
     return drawn, clustering_accuracy(labels, found)
 
 
-def ring(seed: int) -> tuple[Array, NDArray[np.int64]]:
-    """Rows (ROWS, 2) and their modes."""
-    random = np.random.RandomState(seed)
-    labels = random.randint(K, size=ROWS)
-    return centers()[labels] + STD * random.normal(size=(ROWS, 2)), labels
-
-
-def centers() -> Array:
-    """The modes, (K, 2)."""
-    angles = 2 * np.pi * np.arange(K) / K
-    return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
 def covered(drawn: Array) -> tuple[int, float]:
     """How many modes are covered, and the share of draws near one."""
-    distances = np.linalg.norm(drawn[:, None] - centers(), axis=-1)
+    distances = np.linalg.norm(drawn[:, None] - CENTERS, axis=-1)
     near = distances.min(1) < REACH * STD
     counts = np.bincount(distances.argmin(1)[near], minlength=K)
     return int((counts >= SHARE * len(drawn) / K).sum()), float(near.mean())

@@ -1,9 +1,7 @@
 """Gaussian mixtures by expectation maximisation, beside scikit-learn and with K unknown."""
 
-import io
-import time
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,70 +11,63 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from anabranch.estimators import GaussianMixture, choose_n_components
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.baselines import COVARIANCE_TYPES
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
-from anabranch.problems import GaussianMixtureProblem
+from anabranch.experiments.pictures import png
+from anabranch.problems import GaussianMixtureProblem, concentric_gaussians, corner_gaussians
 
 Array = NDArray[np.float64]
 ROWS, FOUR_ROWS, MOST, STARTS = 10_000, 1000, 12, 3
-HEADER = ["seed", "difference", "largest fall", "weight error", "K by BIC", "K of four", "K, F&J"]
+THREE, FOUR, CONCENTRIC = GaussianMixtureProblem(), corner_gaussians(), concentric_gaussians()
 
-THREE = GaussianMixtureProblem()
-FOUR = GaussianMixtureProblem(
-    np.full(4, 0.25), np.array([[0.0, 0], [5, 0], [0, 5], [5, 5]]), np.tile(np.eye(2), (4, 1, 1))
-)
-# the example of Figueiredo and Jain (2002), figure 3: two of its components share their mean
-CONCENTRIC = GaussianMixtureProblem(
-    np.array([0.3, 0.3, 0.3, 0.1]),
-    np.array([[-4.0, -4.0], [-4.0, -4.0], [2.0, 2.0], [-1.0, -6.0]]),
-    np.array(
-        [
-            [[1.0, 0.5], [0.5, 1.0]],
-            [[6.0, -2.0], [-2.0, 6.0]],
-            [[2.0, -1.0], [-1.0, 2.0]],
-            [[0.125, 0.0], [0.0, 0.125]],
-        ]
-    ),
-)
+
+class Comparison(NamedTuple):
+    """Beside scikit-learn, and numbers of components: by BIC, and of two tables of four."""
+
+    seed: int
+    difference: float
+    largest_fall: float
+    weight_error: float
+    k_by_bic: int
+    k_of_four: int
+    k_concentric: int
 
 
 @experiment("gmm-em", seeds=10, summary="Gaussian mixtures by EM: scikit-learn's, and K unknown")
 def gmm_em(run: Run) -> Outcome:
     """Equality with scikit-learn, recovered weights, and the number of components found."""
-    started = time.perf_counter()
-    rows = np.array([_row(seed) for seed in run.seeds], dtype=np.float64)
-    seconds = (time.perf_counter() - started) / len(rows)
+    rows = per_seed(run.seeds, compared)
+    fall, three = rows.worst("largest_fall", "lower"), rows.column("k_by_bic") == 3
+    four, concentric = rows.column("k_of_four") == 4, rows.column("k_concentric") == 4
     figures = [
-        Figure("largest difference to scikit-learn", rows[:, 1].max(), 1e-6, "lower"),
-        Figure("largest fall of the log-likelihood, nats", rows[:, 2].max(), 1e-9, "lower"),
-        Figure("largest error of a weight", rows[:, 3].max(), 0.02, "lower"),
         Figure(
-            "share of seeds in which BIC finds 3 of 1..6", (rows[:, 4] == 3).mean(), 1, "higher"
+            "largest difference to scikit-learn", rows.worst("difference", "lower"), 1e-6, "lower"
         ),
-        Figure("share of seeds that end with 4 from 12", (rows[:, 5] == 4).mean(), 0.9, "higher"),
-        Figure("the same, Figueiredo and Jain's four", (rows[:, 6] == 4).mean()),
-        Figure("seconds per seed", seconds),
+        Figure("largest fall of the log-likelihood, nats", fall, 1e-9, "lower"),
+        Figure("largest error of a weight", rows.worst("weight_error", "lower"), 0.02, "lower"),
+        Figure("share of seeds in which BIC finds 3 of 1..6", three.mean(), 1, "higher"),
+        Figure("share of seeds that end with 4 from 12", four.mean(), 0.9, "higher"),
+        Figure("the same, Figueiredo and Jain's four", concentric.mean()),
+        Figure("seconds per seed", rows.seconds),
     ]
-    table = text_table(HEADER, [_cells(row) for row in rows])
+    table = rows.table(difference=".1e", largest_fall=".1e")
     settings = {"n": ROWS, "n of four": FOUR_ROWS, "max_components": MOST, "n_init": STARTS}
     return Outcome(figures, settings, table, {"found.png": picture(run.seeds[0])})
 
 
-def _row(seed: int) -> list[float]:
-    """One row of HEADER."""
+def compared(seed: int) -> Comparison:
+    """Fit to draws of the three, of the four corners and of the concentric four."""
     X, _ = THREE.sample(ROWS, random_state=seed)
     found = choose_n_components(GaussianMixture(random_state=seed), X, range(1, 7))
-    return [
+    return Comparison(
         seed,
-        max(sklearn_difference(X, kind, seed) for kind in COVARIANCE_TYPES),
-        max(largest_fall(X, kind, seed) for kind in COVARIANCE_TYPES),
-        weight_error(found.estimators[3]),
-        found.n_components,
-        _annihilated(FOUR, seed).n_components_,
-        _annihilated(CONCENTRIC, seed).n_components_,
-    ]
+        difference=max(sklearn_difference(X, kind, seed) for kind in COVARIANCE_TYPES),
+        largest_fall=max(largest_fall(X, kind, seed) for kind in COVARIANCE_TYPES),
+        weight_error=weight_error(found.estimators[3]),
+        k_by_bic=found.n_components,
+        k_of_four=_annihilated(FOUR, seed).n_components_,
+        k_concentric=_annihilated(CONCENTRIC, seed).n_components_,
+    )
 
 
 def sklearn_difference(X: Array, kind: str, seed: int) -> float:
@@ -123,12 +114,6 @@ def _annihilated(problem: GaussianMixtureProblem, seed: int) -> GaussianMixture:
         return mixture.fit(X)
 
 
-def _cells(row: Array) -> list[Any]:
-    seed, difference, fall, error, *counts = row.tolist()
-    small = [f"{difference:.1e}", f"{fall:.1e}"]
-    return [int(seed), *small, error, *map(int, counts)]
-
-
 def picture(seed: int) -> bytes:
     """Both tables of four Gaussians with the ellipses of two standard deviations that were found.
 
@@ -155,6 +140,4 @@ def picture(seed: int) -> bytes:
         axes[2].plot(counts, np.array(lengths) / FOUR_ROWS, "o-", label=title)
     axes[2].set(xlabel="components", ylabel="description length, nats per row")
     axes[2].legend()
-    file = io.BytesIO()
-    canvas.savefig(file, format="png", dpi=120)
-    return file.getvalue()
+    return png(canvas, dpi=120)

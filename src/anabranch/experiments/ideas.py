@@ -1,21 +1,27 @@
 """The future work of the thesis, idea by idea: each an option of `FlowMixture`."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.mixture_plan import ModelOptions
+from anabranch.experiments import (
+    Figure,
+    Outcome,
+    Run,
+    experiment,
+    joined,
+    per_seed,
+    table_of_means,
+    text_table,
+)
 from anabranch.experiments.flow_gmm import few_labels
-from anabranch.experiments.outcome import Figure, Outcome, Run
 from anabranch.experiments.pinwheel import picture
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
-from anabranch.problems import GaussianMixtureProblem, Pinwheel, TwoCircles
+from anabranch.problems import Pinwheel, TwoCircles, sample_unbalanced, unlike_gaussians
 
 WING, RING, HELD_OUT = 512, 512, 10_000
 NOISE = 0.03
@@ -25,12 +31,9 @@ RINGS = TwoCircles(radial_std=0.05)
 UNLABELLED: dict[str, dict[str, Any]] = {
     name: {"inference": "variational", "init_params": "spectral", "consistency": how}
     for name, how in {
-        "none": {},
+        "none": None,
         "noise": {"weight": 10.0, "perturbation": {"name": "noise", "scale": 0.2}},
-        "adversarial": {
-            "weight": 50.0,
-            "perturbation": {"name": "adversarial", "radius": 0.1},
-        },
+        "adversarial": {"weight": 50.0, "perturbation": {"name": "adversarial", "radius": 0.1}},
     }.items()
 }
 # A q that hears of labels and consistency only: the bound prefers half planes, and eight labels of
@@ -44,15 +47,22 @@ LABELLED: dict[str, dict[str, Any]] = {
     for name, how in {
         "none": {"weight": 1e-6},  # as good as zero, which this inference refuses
         "noise": {"weight": 0.02, "perturbation": {"name": "noise", "scale": 0.2}},
-        "adversarial": {
-            "weight": 0.02,
-            "perturbation": {"name": "adversarial", "radius": 0.2},
-        },
+        "adversarial": {"weight": 0.02, "perturbation": {"name": "adversarial", "radius": 0.2}},
     }.items()
 }
 
 
-TWELVE = {"max_components": 12}
+class Shared(NamedTuple):
+    """Held-out NLL in nats and accuracies, with and without a trunk; parameters, and the fit."""
+
+    seed: int
+    unshared_nll: float
+    unshared_acc: float
+    shared_nll: float
+    shared_acc: float
+    parameters: list[int]
+    mixture: FlowMixture
+    X: Any
 
 
 @experiment(
@@ -69,28 +79,40 @@ def weight_sharing(run: Run) -> Outcome:
             "model_options": {"trunk": {"name": "realnvp", "n_layers": 6}},
         },
     }
-    rows, n_parameters, mixture, X = [], {}, FlowMixture(5), np.empty((0, 2))
-    for seed in run.seeds:
+
+    def one(seed: int) -> Shared:
         X, y = Pinwheel().sample_per_component(WING, random_state=seed)
         held_out, _ = Pinwheel().sample(HELD_OUT, random_state=10_000 + seed)
-        row: list[float] = [seed]
-        for name, settings in variants.items():
-            mixture = FlowMixture(5, random_state=seed, **settings).fit(X)
-            n_parameters[name] = free_parameters(mixture.model_.mixture)
-            row += [-mixture.score(held_out), clustering_accuracy(y, mixture.predict(X))]
-        rows.append(row)
-    _, unshared, unshared_acc, shared, shared_acc = np.mean(rows, axis=0)
-    share = n_parameters["shared"] / n_parameters["unshared"]
+        fits = [FlowMixture(5, random_state=seed, **how).fit(X) for how in variants.values()]
+        found = [(-m.score(held_out), clustering_accuracy(y, m.predict(X))) for m in fits]
+        parameters = [free_parameters(m.model_.mixture) for m in fits]
+        return Shared(seed, *found[0], *found[1], parameters, fits[-1], X)
+
+    rows = per_seed(run.seeds, one)
+    alone, shared = rows[-1].parameters
+    above = rows.mean("shared_nll") - rows.mean("unshared_nll")
     figures = [
-        Figure("share of the parameters", share, 0.45, "lower"),
-        Figure("mean held-out NLL above the unshared one, nats", shared - unshared, 0.1, "lower"),
-        Figure("unshared, mean held-out NLL, nats", unshared),
-        Figure("shared, mean ACC", shared_acc),
-        Figure("unshared, mean ACC", unshared_acc),
-        Figure("unshared, parameters", n_parameters["unshared"]),
+        Figure("share of the parameters", shared / alone, 0.45, "lower"),
+        Figure("mean held-out NLL above the unshared one, nats", above, 0.1, "lower"),
+        Figure("unshared, mean held-out NLL, nats", rows.mean("unshared_nll")),
+        Figure("shared, mean ACC", rows.mean("shared_acc")),
+        Figure("unshared, mean ACC", rows.mean("unshared_acc")),
+        Figure("unshared, parameters", alone),
     ]
-    header = ["seed", "unshared NLL", "ACC", "shared NLL", "ACC"]
-    return Outcome(figures, variants, text_table(header, rows), {"shared.png": picture(mixture, X)})
+    pictures = {"shared.png": picture(rows[-1].mixture, rows[-1].X)}
+    return Outcome(figures, variants, rows.table(), pictures)
+
+
+class Counts(NamedTuple):
+    """Components found, accuracy and seconds of the wings; last their fit and rows."""
+
+    seed: int
+    wings_found: int
+    acc: float
+    s: float
+    gaussians_found: int
+    mixture: FlowMixture
+    X: Any
 
 
 @experiment(
@@ -100,51 +122,39 @@ def weight_sharing(run: Run) -> Outcome:
 )
 def annihilation(run: Run) -> Outcome:
     """Components that n_components="auto" ends with."""
-    rows, mixture, X = [], FlowMixture("auto"), np.empty((0, 2))
-    for seed in run.seeds:
-        gaussians, _ = four_gaussians().sample(2000, random_state=seed)
-        few = FlowMixture(
-            "auto", flow=None, model_options={"max_components": 12}, random_state=seed
-        )
-        few.fit(gaussians)
-        X, y = Pinwheel().sample_per_component(WING, random_state=seed)
-        started = time.perf_counter()
-        mixture = FlowMixture("auto", random_state=seed).fit(X)
-        rows.append(
-            [
-                seed,
-                mixture.n_components_,
-                clustering_accuracy(y, mixture.predict(X)),
-                time.perf_counter() - started,
-                few.n_components_,
-            ]
-        )
-    table = np.array(rows)
+    rows = per_seed(run.seeds, annihilated)
+    wings, gaussians = rows.column("wings_found"), rows.column("gaussians_found")
+    longest = rows.worst("s", better="lower")
     figures = [
-        Figure("pinwheel: seeds that end with 5 of 10", (table[:, 1] == 5).sum(), 8, "higher"),
-        Figure("Gaussians: seeds that end with 4 of 12", (table[:, 4] == 4).sum(), 9, "higher"),
-        Figure("pinwheel, mean ACC", table[:, 2].mean()),
-        Figure("pinwheel, longest fit, seconds", table[:, 3].max()),
+        Figure("pinwheel: seeds that end with 5 of 10", (wings == 5).sum(), 8, "higher"),
+        Figure("Gaussians: seeds that end with 4 of 12", (gaussians == 4).sum(), 9, "higher"),
+        Figure("pinwheel, mean ACC", rows.mean("acc")),
+        Figure("pinwheel, longest fit, seconds", longest),
     ]
-    header = ["seed", "wings found", "ACC", "s", "Gaussians found"]
-    settings = {"component_cost": ModelOptions().component_cost, "rows": [5 * WING, 2000]}
-    return Outcome(figures, settings, text_table(header, rows), {"wings.png": picture(mixture, X)})
+    settings = {"component_cost": ModelOptions.component_cost, "rows": [5 * WING, 2000]}
+    pictures = {"wings.png": picture(rows[-1].mixture, rows[-1].X)}
+    return Outcome(figures, settings, rows.table(), pictures)
 
 
-def four_gaussians() -> GaussianMixtureProblem:
-    """Four Gaussians of unlike size and shape that touch but hardly overlap."""
-    return GaussianMixtureProblem(
-        weights=np.array([0.3, 0.3, 0.2, 0.2]),
-        means=np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [5.0, 5.0]]),
-        covariances=np.array(
-            [
-                [[1.0, 0.5], [0.5, 1.0]],
-                [[0.5, 0.0], [0.0, 1.5]],
-                [[1.0, -0.6], [-0.6, 1.0]],
-                [[0.4, 0.0], [0.0, 0.4]],
-            ]
-        ),
-    )
+def annihilated(seed: int) -> Counts:
+    """Begin with too many components of Gaussians, and of wings."""
+    gaussians, _ = unlike_gaussians().sample(2000, random_state=seed)
+    how: dict[str, Any] = {"n_components": "auto", "random_state": seed}
+    few = FlowMixture(**how, flow=None, model_options={"max_components": 12}).fit(gaussians)
+    X, y = Pinwheel().sample_per_component(WING, random_state=seed)
+    started = time.perf_counter()
+    mixture = FlowMixture(**how, model_options={"max_components": 10}).fit(X)
+    seconds = time.perf_counter() - started
+    accuracy = clustering_accuracy(y, mixture.predict(X))
+    return Counts(seed, mixture.n_components_, accuracy, seconds, few.n_components_, mixture, X)
+
+
+class Weights(NamedTuple):
+    """Largest error of a mixture weight, and the held-out score in nats."""
+
+    seed: int
+    error: float
+    held_out: float
 
 
 @experiment(
@@ -161,39 +171,36 @@ def prior_update(run: Run) -> Outcome:
         "learned": {"inference": "exact", "model_options": {"weights": "learned"}},
         "uniform": {"inference": "variational", "model_options": {"weights": "uniform"}},
     }
-    errors: dict[str, list[float]] = {name: [] for name in variants}
-    bounds: dict[str, list[float]] = {name: [] for name in variants}
-    for seed in run.seeds:
-        problem = unbalanced_wings(truth)
-        X, _ = problem(3000, seed)
-        V, _ = problem(HELD_OUT, 10_000 + seed)
-        for name, settings in variants.items():
-            mixture = FlowMixture(3, random_state=seed, **settings).fit(X)
-            errors[name].append(float(np.abs(np.sort(mixture.weights_)[::-1] - truth).max()))
-            bounds[name].append(mixture.score(V))
-    gain = float(np.mean(bounds["network"]) - np.mean(bounds["uniform"]))
+
+    def one(seed: int, how: dict[str, Any]) -> Weights:
+        X, _ = sample_unbalanced(Pinwheel(3), truth, 3000, seed)
+        V, _ = sample_unbalanced(Pinwheel(3), truth, HELD_OUT, 10_000 + seed)
+        mixture = FlowMixture(3, random_state=seed, **how).fit(X)
+        error = float(np.abs(np.sort(mixture.weights_)[::-1] - truth).max())
+        return Weights(seed, error, mixture.score(V))
+
+    rows = {name: per_seed(run.seeds, one, how) for name, how in variants.items()}
+    worst = {name: found.worst("error", better="lower") for name, found in rows.items()}
+    gain = rows["network"].mean("held_out") - rows["uniform"].mean("held_out")
     figures = [
-        Figure("largest error of a weight, from q", max(errors["network"]), 0.03, "lower"),
-        Figure("largest error of a weight, from p(c|x)", max(errors["exact"]), 0.03, "lower"),
+        Figure("largest error of a weight, from q", worst["network"], 0.03, "lower"),
+        Figure("largest error of a weight, from p(c|x)", worst["exact"], 0.03, "lower"),
         Figure("held-out gain over uniform weights, nats", gain, 0.0, "higher"),
-        Figure("largest error of a weight, by gradients", max(errors["learned"])),
+        Figure("largest error of a weight, by gradients", worst["learned"]),
     ]
-    rows = [[name, float(np.max(errors[name])), float(np.mean(bounds[name]))] for name in variants]
-    table = text_table(["weights", "largest error", "held out, nats"], rows)
+    cells = [[name, worst[name], found.mean("held_out")] for name, found in rows.items()]
+    table = text_table(["weights", "largest error", "held out, nats"], cells)
     return Outcome(figures, {"truth": truth.tolist(), **variants}, table)
 
 
-def unbalanced_wings(weights: NDArray[np.float64]) -> Any:
-    """Rows of a three-wing pinwheel whose wings hold these shares."""
+class Steadiness(NamedTuple):
+    """Without labels: share of answers that noise changes, NLL, ACC; and ACC with few labels."""
 
-    def sample(n: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        sizes = np.round(weights * n).astype(int)
-        X, y = Pinwheel(3).sample_per_component(int(sizes.max()), random_state=seed)
-        kept = np.concatenate([np.flatnonzero(y == k)[:size] for k, size in enumerate(sizes)])
-        order = np.random.RandomState(seed).permutation(kept)
-        return X[order], y[order]
-
-    return sample
+    seed: int
+    changed: float
+    nll: float
+    acc: float
+    acc_4_labels: float
 
 
 @experiment(
@@ -203,45 +210,52 @@ def unbalanced_wings(weights: NDArray[np.float64]) -> Any:
 )
 def consistency(run: Run) -> Outcome:
     """How often noise changes the answer of q, and what consistency does to it."""
-    rows = {name: np.mean([_steadiness(name, s) for s in run.seeds], axis=0) for name in UNLABELLED}
+    rows = {name: per_seed(run.seeds, steadiness, name) for name in UNLABELLED}
     none, noise = rows["none"], rows["noise"]
-    taught = {name: float(np.mean([_taught(name, s) for s in run.seeds])) for name in LABELLED}
+    taught = {name: found.mean("acc_4_labels") for name, found in rows.items()}
+    drop = 1 - noise.mean("changed") / none.mean("changed")
+    above = noise.mean("nll") - none.mean("nll")
     gain = taught["adversarial"] - taught["none"]
     figures = [
-        Figure("drop of the share of changed answers", 1 - noise[0] / none[0], 0.5, "higher"),
-        Figure("held-out NLL above that without, nats", noise[1] - none[1], 0.05, "lower"),
+        Figure("drop of the share of changed answers", drop, 0.5, "higher"),
+        Figure("held-out NLL above that without, nats", above, 0.05, "lower"),
         Figure("gain of ACC with four labels a class", gain, 0.05, "higher"),
-        Figure("changed answers without consistency", none[0]),
-        Figure("changed answers with consistency", noise[0]),
+        Figure("changed answers without consistency", none.mean("changed")),
+        Figure("changed answers with consistency", noise.mean("changed")),
         Figure("four labels a class, ACC without", taught["none"]),
         Figure("four labels a class, ACC with", taught["adversarial"]),
         Figure("four labels a class, ACC with noise that is not adversarial", taught["noise"]),
     ]
-    header = ["consistency", "changed", "NLL", "ACC", "ACC, 4 labels"]
-    table = [[name, *map(float, row), taught[name]] for name, row in rows.items()]
     settings = {"unlabelled": UNLABELLED, "labelled": LABELLED, "noise": NOISE}
-    return Outcome(figures, settings, text_table(header, table))
+    return Outcome(figures, settings, table_of_means("consistency", rows))
 
 
-def _steadiness(name: str, seed: int) -> list[float]:
-    """Share of held-out answers that noise changes, NLL, and accuracy, without labels."""
+def steadiness(seed: int, name: str) -> Steadiness:
+    """Judge q, fitted with one kind of consistency, without labels and with four of each class."""
     X, y = RINGS.sample_per_component(RING, random_state=seed)
     V, _ = RINGS.sample(HELD_OUT, random_state=10_000 + seed)
     moved = V + np.random.RandomState(seed).normal(0, NOISE, V.shape)
     mixture = FlowMixture(2, random_state=seed, **UNLABELLED[name]).fit(X)
-    return [
-        float((mixture.predict(V) != mixture.predict(moved)).mean()),
-        -mixture.score(V),
-        clustering_accuracy(y, mixture.predict(X)),
-    ]
-
-
-def _taught(name: str, seed: int) -> float:
-    """Accuracy of q on the rows without a label, where four of each class have one."""
-    X, y = RINGS.sample_per_component(RING, random_state=seed)
     few = few_labels(y, 4, seed)
-    mixture = FlowMixture(2, random_state=seed, **LABELLED[name]).fit(X, few)
-    return float((mixture.predict(X) == y)[few < 0].mean())
+    taught = FlowMixture(2, random_state=seed, **LABELLED[name]).fit(X, few)
+    return Steadiness(
+        seed,
+        changed=float((mixture.predict(V) != mixture.predict(moved)).mean()),
+        nll=-mixture.score(V),
+        acc=clustering_accuracy(y, mixture.predict(X)),
+        acc_4_labels=float((taught.predict(X) == y)[few < 0].mean()),
+    )
+
+
+class Complexity(NamedTuple):
+    """Capacities, and what becomes of the components."""
+
+    seed: int
+    units_of_q: int
+    couplings: int
+    effective_k: float
+    acc_of_q: float
+    nll: float
 
 
 @experiment(
@@ -251,34 +265,34 @@ def _taught(name: str, seed: int) -> float:
 )
 def complexities(run: Run) -> Outcome:
     """Effective number of components, accuracy and density over the capacities of q and p(x|c)."""
-    rows = []
-    for width in (3, 64):
-        for n_layers in (0, 2, 8, 16):
-            settings: dict[str, Any] = {
-                "inference": "variational",
-                "init_params": "random",
-                "model_options": {"posterior": {"name": "mlp", "hidden": [width]}},
-                "flow": {"name": "realnvp", "n_layers": n_layers} if n_layers else None,
-                "max_epochs": 150,
-            }
-            found = [_one(settings, seed) for seed in run.seeds]
-            rows.append([width, n_layers, *map(float, np.mean(found, axis=0))])
-    table = np.array(rows)
-    weak, strong = table[table[:, 1] == 0], table[table[:, 1] == 16]
+    pairs = [(width, n_layers) for width in (3, 64) for n_layers in (0, 2, 8, 16)]
+    rows = {f"{pair[0]}, {pair[1]}": per_seed(run.seeds, complexity, *pair) for pair in pairs}
+    every = joined(rows.values())
+    weak, strong = every.where(couplings=0), every.where(couplings=16)
     figures = [
-        Figure("effective components, Gaussians", weak[:, 2].mean()),
-        Figure("effective components, 16 couplings", strong[:, 2].mean()),
-        Figure("mean ACC, Gaussians", weak[:, 3].mean()),
-        Figure("mean ACC, 16 couplings", strong[:, 3].mean()),
+        Figure("effective components, Gaussians", weak.mean("effective_k")),
+        Figure("effective components, 16 couplings", strong.mean("effective_k")),
+        Figure("mean ACC, Gaussians", weak.mean("acc_of_q")),
+        Figure("mean ACC, 16 couplings", strong.mean("acc_of_q")),
     ]
-    header = ["units of q", "couplings", "effective K", "ACC of q", "NLL"]
-    return Outcome(figures, {"max_epochs": 150, "start": "random"}, text_table(header, rows))
+    settings = {"max_epochs": 150, "start": "random"}
+    return Outcome(figures, settings, table_of_means("q, p", rows))
 
 
-def _one(settings: dict[str, Any], seed: int) -> list[float]:
+def complexity(seed: int, width: int, n_layers: int) -> Complexity:
+    """Fit with these units of q and couplings of a component."""
     X, y = Pinwheel().sample_per_component(WING, random_state=seed)
     V, _ = Pinwheel().sample(HELD_OUT, random_state=10_000 + seed)
-    mixture = FlowMixture(5, random_state=seed, **settings).fit(X)
+    mixture = FlowMixture(
+        5,
+        inference="variational",
+        init_params="random",
+        model_options={"posterior": {"name": "mlp", "hidden": [width]}},
+        flow={"name": "realnvp", "n_layers": n_layers} if n_layers else None,
+        max_epochs=150,
+        random_state=seed,
+    ).fit(X)
     mean_q = mixture.predict_proba(X).mean(0)
     effective = float(np.exp(-(mean_q * np.log(np.maximum(mean_q, 1e-12))).sum()))
-    return [effective, clustering_accuracy(y, mixture.predict(X)), -mixture.score(V)]
+    accuracy = clustering_accuracy(y, mixture.predict(X))
+    return Complexity(seed, width, n_layers, effective, accuracy, -mixture.score(V))

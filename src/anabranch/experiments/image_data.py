@@ -1,10 +1,12 @@
 """Images and their labels, as the experiments read them."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.data import read_tables
-from anabranch.experiments.outcome import Run
+from anabranch.experiments import Run
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -12,20 +14,30 @@ Labels = NDArray[np.int64]
 KINDS = ("images-idx3", "labels-idx1")
 
 
-def images(run: Run, folder: str, part: str) -> tuple[Array, Labels]:
+def files(run: Run, folder: str, part: str) -> list[Path]:
+    """The files of images and of labels.
+
+    Raises:
+        FileNotFoundError: where they are not there.
+    """
+    return [run.path(folder, f"{part}-{kind}-ubyte.gz") for kind in KINDS]
+
+
+def images(run: Run, folder: str, part: str, n_classes: int = 10) -> tuple[Array, Labels]:
     """Pixels and labels of a data set in the format of MNIST; labels serve for scoring only.
 
     Args:
         run: knows where the data sets are.
         folder: "mnist" or "fashion-mnist".
         part: "train" or "t10k".
+        n_classes: only images of the first classes.
 
     Raises:
         FileNotFoundError: where the files are not there.
         ValueError: for files without labels.
     """
-    files = [run.path(folder, f"{part}-{kind}-ubyte.gz") for kind in KINDS]
-    table = read_tables(files)
+    table = read_tables(files(run, folder, part))
     if table.labels is None:
-        raise ValueError(f"{files[1]} holds no labels")
-    return table.X.astype(np.float64), table.labels
+        raise ValueError(f"the {part} files of {folder} hold no labels")
+    few = table.labels < n_classes
+    return table.X[few].astype(np.float64), table.labels[few]

@@ -2,16 +2,14 @@
 
 import time
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.baselines import kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.models import mixae
 from anabranch.problems import Pinwheel
@@ -24,42 +22,55 @@ USED = 0.02
 NETWORK: dict[str, Any] = {"latent": 1, "hidden": [16], "activation": "tanh"}
 CERTAINTY, BALANCE = 1.0, 1.0
 FIT: dict[str, Any] = {"max_epochs": 200, "batch_size": 256, "learning_rate": 3e-3}
-HEADER = ["seed", "k-means ACC", "ACC", "used", "ACC without balance", "used without", "s"]
+
+
+class Score(NamedTuple):
+    """Accuracies, autoencoders in use, and processor seconds per fit."""
+
+    seed: int
+    kmeans_acc: float
+    acc: float
+    used: int
+    acc_without_balance: float
+    used_without: int
+    s: float
 
 
 @experiment("mixae-pinwheel", seeds=3, summary="five autoencoders on five bent wings")
 def mixae_pinwheel(run: Run) -> Outcome:
     """Accuracy, and how many of the autoencoders are used."""
-    rows = np.array([_row(seed) for seed in run.seeds])
-    k_means, accuracy, used, without, left, seconds = rows[:, 1:].T
+    rows = per_seed(run.seeds, score)
+    best = max(rows, key=lambda row: row.acc)
+    left = rows.mean("used_without")
     figures = [
-        Figure("best ACC", accuracy.max(), 0.9, "higher"),
-        Figure("autoencoders used in the best run", used[accuracy.argmax()], K, "higher"),
-        Figure("mean ACC", accuracy.mean()),
-        Figure("mean ACC, k-means", k_means.mean()),
-        Figure("mean autoencoders used without the balance", left.mean(), 2.0, "lower"),
-        Figure("most autoencoders used without the balance", left.max()),
-        Figure("mean ACC without the balance", without.mean()),
-        Figure("processor seconds per fit", seconds.mean()),
+        Figure("best ACC", best.acc, 0.9, "higher"),
+        Figure("autoencoders used in the best run", best.used, K, "higher"),
+        Figure("mean ACC", rows.mean("acc")),
+        Figure("mean ACC, k-means", rows.mean("kmeans_acc")),
+        Figure("mean autoencoders used without the balance", left, 2.0, "lower"),
+        Figure("most autoencoders used without the balance", rows.best("used_without")),
+        Figure("mean ACC without the balance", rows.mean("acc_without_balance")),
+        Figure("processor seconds per fit", rows.mean("s")),
     ]
-    table = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
     settings = {"K": K, "n": K * WING, **NETWORK, "certainty": CERTAINTY, "balance": BALANCE, **FIT}
-    return Outcome(figures, settings, table)
+    return Outcome(figures, settings, rows.table())
 
 
-def _row(seed: int) -> list[float]:
+def score(seed: int) -> Score:
+    """Fit with and without the balance."""
     X, labels = Pinwheel().sample_per_component(WING, random_state=seed)
     X = (X - X.mean(0)) / X.std(0)
     accuracy = clustering_accuracy(labels, kmeans(X, K, seed).predict(X))
     started = time.process_time()
-    scores = [_score(X, labels, seed, balance) for balance in (BALANCE, 0.0)]
+    scores = [_fitted(X, labels, seed, balance) for balance in (BALANCE, 0.0)]
     seconds = (time.process_time() - started) / len(scores)
-    return [seed, accuracy, *scores[0], *scores[1], seconds]
+    return Score(seed, accuracy, *scores[0], *scores[1], seconds)
 
 
-def _score(
+def _fitted(
     X: NDArray[np.float64], labels: NDArray[np.int64], seed: int, balance: float
 ) -> tuple[float, int]:
+    """Accuracy, and how many autoencoders are used."""
     x = torch.tensor(X, dtype=torch.float32)
     model = mixae(2, K, **NETWORK, seed=seed)
     source = torch.Generator().manual_seed(seed)

@@ -1,7 +1,7 @@
 """NICE on a Gaussian, on the banana and on digits."""
 
 import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.stats import multivariate_normal, rankdata
 
 from anabranch.distributions import Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import Digits, digits, exact_nll, learn, learn_digits
 from anabranch.models import nice
-from anabranch.problems import Banana, GaussianMixtureProblem
+from anabranch.problems import Banana, random_gaussian
+from anabranch.training import FitOptions
 from anabranch.transforms import Compose
 
 Array = NDArray[np.float64]
@@ -25,65 +24,85 @@ BANANA_HIDDEN, BANANA_SCALE = (64, 64), 2.0
 DIGIT_LAYERS, DIGIT_HIDDEN, DIGIT_EPOCHS, DIGIT_RATE = 4, (200,), 150, 1.5e-2
 
 
+class Gap(NamedTuple):
+    """Entropy of a random Gaussian, and by how much the flow's NLL is above it, in nats."""
+
+    seed: int
+    entropy: float
+    above: float
+
+
+class Learned(NamedTuple):
+    """NLL and seconds of the banana and of the digits; of these the gain on a Gaussian, too.
+
+    ``spearman`` and ``spectra`` are the two correlations of `spectra`.
+    """
+
+    seed: int
+    banana: float
+    banana_s: float
+    gain: float
+    digits: float
+    spearman: float
+    spectra: float
+    digits_s: float
+
+
 @experiment("nice-linear", seeds=5, summary="NICE with linear networks is any Gaussian in 4-D")
 def nice_linear(run: Run) -> Outcome:
     """Divergence from Gaussians of random covariances, whose entropies are known."""
-    started = time.perf_counter()
-    rows = [[seed, *gaussian_gap(seed)] for seed in run.seeds]
-    seconds = (time.perf_counter() - started) / len(rows)
-    gaps = np.array(rows)[:, 2]
+    rows = per_seed(run.seeds, gaussian_gap)
     figures = [
-        Figure("NLL above the entropy, nats (most)", gaps.max(), 0.02, "lower"),
-        Figure("NLL above the entropy, nats (mean)", gaps.mean()),
-        Figure("seconds per seed", seconds),
+        Figure("NLL above the entropy, nats (most)", rows.best("above"), 0.02, "lower"),
+        Figure("NLL above the entropy, nats (mean)", rows.mean("above")),
+        Figure("seconds per seed", rows.seconds),
     ]
     settings = {
         "features": FEATURES, "layers": LAYERS, "hidden": [], "base": "normal", "rows": ROWS,
         "epochs": EPOCHS, "batch_size": BATCH, "learning_rate": RATE,
     }  # fmt: skip
-    return Outcome(figures, settings, text_table(["seed", "entropy", "above"], rows))
+    return Outcome(figures, settings, rows.table())
 
 
 @experiment("nice-banana", seeds=3, summary="NICE on the banana, and on digits beside a Gaussian")
 def nice_banana(run: Run) -> Outcome:
     """The banana, which couplings can solve exactly; digits; and the spectrum of the scales."""
-    rows = [[seed, *_banana_row(seed), *_digits_row(seed)] for seed in run.seeds]
-    table = np.array(rows, dtype=np.float64)
+    rows = per_seed(run.seeds, learned)
     truth = Banana().entropy().value
     figures = [
-        Figure("banana, NLL (most)", table[:, 1].max(), 3.55, "lower"),
-        Figure("banana, NLL above the truth", (table[:, 1] - truth).mean()),
-        Figure("banana, seconds (most)", table[:, 2].max(), 60.0, "lower"),
-        Figure("digits: nats gained on a Gaussian (least)", table[:, 3].min(), 5.0, "higher"),
-        Figure("digits: NLL in [0, 1]^64", table[:, 4].mean()),
-        Figure("digits: Spearman of 1/S and the pixels' deviations", table[:, 5].mean()),
-        Figure("digits: correlation of sorted log 1/S and log PCA", table[:, 6].mean()),
-        Figure("digits: seconds", table[:, 7].mean()),
+        Figure("banana, NLL (most)", rows.best("banana"), 3.55, "lower"),
+        Figure("banana, NLL above the truth", rows.mean("banana") - truth),
+        Figure("banana, seconds (most)", rows.best("banana_s"), 60.0, "lower"),
+        Figure("digits: nats gained on a Gaussian (least)", rows.worst("gain"), 5.0, "higher"),
+        Figure("digits: NLL in [0, 1]^64", rows.mean("digits")),
+        Figure("digits: Spearman of 1/S and the pixels' deviations", rows.mean("spearman")),
+        Figure("digits: correlation of sorted log 1/S and log PCA", rows.mean("spectra")),
+        Figure("digits: seconds", rows.mean("digits_s")),
     ]
     settings = {
         "rows": ROWS, "layers": LAYERS, "hidden": BANANA_HIDDEN, "epochs": EPOCHS,
         "digits, layers": DIGIT_LAYERS, "digits, hidden": DIGIT_HIDDEN,
         "digits, epochs": DIGIT_EPOCHS, "digits, base": "logistic",
     }  # fmt: skip
-    header = ["seed", "banana", "s", "gain", "digits", "Spearman", "spectra", "s"]
-    return Outcome(figures, settings, text_table(header, rows))
+    return Outcome(figures, settings, rows.table())
 
 
-def gaussian_gap(seed: int) -> tuple[float, float]:
-    """Entropy of a random Gaussian, and by how much the flow's NLL is above it, in nats."""
-    random = np.random.RandomState(seed)
-    factor = random.standard_normal((FEATURES, FEATURES))
-    covariance = factor @ factor.T + 0.1 * np.eye(FEATURES)
-    problem = GaussianMixtureProblem(np.ones(1), np.zeros((1, FEATURES)), covariance[None])
+def gaussian_gap(seed: int) -> Gap:
+    """Train on draws of a random Gaussian, and compare with it."""
+    problem = random_gaussian(FEATURES, random_state=seed)
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     flow = nice(FEATURES, n_layers=LAYERS, hidden=[], base="normal", seed=seed)
     train = {"x": torch.from_numpy(X).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     X, _ = problem.sample(200_000, random_state=5000 + seed)
     with torch.no_grad():
         log_prob = flow.log_prob(torch.from_numpy(X).float()).double().numpy()
-    entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * covariance)[1]
-    return float(entropy), float((problem.log_prob(X) - log_prob).mean())
+    return Gap(seed, problem.entropy().value, float((problem.log_prob(X) - log_prob).mean()))
+
+
+def learned(seed: int) -> Learned:
+    """Train on the banana and on the digits."""
+    return Learned(seed, *_banana_row(seed), *_digits_row(seed))
 
 
 def _banana_row(seed: int) -> tuple[float, float]:
@@ -93,7 +112,7 @@ def _banana_row(seed: int) -> tuple[float, float]:
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     flow = nice(2, n_layers=LAYERS, hidden=BANANA_HIDDEN, base="normal", seed=seed)
     train = {"x": torch.from_numpy(X / BANANA_SCALE).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     return exact_nll(flow, problem, BANANA_SCALE, seed), time.perf_counter() - started
 
 

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, text_table
 from anabranch.experiments.image_data import images
 from anabranch.experiments.nvisa_variants import (
     BATCH,
@@ -22,9 +22,6 @@ from anabranch.experiments.nvisa_variants import (
     steps_per_epoch,
     variants,
 )
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.training import Halving
 
 Array = NDArray[np.float64]
@@ -65,10 +62,7 @@ def nvisa_ablation(run: Run) -> Outcome:
         settings["device"] = "cuda"
     train, test = (pooled(run, part, settings["pool"]) for part in ("train", "t10k"))
     rows = variants(settings["many"])
-    found = {
-        variant.name: [score(variant, train[0], test, settings, seed) for seed in run.seeds]
-        for variant in rows
-    }
+    found = {v.name: per_seed(run.seeds, score, v, train[0], test, settings) for v in rows}
     grid, seconds = sensitivity(train[0], test, settings, run.seeds[0])
     plain = found["EnumY"][0].accuracy
     tables = [_table(rows, found), _claims(rows, found), _grid_table(grid, plain)]
@@ -97,7 +91,7 @@ def sensitivity(
 
     def accuracy(first: float, every: int) -> float:
         bound = Halving(first, every=every * epoch, floor=LAST)
-        return score(enum_y, pixels, test, settings, seed, bound).accuracy
+        return score(seed, enum_y, pixels, test, settings, bound).accuracy
 
     grid = [[accuracy(first, every) for every in GRID["every"]] for first in GRID["first"]]
     return np.array(grid), time.perf_counter() - started
@@ -106,16 +100,17 @@ def sensitivity(
 # -- what is told ----------------------------------------------------------------------------------
 
 
-def _accuracy(scores: Sequence[Score]) -> float:
-    return float(np.mean([one.accuracy for one in scores]))
+def _wrong(scores: Rows[Score]) -> float:
+    """Share of the runs that went wrong."""
+    return float((scores.column("end") != "ran").mean())
 
 
-def _targets(found: dict[str, list[Score]]) -> list[Figure]:
-    gain = _accuracy(found["EnumY*"]) - _accuracy(found["EnumY"])
-    vimco = np.mean([one.end != "ran" for one in found["VIMCO-15"]])
+def _targets(found: dict[str, Rows[Score]]) -> list[Figure]:
+    gain = found["EnumY*"].mean("accuracy") - found["EnumY"].mean("accuracy")
+    vimco = _wrong(found["VIMCO-15"])
     figures = [
         Figure("EnumY: ACC with annealing less that without", gain, 0.10, "higher"),
-        Figure("VIMCO-15 without annealing: share of seeds gone wrong", float(vimco), 1, "higher"),
+        Figure("VIMCO-15 without annealing: share of seeds gone wrong", vimco, 1, "higher"),
     ]
     for name in ("NVIL", "NVIL*"):
         pairs = zip(found[name], found["EnumY*"], strict=True)
@@ -125,54 +120,47 @@ def _targets(found: dict[str, list[Score]]) -> list[Figure]:
     return figures
 
 
-def _reported(rows: list[Variant], found: dict[str, list[Score]], grid: Array) -> list[Figure]:
+def _reported(rows: list[Variant], found: dict[str, Rows[Score]], grid: Array) -> list[Figure]:
     figures = [Figure("claims of the published table that hold here", _holding(found))]
     figures.append(Figure("claims of the published table", len(CLAIMS)))
     for variant in rows:
         scores = found[variant.name]
-        figures.append(Figure(f"{variant.name}: test ACC", _accuracy(scores)))
+        figures.append(Figure(f"{variant.name}: test ACC", scores.mean("accuracy")))
         if variant.published is not None:
             figures.append(Figure(f"{variant.name}: published ACC", variant.published))
-        wrong = float(np.mean([one.end != "ran" for one in scores]))
-        figures.append(Figure(f"{variant.name}: share of seeds gone wrong", wrong))
-        seconds = float(np.mean([one.seconds for one in scores]))
-        figures.append(Figure(f"{variant.name}: seconds", seconds))
+        figures.append(Figure(f"{variant.name}: share of seeds gone wrong", _wrong(scores)))
+        figures.append(Figure(f"{variant.name}: seconds", scores.mean("seconds")))
     figures.append(Figure("EnumY*, first seed: best ACC of the annealings", grid.max()))
     figures.append(Figure("EnumY*, first seed: worst ACC of the annealings", grid.min()))
     return figures
 
 
-def _table(rows: list[Variant], found: dict[str, list[Score]]) -> str:
+def _table(rows: list[Variant], found: dict[str, Rows[Score]]) -> str:
     """Means over seeds; "loss" and "end" as the runs ended."""
     cells = []
     for variant in rows:
         scores = found[variant.name]
-        values = [
-            [one.accuracy, one.information, one.entropy, one.used, one.loss, one.seconds]
-            for one in scores
-        ]
-        accuracy, information, entropy, used, loss, seconds = np.mean(values, axis=0).tolist()
-        spread = float(np.std([one.accuracy for one in scores]))
+        means = [scores.mean(name) for name in ("information", "entropy", "used", "loss")]
+        means = [scores.mean("accuracy"), scores.std("accuracy"), *means]
         end = "/".join(dict.fromkeys(one.end for one in scores))
         published = "diverged" if variant.published is None else variant.published
-        means = [accuracy, spread, information, entropy, used, loss]
-        cells.append([variant.name, *means, end, seconds, published])
+        cells.append([variant.name, *means, end, scores.mean("seconds"), published])
     return text_table(HEADER, cells)
 
 
-def _claims(rows: list[Variant], found: dict[str, list[Score]]) -> str:
+def _claims(rows: list[Variant], found: dict[str, Rows[Score]]) -> str:
     """Where the published ordering holds, and where it does not."""
     published = {variant.name: variant.published or math.nan for variant in rows}
     cells = []
     for above, below in CLAIMS:
-        here = _accuracy(found[above]) - _accuracy(found[below])
+        here = found[above].mean("accuracy") - found[below].mean("accuracy")
         there = published[above] - published[below]
         cells.append([f"{above} above {below}", there, here, "yes" if here > 0 else "no"])
     return text_table(["published ordering", "there, by", "here, by", "holds"], cells)
 
 
-def _holding(found: dict[str, list[Score]]) -> int:
-    return sum(_accuracy(found[above]) > _accuracy(found[below]) for above, below in CLAIMS)
+def _holding(found: dict[str, Rows[Score]]) -> int:
+    return sum(found[a].mean("accuracy") > found[b].mean("accuracy") for a, b in CLAIMS)
 
 
 def _grid_table(grid: Array, plain: float) -> str:
@@ -181,7 +169,7 @@ def _grid_table(grid: Array, plain: float) -> str:
     return text_table(header, [*cells, ["none", *[plain] * len(GRID["every"])]])
 
 
-def _pictures(found: dict[str, list[Score]], grid: Array, plain: float) -> dict[str, bytes]:
+def _pictures(found: dict[str, Rows[Score]], grid: Array, plain: float) -> dict[str, bytes]:
     from anabranch.reports.figures.annealing import loss_curves, sensitivity_lines  # heavy
 
     curves = {name: scores[0].curve for name, scores in found.items()}

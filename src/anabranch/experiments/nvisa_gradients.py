@@ -1,18 +1,14 @@
 """Gradient estimators of the Gaussian-mixture autoencoder against enumeration and quadrature."""
 
 import math
-import time
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 from torch.distributions import Normal
 
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
 from anabranch.models import GaussianMixtureVAE, nvisa
 from anabranch.models.specs import Spec
 from anabranch.objectives import Enumerated, LatentMixtureBound, Nvil, Vimco, make_bound
@@ -29,7 +25,17 @@ FORMS: dict[str, dict[str, Any]] = {
     "VIMCO, z as given": {"name": "vimco"},
     "NVIL": {"name": "nvil", "samples": 1},
 }
-HEADER = ["seed", "estimator", "relative error", "standard errors", "variance", "M = 15"]
+
+
+class Gradient(NamedTuple):
+    """An estimator: errors of its expectation and draws, variances with few and many draws."""
+
+    seed: int
+    estimator: str
+    relative_error: float
+    standard_errors: float
+    variance: float
+    variance_many: float
 
 
 @experiment(
@@ -37,31 +43,30 @@ HEADER = ["seed", "estimator", "relative error", "standard errors", "variance", 
 )
 def nvisa_gradients(run: Run) -> Outcome:
     """A mixture of three components over one latent variable, whose bounds can be integrated."""
-    started = time.perf_counter()
-    rows = [[seed, name, *_row(seed, name)] for seed in run.seeds for name in FORMS]
-    seconds = (time.perf_counter() - started) / len(run.seeds)
+    found = {name: per_seed(run.seeds, gradient, name) for name in FORMS}
     figures = []
-    for name in FORMS:
-        worst = np.array([row[2:4] for row in rows if row[1] == name]).max(0)
+    for name, rows in found.items():
+        exact, drawn = rows.best("relative_error"), rows.best("standard_errors")
         figures += [
-            Figure(f"{name}: largest relative error of its expectation", worst[0], 1e-6, "lower"),
-            Figure(f"{name}: largest error of its draws, standard errors", worst[1], 3, "lower"),
+            Figure(f"{name}: largest relative error of its expectation", exact, 1e-6, "lower"),
+            Figure(f"{name}: largest error of its draws, standard errors", drawn, 3, "lower"),
         ]
-    figures += _shares(rows, run.seeds)
-    figures.append(Figure("seconds per seed", seconds))
-    cells = [[*row[:2], f"{row[2]:.1e}", *row[3:]] for row in rows]
+    figures += _shares(found["VIMCO, z as given"], found["NVIL"])
+    figures.append(Figure("seconds per seed", sum(rows.seconds for rows in found.values())))
     settings = {"K": K, "nodes": NODES, "samples": SAMPLES, "batches": BATCHES, "rows": ROWS}
-    return Outcome(figures, settings, text_table(HEADER, cells))
+    return Outcome(figures, settings, joined(found.values()).table(relative_error=".1e"))
 
 
-def _shares(rows: list[list[Any]], seeds: tuple[int, ...]) -> list[Figure]:
+def _shares(vimco: Rows[Gradient], nvil: Rows[Gradient]) -> list[Figure]:
     """VIMCO's variance, z as given, as a share of NVIL's: the largest over seeds."""
-    of = {(row[0], row[1]): np.array(row[4:]) for row in rows}
-    vimco = np.array([of[seed, "VIMCO, z as given"] for seed in seeds])
-    learned = np.array([of[seed, "NVIL"] for seed in seeds])
-    fresh = np.array([[_fresh(seed, m) for m in (SAMPLES, MANY)] for seed in seeds])
-    few, many = (vimco / fresh).max(0)
-    as_published, same = (vimco[:, 1] / learned[:, 0]).max(), (vimco[:, 0] / learned[:, 0]).max()
+    two, more, learned = (
+        vimco.column("variance"),
+        vimco.column("variance_many"),
+        nvil.column("variance"),
+    )
+    few = (two / [_fresh(row.seed, SAMPLES) for row in nvil]).max()
+    many = (more / [_fresh(row.seed, MANY) for row in nvil]).max()
+    as_published, same = (more / learned).max(), (two / learned).max()
     name = "VIMCO's variance, a share of NVIL's"
     return [
         Figure(f"{name} without a baseline, {SAMPLES} draws both", few, 1.0, "lower"),
@@ -74,12 +79,12 @@ def _shares(rows: list[list[Any]], seeds: tuple[int, ...]) -> list[Figure]:
 def _fresh(seed: int, samples: int) -> float:
     """NVIL's variance before its baseline has learned anything."""
     objective = tiny(seed, name="nvil", samples=samples)
-    objective.bound = Nvil(_Constant(0.0), samples)
+    objective.bound = Nvil(_Constant(0.0), samples).double()
     return float(_variance(objective, observation(seed), seed))
 
 
-def _row(seed: int, name: str) -> list[float]:
-    """Relative error, error in standard errors, and variance with few and with many draws."""
+def gradient(seed: int, name: str) -> Gradient:
+    """Compare one estimator with the gradient of its bound."""
     how, x = FORMS[name], observation(seed)
     objective = tiny(seed, **{"samples": SAMPLES, **how})
     exact = flat_gradient(objective, exact_bound(objective, x))
@@ -87,7 +92,8 @@ def _row(seed: int, name: str) -> list[float]:
     mean, variance = sampled_gradient(objective, x, seed)
     distance = (mean - exact).norm() / (variance.sum() / (BATCHES * ROWS)).sqrt()
     many = tiny(seed, **{"samples": MANY, **how})
-    return [float(v) for v in (error, distance, variance.sum(), _variance(many, x, seed))]
+    found = error, distance, variance.sum(), _variance(many, x, seed)
+    return Gradient(seed, name, *map(float, found))
 
 
 def tiny(seed: int, *, prior: Spec = "gaussian", **spec: Any) -> LatentMixtureBound:

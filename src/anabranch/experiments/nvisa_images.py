@@ -8,70 +8,64 @@ import numpy as np
 import torch
 
 from anabranch.estimators import DeepMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, contingency_text, experiment, per_seed
 from anabranch.experiments.image_data import Array, Labels, images
-from anabranch.experiments.image_pictures import latent_map, loss_curves, samples_picture
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import contingency_text, text_table
+from anabranch.experiments.pictures import latent_map, loss_curves, samples_picture
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 SHAPE = (28, 28)
 K = 10
 Images = tuple[Array, Labels]
-SHARED: dict[str, Any] = {
-    "levels": 256,
-    "hidden": [500, 500],
-    "schedule": {"half_precision": True},
-}
+SHARED: dict[str, Any] = {"levels": 256, "hidden": [500, 500], "schedule__half_precision": True}
 # What two cores do in minutes. From a bound of 1, which suits a random start, one of two runs lost
 # the start and put all rows into one cluster, as H(mean q) told.
-PURE: dict[str, Any] = {
-    "start": {"name": "autoencoder", "epochs": 50},
-    "max_epochs": 20,
-    "schedule": {"std_first": 0.1},
-}
+PURE: dict[str, Any] = {"start__epochs": 50, "max_epochs": 20, "schedule__std_first": 0.1}
 CONSISTENT: dict[str, Any] = {
-    "start": {"name": "invariant", "epochs": 4},
+    "start__name": "invariant",
+    "consistency__steps": 4000,
     "n_init": 2,
-    "model_options": {"classifier": {"name": "mlp", "hidden": [512, 512]}},
-    "consistency": {
-        "perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3},
-        "steps": 4000,
-    },
+    "model_options__classifier": {"name": "mlp", "hidden": [512, 512]},
+    "consistency__perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3},
+    "start__epochs": 4,
     "max_epochs": 5,
 }
 # Figures 5 and the text of Li et al. (2021): halved every 100 epochs, from nothing.
 PUBLISHED: dict[str, Any] = {
     "network": {"name": "conv", "image_shape": list(SHAPE)},
     "start": "random",
-    "schedule": {"std_first": 1.0, "std_last": 1e-4, "std_share": 0.99},
+    "schedule__std_first": 1.0,
+    "schedule__std_last": 1e-4,
+    "schedule__std_share": 0.99,
     "max_epochs": 1400,
-    "fit_options": {"weight_decay": 1e-4},
+    "fit_options__weight_decay": 1e-4,
 }
 BUDGETS: dict[str, dict[str, Any]] = {
     "cpu": {"rows": 10_000, "pure": PURE, "consistent": CONSISTENT},
     "full": {
         "rows": 60_000,
         "pure": PUBLISHED,
-        "consistent": {
-            **CONSISTENT,
-            "start": {"name": "invariant", "epochs": 30},
-            "max_epochs": 100,
-        },
+        "consistent": {**CONSISTENT, "start__epochs": 30, "max_epochs": 100},
     },
 }
 SCORED_ROWS, MAPPED_ROWS, PRIOR_DRAWS = 500, 1500, 500
-HEADER = [
-    "seed",
-    "start, train",
-    "NVISA, train",
-    "NVISA",
-    "with consistency",
-    "its p(y|x)",
-    "bits/dim",
-    "s",
-    "s, with consistency",
-]
+
+
+class Score(NamedTuple):
+    """Accuracies on rows that were trained on and on others, bits per dimension, and seconds.
+
+    Last both fits, of the first seed alone.
+    """
+
+    seed: int
+    start_train: float
+    train: float
+    test: float
+    consistent: float
+    exact: float
+    bits: float
+    s: float
+    consistent_s: float
+    fits: tuple[Any, Any]
 
 
 class Task(NamedTuple):
@@ -118,25 +112,29 @@ def nvisa_images(run: Run, task: Task) -> Outcome:
     """
     train, test = images(run, task.folder, "train"), images(run, task.folder, "t10k")
     device = "cuda" if run.budget == "full" and torch.cuda.is_available() else "cpu"
-    budget, pictures, table = {**BUDGETS[run.budget], "device": device}, {}, ""
-    rows: list[list[float]] = []
-    for seed in run.seeds:
-        pure, row = _pure(task, budget, train, test, seed)
-        consistent, further = _consistent(task, budget, train[0], test, seed)
-        rows.append([seed, *row[:3], *further[:3], row[3], further[3]])
-        if seed == run.seeds[0]:
-            table = contingency_text(test[1], consistent.predict(test[0]))
-            pictures = _pictures(pure, consistent, test[0], seed)
+    budget = {**BUDGETS[run.budget], "device": device}
+    rows = per_seed(run.seeds, score, task, budget, train, test, keep=run.seeds[0])
+    pure, consistent = rows[0].fits
+    table = contingency_text(test[1], consistent.predict(test[0]))
+    pictures = _pictures(pure, consistent, test[0], run.seeds[0])
     settings = {"K": K, "task": task._asdict(), "shared": SHARED, **budget}
-    text = text_table(HEADER, [[int(row[0]), *row[1:]] for row in rows])
-    return Outcome(_figures(task, np.array(rows)), settings, f"{text}\n\n{table}", pictures)
+    return Outcome(_figures(task, rows), settings, f"{rows.table()}\n\n{table}", pictures)
+
+
+def score(
+    seed: int, task: Task, budget: dict[str, Any], train: Images, test: Images, *, keep: int
+) -> Score:
+    """Fit both ways; models of the seed ``keep`` are kept."""
+    pure, found = _pure(task, budget, train, test, seed)
+    consistent, further = _consistent(task, budget, train[0], test, seed)
+    fits = (pure, consistent) if seed == keep else (None, None)
+    return Score(seed, *found[:3], *further[:3], s=found[3], consistent_s=further[3], fits=fits)
 
 
 def _fit(task: Task, budget: dict[str, Any], kind: str, X: Array, seed: int) -> tuple[Any, float]:
     started = time.perf_counter()
     given = {"latent": task.latent, "device": budget["device"], "random_state": seed}
-    schedule = {**SHARED["schedule"], **budget[kind].get("schedule", {})}
-    model = DeepMixture(K, **{**SHARED, **budget[kind], "schedule": schedule}, **given).fit(X)
+    model = DeepMixture(K, **given).set_params(**SHARED, **budget[kind]).fit(X)
     return model, time.perf_counter() - started
 
 
@@ -186,22 +184,23 @@ def _pictures(pure: Any, consistent: Any, V: Array, seed: int) -> dict[str, byte
     }
 
 
-def _figures(task: Task, rows: Array) -> list[Figure]:
-    start, end, pure, consistent, exact, bits, seconds, longer = rows[:, 1:].mean(0).tolist()
+def _figures(task: Task, rows: Rows[Score]) -> list[Figure]:
+    start, end = rows.mean("start_train"), rows.mean("train")
     of_start = [
         Figure("train ACC, autoencoder + Gaussian mixture, the start of NVISA", start),
         Figure("train ACC of NVISA less that of its start", end - start, -0.02, "higher"),
     ]
+    found = rows.mean("consistent")
     return [
-        Figure("test ACC, NVISA with consistency", consistent, task.target, "higher"),
-        Figure("worst test ACC, NVISA with consistency", float(rows[:, 4].min())),
-        Figure("standard deviation of the same", float(rows[:, 4].std())),
-        Figure("test ACC of its p(y|x) by importance sampling", exact),
+        Figure("test ACC, NVISA with consistency", found, task.target, "higher"),
+        Figure("worst test ACC, NVISA with consistency", rows.worst("consistent")),
+        Figure("standard deviation of the same", rows.std("consistent")),
+        Figure("test ACC of its p(y|x) by importance sampling", rows.mean("exact")),
         *([] if np.isnan(start) else of_start),  # a random start says nothing
         Figure("train ACC, NVISA", end),
-        Figure("test ACC, NVISA", pure),
+        Figure("test ACC, NVISA", rows.mean("test")),
         Figure("published test ACC of NVISA", task.published),
-        Figure("with consistency: bits/dim, bound", bits),
-        Figure("seconds of a fit, NVISA", seconds),
-        Figure("seconds of a fit, with consistency", longer),
+        Figure("with consistency: bits/dim, bound", rows.mean("bits")),
+        Figure("seconds of a fit, NVISA", rows.mean("s")),
+        Figure("seconds of a fit, with consistency", rows.mean("consistent_s")),
     ]

@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from anabranch.metrics import clustering_accuracy, normalized_mutual_info
 from anabranch.models import GaussianMixtureVAE, nvisa
 from anabranch.objectives import LatentMixtureBound, make_bound
+from anabranch.procedures import TrainingRun
 from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     DivergedWarning,
@@ -22,7 +22,6 @@ from anabranch.training import (
     RateHalving,
     Schedule,
     ScheduledBuffer,
-    fit,
 )
 
 Labels = NDArray[np.int64]
@@ -67,8 +66,7 @@ def variants(many: int) -> list[Variant]:
     ]
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """How a run ended, judged by test images in its last state.
 
     Attributes:
@@ -93,21 +91,21 @@ class Score:
 
 
 def score(
+    seed: int,
     variant: Variant,
     pixels: Tensor,
     test: tuple[Tensor, Labels],
     settings: dict[str, Any],
-    seed: int,
     bound: Callable[[int], float] | None = None,
 ) -> Score:
     """Train one variant on rows that the seed chooses, and judge the state it ends in.
 
     Args:
+        seed: of rows, weights and draws.
         variant: what is trained.
         pixels: (n, D) in [0, 255].
         test: pixels, and the classes, which serve for scoring only.
         settings: of a budget.
-        seed: of rows, weights and draws.
         bound: of the standard deviations by step; None for the compressed schedule, or for none
             where the variant is not annealed.
     """
@@ -138,25 +136,21 @@ def train(
     bound_of_rows = make_bound(variant.objective, own.shape[1], generator=own_seed)
     objective = LatentMixtureBound(model, bound_of_rows).to(own.device)
     steps = settings["epochs"] * steps_per_epoch(len(pixels))
-    last = _LastState(model)
-    schedules: list[Schedule] = [last, RateHalving(max(1, steps // (RATE_HALVINGS + 1)))]
+    schedules: list[Schedule] = [RateHalving(max(1, steps // (RATE_HALVINGS + 1)))]
     if variant.annealed and bound is None:
         bound = std_annealing(steps, first=first_std(own.shape[1]), last=LAST)
     if bound is not None:
         schedules.append(ScheduledBuffer("std_bound", model.floor, bound))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergedWarning)  # which is what is asked
-        result = fit(
+        order = torch.Generator().manual_seed(seed)
+        run = TrainingRun(_options(settings["epochs"]), order, source, schedules, keep="last")
+        result = run.fit(
             objective,
             data,
             {"x": validation},
-            options=_options(settings["epochs"]),
-            schedules=schedules,
-            generator=torch.Generator().manual_seed(seed),
-            noise=source,
             on_epoch=lambda epoch: _renew(data["x"], own, source),
         )
-    model.load_state_dict(last.state)
     return model.eval(), result
 
 
@@ -179,31 +173,6 @@ def _options(epochs: int) -> FitOptions:
         min_evaluation_steps=1,
         progress=False,
     )
-
-
-class _LastState(Schedule):
-    """Keeps the state of the last evaluation; `fit` leaves a model in its best."""
-
-    name = "evaluations"
-
-    def __init__(self, model: GaussianMixtureVAE) -> None:
-        self.model, self.value = model, 0.0
-        self.state = self._copy()
-
-    def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
-        """Take a copy."""
-        self.state, self.value = self._copy(), self.value + 1
-
-    def _copy(self) -> dict[str, Tensor]:
-        return {key: value.clone() for key, value in self.model.state_dict().items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The copy."""
-        return self.state
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore it."""
-        self.state = state
 
 
 def _spread(pixels: Tensor, source: torch.Generator) -> Tensor:

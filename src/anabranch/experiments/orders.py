@@ -1,61 +1,65 @@
 """Masked autoregressive flows: the wrong order, labels as context, and the inverse."""
 
-import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 
 from anabranch.distributions import Flow, Normal
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.toy_flows import digits, exact_nll, learn, learn_digits
 from anabranch.models import iaf, maf
 from anabranch.problems import Banana
+from anabranch.training import FitOptions
 from anabranch.transforms import Affine, Autoregressive, Compose
 
 # both features have about this standard deviation
 ROWS, SCALE, EPOCHS, BATCH, RATE = 20_000, 2.0, 25, 500, 1e-2
 HIDDEN, BOUND = (64,), 2.0
 DIGIT_HIDDEN, DIGIT_EPOCHS, DIGIT_RATE = (128,), 30, 3e-3
-HEADER = ["seed", "1 layer", "5 layers", "5 alike", "digits", "digits, labels", "inverse"]
+
+
+class Nlls(NamedTuple):
+    """Held-out NLL in nats, and the largest error of the inverse."""
+
+    seed: int
+    one_layer: float
+    five_layers: float
+    five_alike: float
+    digits: float
+    digits_with_labels: float
+    inverse: float
 
 
 @experiment("maf-order", seeds=3, summary="MAF on the banana in the wrong order; digits by label")
 def maf_order(run: Run) -> Outcome:
     """The paper's first figure, with x1 before x2; then context, and the identity with IAF."""
-    started = time.perf_counter()
-    rows = [_row(seed) for seed in run.seeds]
-    seconds = (time.perf_counter() - started) / len(rows)
-    table = np.array(rows, dtype=np.float64)
+    rows = per_seed(run.seeds, nlls)
     truth = Banana().entropy().value
-    one, five, alike, without, with_labels = table[:, 1:6].T
+    one, five = rows.worst("one_layer"), rows.best("five_layers")
+    gain = rows.gain("digits", over="digits_with_labels").min()
+    inverse = rows.best("inverse")
     figures = [
-        Figure("one Gaussian layer, x1 first, NLL (least)", one.min(), truth + 0.15, "higher"),
-        Figure("five layers, x1 first, NLL (most)", five.max(), truth + 0.05, "lower"),
-        Figure("five layers, all with x1 first, NLL (least)", alike.min()),
-        Figure(
-            "digits: gain by labels, nats (least)", (without - with_labels).min(), 0.0, "higher"
-        ),
-        Figure("digits without labels, NLL in [0, 1]^64", without.mean()),
-        Figure("digits with labels, NLL in [0, 1]^64", with_labels.mean()),
-        Figure("largest error, MAF undone by IAF of its weights", table[:, 6].max(), 1e-9, "lower"),
-        Figure("seconds per seed", seconds),
+        Figure("one Gaussian layer, x1 first, NLL (least)", one, truth + 0.15, "higher"),
+        Figure("five layers, x1 first, NLL (most)", five, truth + 0.05, "lower"),
+        Figure("five layers, all with x1 first, NLL (least)", rows.worst("five_alike")),
+        Figure("digits: gain by labels, nats (least)", gain, 0.0, "higher"),
+        Figure("digits without labels, NLL in [0, 1]^64", rows.mean("digits")),
+        Figure("digits with labels, NLL in [0, 1]^64", rows.mean("digits_with_labels")),
+        Figure("largest error, MAF undone by IAF of its weights", inverse, 1e-9, "lower"),
+        Figure("seconds per seed", rows.seconds),
     ]
     settings = {
         "rows": ROWS, "hidden": HIDDEN, "bound": BOUND, "epochs": EPOCHS, "batch_size": BATCH,
         "learning_rate": RATE, "digits, hidden": DIGIT_HIDDEN, "digits, epochs": DIGIT_EPOCHS,
     }  # fmt: skip
-    cells = [[int(row[0]), *row[1:6], f"{row[6]:.1e}"] for row in rows]
-    return Outcome(figures, settings, text_table(HEADER, cells))
+    return Outcome(figures, settings, rows.table(inverse=".1e"))
 
 
-def _row(seed: int) -> list[float]:
-    """One row of HEADER."""
+def nlls(seed: int) -> Nlls:
+    """Train all flows on one draw of the banana and on one order of the digits."""
     one, five = (maf(2, n_layers=n, hidden=HIDDEN, bound=BOUND, seed=seed) for n in (1, 5))
-    nlls = [banana_nll(flow, seed) for flow in (one, five, alike(seed))]
-    return [seed, *nlls, *digit_nlls(seed), inverse_error(five, seed)]
+    bananas = [banana_nll(flow, seed) for flow in (one, five, alike(seed))]
+    return Nlls(seed, *bananas, *digit_nlls(seed), inverse=inverse_error(five, seed))
 
 
 def alike(seed: int) -> Flow:
@@ -73,7 +77,7 @@ def banana_nll(flow: Flow, seed: int) -> float:
     problem = Banana()
     X, _ = problem.sample(ROWS, random_state=1000 + seed)
     train = {"x": torch.from_numpy(X / SCALE).float()}
-    learn(flow, train, None, seed, epochs=EPOCHS, batch=BATCH, rate=RATE)
+    learn(flow, train, None, seed, FitOptions(EPOCHS, BATCH, RATE, patience=None))
     return exact_nll(flow, problem, SCALE, seed)
 
 

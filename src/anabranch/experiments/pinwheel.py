@@ -2,22 +2,35 @@
 
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed
 from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.metrics import clustering_accuracy
 from anabranch.problems import Pinwheel
 
 WING, HELD_OUT = 512, 10_000
-HEADER = ["seed", "k-means ACC", "GMM ACC", "GMM nats", "ACC p(c|x)", "ACC q(c|x)", "nats", "s"]
+
+
+class Fit(NamedTuple):
+    """One fit: accuracies, held-out log-densities in nats, seconds; last the fit and its rows."""
+
+    seed: int
+    kmeans_acc: float
+    gmm_acc: float
+    gmm_nats: float
+    acc_p: float
+    acc_q: float
+    nats: float
+    s: float
+    mixture: FlowMixture
+    X: NDArray[np.float64]
 
 
 @experiment(
@@ -25,16 +38,15 @@ HEADER = ["seed", "k-means ACC", "GMM ACC", "GMM nats", "ACC p(c|x)", "ACC q(c|x
 )
 def pinwheel_default(run: Run) -> Outcome:
     """Default FlowMixture(5): accuracy of p(c|x), held-out density, seconds."""
-    rows, mixture, X = _fits(run, {})
-    accuracy, gap = rows[:, 4], -rows[:, 6] - _entropy()
+    rows = per_seed(run.seeds, fit, {})
     figures = [
-        Figure("mean ACC", accuracy.mean(), 0.990, "higher"),
-        Figure("min ACC", accuracy.min(), 0.980, "higher"),
-        Figure("mean held-out NLL above the entropy, nats", gap.mean(), 0.10, "lower"),
-        Figure("longest fit, seconds", rows[:, 7].max(), 15.0, "lower"),
+        Figure("mean ACC", rows.mean("acc_p"), 0.990, "higher"),
+        Figure("min ACC", rows.worst("acc_p"), 0.980, "higher"),
+        Figure("mean held-out NLL above the entropy, nats", _gap(rows), 0.10, "lower"),
+        Figure("longest fit, seconds", rows.worst("s", better="lower"), 15.0, "lower"),
         *_beside(rows),
     ]
-    return _outcome(rows, figures, {}, mixture, X)
+    return _outcome(rows, figures, {})
 
 
 @experiment(
@@ -42,18 +54,16 @@ def pinwheel_default(run: Run) -> Outcome:
 )
 def pinwheel_variational(run: Run) -> Outcome:
     """FlowMixture(5, inference="variational"): accuracy of q(c|x)."""
-    settings = {"inference": "variational"}
-    rows, mixture, X = _fits(run, settings)
-    gap = -rows[:, 6] - _entropy()
+    rows = per_seed(run.seeds, fit, OURS)
     figures = [
-        Figure("mean ACC of q", rows[:, 5].mean(), 0.985, "higher"),
-        Figure("min ACC of q", rows[:, 5].min()),
-        Figure("mean ACC of p(c|x)", rows[:, 4].mean()),
-        Figure("mean held-out NLL above the entropy, nats", gap.mean()),
-        Figure("longest fit, seconds", rows[:, 7].max()),
+        Figure("mean ACC of q", rows.mean("acc_q"), 0.985, "higher"),
+        Figure("min ACC of q", rows.worst("acc_q")),
+        Figure("mean ACC of p(c|x)", rows.mean("acc_p")),
+        Figure("mean held-out NLL above the entropy, nats", _gap(rows)),
+        Figure("longest fit, seconds", rows.worst("s", better="lower")),
         *_beside(rows),
     ]
-    return _outcome(rows, figures, settings, mixture, X)
+    return _outcome(rows, figures, OURS)
 
 
 # Pires, Figueiredo (2020), section 4.1, and the temperature of the authors' code, which the text
@@ -84,93 +94,81 @@ OURS: dict[str, Any] = {"inference": "variational"}
 )
 def vmonf_pinwheel(run: Run) -> Outcome:
     """Accuracy of q(c|x) by the settings of the thesis, from a random start, and by ours."""
-    thesis, before, X = _fits(run, THESIS)
-    ours, after, _ = _fits(run, OURS)
-    gap = -ours[:, 6] - _entropy()
+    thesis, ours = (per_seed(run.seeds, fit, how) for how in (THESIS, OURS))
+    gap = "mean held-out NLL above the entropy, nats"
+    longest = ours.worst("s", better="lower")
     figures = [
-        Figure("ours, mean ACC of q", ours[:, 5].mean(), 0.990, "higher"),
-        Figure("ours, longest fit with all diagnostics, seconds", ours[:, 7].max(), 15.0, "lower"),
-        Figure("ours, min ACC of q", ours[:, 5].min()),
-        Figure("ours, mean ACC of p(c|x)", ours[:, 4].mean()),
-        Figure("ours, mean held-out NLL above the entropy, nats", gap.mean()),
-        Figure("thesis settings, mean ACC of q", thesis[:, 5].mean()),
-        Figure("thesis settings, standard deviation of the ACC", thesis[:, 5].std()),
-        Figure("thesis settings, min ACC of q", thesis[:, 5].min()),
-        Figure(
-            "thesis settings, mean held-out NLL above the entropy, nats",
-            (-thesis[:, 6] - _entropy()).mean(),
-        ),
+        Figure("ours, mean ACC of q", ours.mean("acc_q"), 0.990, "higher"),
+        Figure("ours, longest fit with all diagnostics, seconds", longest, 15.0, "lower"),
+        Figure("ours, min ACC of q", ours.worst("acc_q")),
+        Figure("ours, mean ACC of p(c|x)", ours.mean("acc_p")),
+        Figure(f"ours, {gap}", _gap(ours)),
+        Figure("thesis settings, mean ACC of q", thesis.mean("acc_q")),
+        Figure("thesis settings, standard deviation of the ACC", thesis.std("acc_q")),
+        Figure("thesis settings, min ACC of q", thesis.worst("acc_q")),
+        Figure(f"thesis settings, {gap}", _gap(thesis)),
         Figure("level of the thesis settings in an independent study, mean ACC", 0.80),
         *_beside(ours),
-    ]
-    tables = [
-        text_table(HEADER, [[int(row[0]), *map(float, row[1:])] for row in rows])
-        for rows in (thesis, ours)
     ]
     return Outcome(
         figures,
         {"thesis": THESIS, "ours": OURS, "per_wing": WING, "held_out": HELD_OUT},
-        f"thesis settings\n{tables[0]}\n\nours\n{tables[1]}",
-        {"thesis.png": picture(before, X), "ours.png": picture(after, X)},
+        f"thesis settings\n{thesis.table()}\n\nours\n{ours.table()}",
+        {"thesis.png": _drawn(thesis), "ours.png": _drawn(ours)},
     )
 
 
-def _fits(
-    run: Run, settings: dict[str, Any]
-) -> tuple[NDArray[np.float64], FlowMixture, NDArray[np.float64]]:
-    """One row of HEADER per seed, and the last fit with its data."""
-    problem, rows = Pinwheel(), []
-    mixture, X = FlowMixture(5, **settings), np.empty((0, 2))
-    for seed in run.seeds:
-        X, y = problem.sample_per_component(WING, random_state=seed)
-        held_out, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
-        gmm = best_gaussian_mixture(X, X, [5], seed, covariance_types=["full"], reg_covars=[1e-6])
-        started = time.perf_counter()
-        mixture = FlowMixture(5, random_state=seed, **settings).fit(X)
-        seconds = time.perf_counter() - started
-        rows.append(
-            [
-                seed,
-                clustering_accuracy(y, kmeans(X, 5, seed).predict(X)),
-                clustering_accuracy(y, gmm.predict(X)),
-                gmm.score(held_out),
-                clustering_accuracy(y, mixture.predict(X, method="exact")),
-                clustering_accuracy(y, mixture.predict(X, method="network")),
-                mixture.score(held_out),
-                seconds,
-            ]
-        )
-    return np.array(rows), mixture, X
+def fit(seed: int, settings: dict[str, Any]) -> Fit:
+    """Fit to one draw, beside k-means and a Gaussian mixture."""
+    problem = Pinwheel()
+    X, y = problem.sample_per_component(WING, random_state=seed)
+    held_out, _ = problem.sample(HELD_OUT, random_state=10_000 + seed)
+    gmm = best_gaussian_mixture(X, X, [5], seed, covariance_types=["full"], reg_covars=[1e-6])
+    started = time.perf_counter()
+    mixture = FlowMixture(5, random_state=seed, **settings).fit(X)
+    seconds = time.perf_counter() - started
+    p, q = (mixture.predict(X, method=method) for method in ("exact", "network"))
+    return Fit(
+        seed,
+        kmeans_acc=clustering_accuracy(y, kmeans(X, 5, seed).predict(X)),
+        gmm_acc=clustering_accuracy(y, gmm.predict(X)),
+        gmm_nats=float(gmm.score(held_out)),
+        acc_p=clustering_accuracy(y, p),
+        acc_q=clustering_accuracy(y, q),
+        nats=mixture.score(held_out),
+        s=seconds,
+        mixture=mixture,
+        X=X,
+    )
 
 
-def _beside(rows: NDArray[np.float64]) -> list[Figure]:
+def _beside(rows: Rows[Fit]) -> list[Figure]:
     return [
         Figure("entropy, nats", _entropy()),
-        Figure("k-means mean ACC", rows[:, 1].mean()),
-        Figure("GaussianMixture mean ACC", rows[:, 2].mean()),
-        Figure("GaussianMixture mean held-out NLL, nats", -rows[:, 3].mean()),
+        Figure("k-means mean ACC", rows.mean("kmeans_acc")),
+        Figure("GaussianMixture mean ACC", rows.mean("gmm_acc")),
+        Figure("GaussianMixture mean held-out NLL, nats", -rows.mean("gmm_nats")),
     ]
 
 
+def _gap(rows: Rows[Fit]) -> float:
+    return -rows.mean("nats") - _entropy()
+
+
+@cache
 def _entropy() -> float:
     return Pinwheel().entropy(n=100_000).value
 
 
-def _outcome(
-    rows: NDArray[np.float64],
-    figures: list[Figure],
-    settings: dict[str, Any],
-    mixture: FlowMixture,
-    X: NDArray[np.float64],
-) -> Outcome:
-    table = text_table(HEADER, [[int(row[0]), *map(float, row[1:])] for row in rows])
+def _outcome(rows: Rows[Fit], figures: list[Figure], settings: dict[str, Any]) -> Outcome:
     problem = {"per_wing": WING, "held_out": HELD_OUT, "rate": Pinwheel().rate}
-    return Outcome(
-        figures,
-        {"n_components": 5, **settings, **problem},
-        table,
-        {"clusters.png": picture(mixture, X)},
-    )
+    settings = {"n_components": 5, **settings, **problem}
+    return Outcome(figures, settings, rows.table(), {"clusters.png": _drawn(rows)})
+
+
+def _drawn(rows: Rows[Fit]) -> bytes:
+    """The last fit."""
+    return picture(rows[-1].mixture, rows[-1].X)
 
 
 def picture(mixture: FlowMixture, X: NDArray[np.float64]) -> bytes:

@@ -1,6 +1,5 @@
 """Planar flows fitted to the four energies of Rezende and Mohamed."""
 
-import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.distributions import Distribution, Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
+from anabranch.experiments.pictures import png
 from anabranch.metrics import ImportanceDiagnostics
 from anabranch.models import planar, radial
 from anabranch.networks import select_component
@@ -143,9 +141,7 @@ def picture(found: dict[str, list[Approximation]], points: int = 160) -> bytes:
             with torch.no_grad():
                 log_prob = parts[k].flow.log_prob(grid)
             _show(axes[row, k], log_prob, f"{name}: KL {parts[k].found.kl:.3f}")
-    file = io.BytesIO()
-    canvas.savefig(file, format="png", dpi=90)
-    return file.getvalue()
+    return png(canvas, dpi=90)
 
 
 def _show(axis: Any, log_density: Tensor, title: str) -> None:

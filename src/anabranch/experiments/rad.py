@@ -1,9 +1,8 @@
 """RAD beside Real NVP on toys whose density is known: modes with empty space between them."""
 
-import io
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +11,18 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from anabranch.distributions import Flow
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, per_seed
+from anabranch.experiments.pictures import png
 from anabranch.models import rad, realnvp
 from anabranch.objectives import Likelihood
-from anabranch.problems import GaussianMixtureProblem, Moons, Problem, TwoCircles
+from anabranch.problems import (
+    GaussianMixtureProblem,
+    Moons,
+    Problem,
+    TwoCircles,
+    gaussian_grid,
+    gaussian_ring,
+)
 from anabranch.training import FitOptions, ReduceOnPlateau, fit
 
 Array = NDArray[np.float64]
@@ -30,48 +35,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "RealNVP": {"n_layers": 14, "hidden": [32]},
 }
 GATED = ("ring", "circles")
-HEADER = ["problem", "seed", "model", "parameters", "gap", "far %", "integral", "s"]
-
-
-def gaussians(means: Array, std: float) -> GaussianMixtureProblem:
-    """Round Gaussians of equal weights.
-
-    Example:
-        >>> gaussians(np.zeros((1, 2)), 1.0).n_components
-        1
-    """
-    n, d = means.shape
-    return GaussianMixtureProblem(np.full(n, 1 / n), means, np.tile(std**2 * np.eye(d), (n, 1, 1)))
-
-
-def ring(n: int = 8, radius: float = 2.0, std: float = 0.1) -> GaussianMixtureProblem:
-    """Gaussians on a circle.
-
-    Example:
-        >>> ring().means.shape
-        (8, 2)
-    """
-    angle = 2 * np.pi * np.arange(n) / n
-    means: Array = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return gaussians(means, std)
-
-
-def grid(n: int = 3, spacing: float = 1.5, std: float = 0.1) -> GaussianMixtureProblem:
-    """Gaussians on a square grid of n by n.
-
-    Example:
-        >>> grid().means.shape
-        (9, 2)
-    """
-    axis = np.asarray(spacing * (np.arange(n) - (n - 1) / 2), dtype=np.float64)
-    means = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    return gaussians(means, std)
 
 
 PROBLEMS: dict[str, Problem] = {
-    "ring": ring(),
+    "ring": gaussian_ring(),
     "circles": TwoCircles(radial_std=0.05),
-    "grid": grid(),
+    "grid": gaussian_grid(),
     "moons": Moons(noise=0.05),
 }
 
@@ -97,6 +66,20 @@ class _Fitted:
         return torch.as_tensor((X - self.loc) / self.scale, dtype=torch.float32)
 
 
+class Measured(NamedTuple):
+    """A fit: nats above the entropy, stray samples in per cent, integral; last the fit itself."""
+
+    problem: str
+    seed: int
+    model: str
+    parameters: int
+    gap: float
+    far: float
+    integral: float
+    s: float
+    fit: _Fitted
+
+
 @experiment(
     "rad-toys", seeds=3, summary="RAD beside Real NVP: ring and grid of Gaussians, circles, moons"
 )
@@ -106,18 +89,27 @@ def rad_toys(run: Run) -> Outcome:
     for name, problem in PROBLEMS.items():
         seeds = run.seeds if name in GATED else run.seeds[:1]
         entropy = problem.entropy(n=50_000).value
-        for seed in seeds:
-            fits = {}
-            for model in MODELS:
-                started = time.perf_counter()
-                fits[model] = fitted(model, problem, seed, EPOCHS[run.budget])
-                seconds = time.perf_counter() - started
-                numbers = _measured(fits[model], problem, entropy, seed)
-                rows.append([name, seed, model, _size(fits[model].flow), *numbers, seconds])
-            if seed == run.seeds[0]:
-                pictures[f"{name}.png"] = picture(problem, fits, seed)
+        found = [
+            per_seed(seeds, measured, name, model, EPOCHS[run.budget], entropy) for model in MODELS
+        ]
+        rows += found
+        fits = {model: part[0].fit for model, part in zip(MODELS, found, strict=True)}
+        pictures[f"{name}.png"] = picture(problem, fits, run.seeds[0])
+    every = joined(rows)
     settings = {**MODELS, "epochs": EPOCHS[run.budget], "rows": N_TRAIN, "batch_size": 512}
-    return Outcome(_figures(rows), settings, text_table(HEADER, rows), pictures)
+    return Outcome(_figures(every), settings, every.table(), pictures)
+
+
+def measured(seed: int, name: str, model: str, epochs: int, entropy: float) -> Measured:
+    """Fit one model to one draw of a problem, and judge it by others."""
+    problem, started = PROBLEMS[name], time.perf_counter()
+    fit = fitted(model, problem, seed, epochs)
+    seconds = time.perf_counter() - started
+    held_out, _ = problem.sample(N_HELD_OUT, random_state=10_000 + seed)
+    size = sum(p.numel() for p in fit.flow.parameters())
+    gap = float(-fit.log_prob(held_out).mean() - entropy)
+    far = 100 * stray(problem, fit.sample(N_SAMPLES, seed))
+    return Measured(name, seed, model, size, gap, far, integral(fit), seconds, fit)
 
 
 def fitted(model: str, problem: Problem, seed: int, epochs: int) -> _Fitted:
@@ -146,7 +138,7 @@ def stray(problem: Problem, X: Array) -> float:
     """Share of points further than four standard deviations from every mode; NaN without modes.
 
     Example:
-        >>> stray(ring(), np.array([[2.0, 0.0], [0.0, 0.0]]))
+        >>> stray(gaussian_ring(), np.array([[2.0, 0.0], [0.0, 0.0]]))
         0.5
     """
     if isinstance(problem, GaussianMixtureProblem):
@@ -168,45 +160,31 @@ def integral(model: _Fitted, size: int = 4500) -> float:
     return float(np.exp(model.log_prob(points)).sum() * cell)
 
 
-def _measured(model: _Fitted, problem: Problem, entropy: float, seed: int) -> list[float]:
-    held_out, _ = problem.sample(N_HELD_OUT, random_state=10_000 + seed)
-    gap = -model.log_prob(held_out).mean() - entropy
-    far = 100 * stray(problem, model.sample(N_SAMPLES, seed))
-    return [float(gap), far, integral(model)]
-
-
-def _size(flow: Flow) -> int:
-    return sum(p.numel() for p in flow.parameters())
-
-
-def _figures(rows: list[list[Any]]) -> list[Figure]:
+def _figures(rows: Rows[Measured]) -> list[Figure]:
     """Of the gated problems with targets, means over seeds; of the others as they are."""
-    figures, sizes = [], {row[2]: row[3] for row in rows}
+    figures = []
     for name in PROBLEMS:
-        own, other = (_means(rows, name, model) for model in MODELS)
-        gated = name in GATED
+        own, other = (rows.where(problem=name, model=model) for model in MODELS)
+        gap, theirs, gated = own.mean("gap"), other.mean("gap"), name in GATED
         figures += [
-            _figure(f"{name}: NLL of RAD above the entropy, nats", own[0], 0.15, gated),
-            _figure(f"{name}: NLL of RAD above RealNVP, nats", own[0] - other[0], -0.05, gated),
-            Figure(f"{name}: NLL of RealNVP above the entropy, nats", other[0]),
+            _figure(f"{name}: NLL of RAD above the entropy, nats", gap, 0.15, gated),
+            _figure(f"{name}: NLL of RAD above RealNVP, nats", gap - theirs, -0.05, gated),
+            Figure(f"{name}: NLL of RealNVP above the entropy, nats", theirs),
         ]
         if name != "moons":
             figures += [
-                _figure(f"{name}: stray samples of RAD, %", own[1], 1.0, gated),
-                Figure(f"{name}: stray samples of RealNVP, %", other[1]),
+                _figure(f"{name}: stray samples of RAD, %", own.mean("far"), 1.0, gated),
+                Figure(f"{name}: stray samples of RealNVP, %", other.mean("far")),
             ]
-    off = [abs(row[6] - 1) for row in rows if row[2] == "RAD"]
-    more = sizes["RAD"] / sizes["RealNVP"] - 1
-    figures.append(Figure("largest |integral of RAD - 1|", max(off), 1e-3, "lower"))
+    rad_rows, other = (rows.where(model=model) for model in MODELS)
+    off = float(np.abs(rad_rows.column("integral") - 1).max())
+    more = rad_rows[-1].parameters / other[-1].parameters - 1
+    figures.append(Figure("largest |integral of RAD - 1|", off, 1e-3, "lower"))
     return [*figures, Figure("|parameters of RAD / RealNVP - 1|", abs(more), 0.1, "lower")]
 
 
 def _figure(name: str, value: float, target: float, gated: bool) -> Figure:
     return Figure(name, value, target, "lower") if gated else Figure(name, value)
-
-
-def _means(rows: list[list[Any]], problem: str, model: str) -> Array:
-    return np.mean([row[4:6] for row in rows if (row[0], row[2]) == (problem, model)], axis=0)
 
 
 def picture(problem: Problem, fits: dict[str, _Fitted], seed: int, n: int = 3000) -> bytes:
@@ -235,6 +213,4 @@ def picture(problem: Problem, fits: dict[str, _Fitted], seed: int, n: int = 3000
             cmap="cividis",
             vmax=np.sqrt(truth.max()),
         )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure, dpi=110)

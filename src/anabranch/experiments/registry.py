@@ -1,7 +1,8 @@
 """The experiments by name."""
 
+import pkgutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -9,39 +10,6 @@ from pathlib import Path
 
 from anabranch.experiments.outcome import BUDGETS, Outcome, Run
 from anabranch.experiments.results import write_pictures, write_result
-
-# Modules of this package that register experiments when they are imported.
-MODULES: list[str] = [
-    "binary",
-    "bnaf_toys",
-    "circles",
-    "clustering_digits",
-    "clustering_table",
-    "convolutional",
-    "density_tables",
-    "flow_gmm",
-    "gmgan_ring",
-    "gmm_em",
-    "ideas",
-    "images",
-    "ltvae_blobs",
-    "mixae_pinwheel",
-    "nice_toys",
-    "nvisa_ablation",
-    "nvisa_blobs",
-    "nvisa_gradients",
-    "nvisa_half",
-    "nvisa_images",
-    "orders",
-    "pinwheel",
-    "pinwheel3",
-    "planar_vi",
-    "rad",
-    "rnade_toys",
-    "tabak_turner",
-    "tabular",
-    "vmonf_mnist",
-]
 
 _EXPERIMENTS: dict[str, "Experiment"] = {}
 
@@ -94,16 +62,20 @@ def experiment(
 
 
 def list_experiments() -> dict[str, Experiment]:
-    """All experiments, by name."""
-    for module in MODULES:
+    """All experiments, by name: those that the modules of this package register."""
+    for module in _modules():
         import_module(f"anabranch.experiments.{module}")
     return dict(sorted(_EXPERIMENTS.items()))
+
+
+def _modules() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
 
 
 def run_experiment(
     name: str,
     *,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     budget: str = "cpu",
     out: Path = Path("results"),
     data: Path | None = None,
@@ -113,7 +85,8 @@ def run_experiment(
 
     Args:
         name: the experiment.
-        seeds: how many seeds, 0, 1, ...; None for as many as the experiment takes.
+        seeds: how many seeds, 0, 1, ..., or the seeds themselves, such as fresh ones to try
+            settings on; None for as many as the experiment takes.
         budget: "cpu" or "full".
         out: folder for the results; made where it is missing.
         data: folder that holds the data sets.
@@ -123,15 +96,13 @@ def run_experiment(
         The JSON file.
 
     Raises:
-        ValueError: for an unknown name or budget, or fewer than one seed.
+        ValueError: for an unknown name or budget, or seeds that are none, negative or repeated.
         FileNotFoundError: where data are needed and not there.
     """
     found = _find(name)
     if budget not in BUDGETS:
         raise ValueError(f"budget must be one of {BUDGETS}, got {budget!r}")
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
-    run = Run(tuple(range(seeds or found.seeds)), budget, data)
+    run = Run(_seeds(found.seeds if seeds is None else seeds), budget, data)
     if found.needs_data:
         run.path()
     Path(out).mkdir(parents=True, exist_ok=True)
@@ -142,6 +113,16 @@ def run_experiment(
         on_outcome(outcome)
     write_pictures(name, outcome.pictures, out)
     return write_result(name, outcome.figures, outcome.settings, run.seeds, seconds, out, budget)
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(seeds, int):
+        if seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {seeds}")
+        return tuple(range(seeds))
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds must be different numbers from 0 on, got {list(seeds)}")
+    return tuple(seeds)
 
 
 def _find(name: str) -> Experiment:

@@ -1,8 +1,8 @@
 """RNADE on a banana, on small tables, and on data with heavy tails."""
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,21 +12,18 @@ from sklearn.model_selection import KFold
 
 from anabranch.data import load_sklearn
 from anabranch.distributions import Distribution, Flow
+from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined, table_of_means
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 from anabranch.models import rnade
 from anabranch.objectives import Likelihood
-from anabranch.problems import Banana
+from anabranch.problems import Banana, Problem, SineChain
 from anabranch.training import FitOptions, ReduceOnPlateau, fit
 from anabranch.transforms import TriangularAffine
 
 Array = NDArray[np.float64]
 
 TABLES, FOLDS, MOST = ("wine", "breast_cancer"), 5, 6
-BANANA_ROWS, HEAVY_ROWS, HEAVY_FEATURES = (8000, 2000, 20_000), (3000, 1000, 10_000), 5
-HEADER = ["data", "rows", "columns", "Gaussian", "mixture", "RNADE", "Laplacians", "s"]
+BANANA_ROWS, HEAVY_ROWS = (8000, 2000, 20_000), (3000, 1000, 10_000)
 # of a small table: it is learned by heart within some dozen epochs
 SMALL: dict[str, Any] = {"hidden": 64, "components": 3}
 SMALL_FIT = FitOptions(
@@ -37,6 +34,18 @@ LARGE: dict[str, Any] = {"hidden": 32, "components": 5}
 LARGE_FIT = FitOptions(
     max_epochs=60, batch_size=200, learning_rate=5e-3, average=0.99, patience=10, progress=False
 )
+
+
+class Scores(NamedTuple):
+    """Held-out log-densities, in nats, of all models; and seconds of RNADE."""
+
+    rows: int
+    columns: int
+    gaussian: float
+    mixture: float
+    rnade: float
+    laplacians: float
+    s: float
 
 
 @experiment(
@@ -50,53 +59,49 @@ def rnade_toys(run: Run) -> Outcome:
     RNADE is fitted to standardised columns, alone and behind the affine map of a Gaussian;
     validation rows choose, as they choose K for the mixtures.
     """
-    rows: list[list[Any]] = []
-    folds: dict[str, Array] = {}
-    for name in TABLES:
-        folds[name] = np.array([_compare(p, s, SMALL, SMALL_FIT) for p, s in _folds(name, run)])
-        rows.append(_row(name, np.asarray(load_sklearn(name).X).shape, folds[name]))
-    for name, draw in (("banana", banana), ("heavy tails", heavy_tails)):
-        scores = np.array([_compare(draw(s), s, LARGE, LARGE_FIT) for s in run.seeds])
-        folds[name] = scores
-        rows.append(_row(name, draw(run.seeds[0])[0].shape, scores))
-    every = np.concatenate([folds[name] for name in TABLES])
-    gaussian, mixture, gaussians, _, _ = every.T
-    heavy = folds["heavy tails"].mean(0)
-    figures = [
-        Figure("banana, nats (entropy 3.531)", -folds["banana"][:, 2].mean(), 3.56, "lower"),
-        Figure("tables, nats above the full Gaussian", (gaussians - gaussian).mean(), 1, "higher"),
-        Figure(
-            "tables, share of folds above the mixture", (gaussians > mixture).mean(), 0.5, "higher"
-        ),
-        Figure("heavy tails, nats of Laplacians above Gaussians", heavy[3] - heavy[2], 0, "higher"),
-    ]
-    figures += [
-        Figure(
-            f"{name}, nats above the full Gaussian", (folds[name][:, 2] - folds[name][:, 0]).mean()
-        )
+    found = {
+        name: Rows(_compare(p, s, SMALL, SMALL_FIT) for p, s in _folds(name, run))
         for name in TABLES
+    }
+    for name, problem, sizes in (
+        ("banana", Banana(), BANANA_ROWS),
+        ("heavy tails", SineChain(), HEAVY_ROWS),
+    ):
+        parts = ((draws(problem, sizes, seed), seed) for seed in run.seeds)
+        found[name] = Rows(_compare(p, s, LARGE, LARGE_FIT) for p, s in parts)
+    every, heavy = joined(found[name] for name in TABLES), found["heavy tails"]
+    gain = {name: rows.gain("rnade", over="gaussian").mean() for name, rows in found.items()}
+    above = every.gain("rnade", over="gaussian").mean()
+    share = (every.gain("rnade", over="mixture") > 0).mean()
+    laplacians = heavy.mean("laplacians") - heavy.mean("rnade")
+    figures = [
+        Figure("banana, nats (entropy 3.531)", -found["banana"].mean("rnade"), 3.56, "lower"),
+        Figure("tables, nats above the full Gaussian", above, 1, "higher"),
+        Figure("tables, share of folds above the mixture", share, 0.5, "higher"),
+        Figure("heavy tails, nats of Laplacians above Gaussians", laplacians, 0, "higher"),
+        *(Figure(f"{name}, nats above the full Gaussian", gain[name]) for name in TABLES),
     ]
     settings = {"small": SMALL | SMALL_FIT.trajectory(), "large": LARGE | LARGE_FIT.trajectory()}
     settings |= {"folds": FOLDS, "K of mixtures": MOST, "banana": BANANA_ROWS, "heavy": HEAVY_ROWS}
-    return Outcome(figures, settings, text_table(HEADER, rows))
+    return Outcome(figures, settings, table_of_means("data", found))
 
 
-def _row(name: str, shape: tuple[int, ...], scores: Array) -> list[Any]:
-    return [name, *shape, *scores.mean(0).tolist()]
-
-
-def _compare(
-    parts: list[Array], seed: int, model: dict[str, Any], options: FitOptions
-) -> list[float]:
+def _compare(parts: list[Array], seed: int, model: dict[str, Any], options: FitOptions) -> Scores:
     """Test scores of a Gaussian, the best mixture, RNADE with both heads; seconds of RNADE."""
     train, validation, test = parts
     gaussian = GaussianMixture(1, reg_covar=1e-6).fit(train)
     mixture = best_gaussian_mixture(train, validation, range(1, MOST + 1), seed)
-    scores = [float(gaussian.score(test)), float(mixture.score(test))]
     started = time.perf_counter()
-    scores.append(best(parts, seed, options, **model))
+    own = best(parts, seed, options, **model)
     seconds = time.perf_counter() - started
-    return [*scores, best(parts, seed, options, head="laplacians", **model), seconds]
+    return Scores(
+        *(sum(map(len, parts)), train.shape[1]),
+        gaussian=float(gaussian.score(test)),
+        mixture=float(mixture.score(test)),
+        rnade=own,
+        laplacians=best(parts, seed, options, head="laplacians", **model),
+        s=seconds,
+    )
 
 
 def best(parts: list[Array], seed: int, options: FitOptions, **keywords: Any) -> float:
@@ -146,20 +151,7 @@ def _folds(name: str, run: Run) -> Iterator[tuple[list[Array], int]]:
             yield standardized(X[kept[:first]], X[kept[first:]], X[held]), seed
 
 
-def banana(seed: int) -> list[Array]:
-    """The banana of `anabranch.problems`, in its own units."""
+def draws(problem: Problem, sizes: Sequence[int], seed: int) -> list[Array]:
+    """Rows to train, to choose on and to test, in the problem's own units."""
     random = np.random.RandomState(seed)
-    return [Banana().sample(n, random)[0] for n in BANANA_ROWS]
-
-
-def heavy_tails(seed: int) -> list[Array]:
-    r"""Columns :math:`x_d = \sin(2 x_{d-1}) + \epsilon_d` with Laplace noise of scale 0.3."""
-    random = np.random.RandomState(seed)
-
-    def draw(n: int) -> Array:
-        columns = [random.laplace(size=n)]
-        for _ in range(HEAVY_FEATURES - 1):
-            columns.append(np.sin(2 * columns[-1]) + random.laplace(scale=0.3, size=n))
-        return np.stack(columns, 1)
-
-    return [draw(n) for n in HEAVY_ROWS]
+    return [problem.sample(n, random)[0] for n in sizes]

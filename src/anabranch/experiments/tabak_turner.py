@@ -1,6 +1,5 @@
 """Greedy ascent by local maps, on the banana and the pinwheel."""
 
-import io
 import time
 from typing import Any, NamedTuple
 
@@ -10,77 +9,64 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from anabranch.algorithms.greedy_ascent import AscentResult, greedy_ascent
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, joined, per_seed, table_of_means
+from anabranch.experiments.pictures import png
 from anabranch.models import tabak_turner
 from anabranch.problems import Banana, Pinwheel, Problem
 
 Array = NDArray[np.float64]
 ROWS, HELD_OUT, TEST_ROWS, STEPS, CANDIDATES = 5000, 2000, 20_000, 500, 16
 PROBLEMS: dict[str, Problem] = {"banana": Banana(), "pinwheel": Pinwheel(rate=0.25)}
-HEADER = [
-    "problem", "normal", "flow", "truth", "gap closed", "steps", "seconds", "least KS p",
-    "kurtosis, se",
-]  # fmt: skip
 
 
 class Ascent(NamedTuple):
-    """What an ascent on one problem reached; densities in nats."""
+    """What an ascent on one problem reached; densities in nats.
 
-    result: AscentResult
+    ``closed`` is the share of the gap between the normal and the truth that is closed, and
+    ``largest_fall`` by how much the likelihood of the training rows ever fell in a step.
+    """
+
     normal_nll: float
     nll: float
     truth: float
-    seconds: float
-    ks_pvalue: float
-    kurtosis: float
+    closed: float
+    steps: int
+    s: float
+    least_ks_p: float
+    kurtosis_se: float
+    largest_fall: float
+    result: AscentResult
     latents: Array
-
-    @property
-    def closed(self) -> float:
-        """The share of the gap between the normal and the truth that is closed."""
-        return (self.normal_nll - self.nll) / (self.normal_nll - self.truth)
-
-    @property
-    def largest_fall(self) -> float:
-        """By how much the likelihood of the training rows ever fell in a step."""
-        return float(max(0.0, -np.diff(self.result.train).min()))
 
 
 @experiment("tabak-turner", seeds=3, summary="greedy ascent by local maps: banana and pinwheel")
 def tabak_turner_toys(run: Run) -> Outcome:
     """Densities after 500 elementary steps, and how normal the latents of fresh rows are."""
-    found = {name: [ascend(p, seed) for seed in run.seeds] for name, p in PROBLEMS.items()}
-    every = [ascent for parts in found.values() for ascent in parts]
-    banana, pinwheel = found["banana"], found["pinwheel"]
-    excess = np.mean([a.nll - a.truth for a in banana])
+    found = {name: per_seed(run.seeds, ascend, problem) for name, problem in PROBLEMS.items()}
+    every, banana = joined(found.values()), found["banana"]
+    fall, longest = every.best("largest_fall"), every.best("s")
+    excess = banana.mean("nll") - banana.mean("truth")
+    closed = found["pinwheel"].mean("closed")
     figures = [
-        Figure(
-            "largest fall of the likelihood, nats",
-            max(a.largest_fall for a in every),
-            1e-12,
-            "lower",
-        ),
-        Figure("banana: NLL above the truth, nats", float(excess), 0.12, "lower"),
-        Figure("pinwheel: share of the gap closed", _mean(pinwheel, "closed"), 0.7, "higher"),
-        Figure("longest ascent, seconds", max(a.seconds for a in every), 60, "lower"),
+        Figure("largest fall of the likelihood, nats", fall, 1e-12, "lower"),
+        Figure("banana: NLL above the truth, nats", excess, 0.12, "lower"),
+        Figure("pinwheel: share of the gap closed", closed, 0.7, "higher"),
+        Figure("longest ascent, seconds", longest, 60, "lower"),
         *(
-            Figure(f"{name}: {what}", _mean(parts, field))
-            for name, parts in found.items()
+            Figure(f"{name}: {what}", rows.mean(field))
+            for name, rows in found.items()
             for what, field in (
-                ("least KS p-value of a latent", "ks_pvalue"),
-                ("Mardia kurtosis of the latents, standard errors", "kurtosis"),
+                ("least KS p-value of a latent", "least_ks_p"),
+                ("Mardia kurtosis of the latents, standard errors", "kurtosis_se"),
             )
         ),
     ]
-    rows = [[name, *_cells(parts)] for name, parts in found.items()]
     settings = {"rows": ROWS, "held out": HELD_OUT, "steps": STEPS, "candidates": CANDIDATES}
-    pictures = {"ascent.png": picture({name: parts[0] for name, parts in found.items()})}
-    return Outcome(figures, settings, text_table(HEADER, rows), pictures)
+    pictures = {"ascent.png": picture({name: rows[0] for name, rows in found.items()})}
+    return Outcome(figures, settings, table_of_means("problem", found), pictures)
 
 
-def ascend(problem: Problem, seed: int) -> Ascent:
+def ascend(seed: int, problem: Problem) -> Ascent:
     """Ascend on one problem and judge the flow by fresh rows."""
     train, validation, test = (
         problem.sample(n, random_state=1000 * (i + 1) + seed)[0]
@@ -102,15 +88,20 @@ def ascend(problem: Problem, seed: int) -> Ascent:
         z = flow.transform.encode(points)[0].double().numpy()
     covariance: Any = np.cov(train.T)
     whole = stats.multivariate_normal(train.mean(0), covariance)
+    normal = -float(whole.logpdf(test).mean())
+    nll, truth = -log_prob.mean().item(), -float(problem.log_prob(test).mean())
     return Ascent(
-        result,
-        -float(whole.logpdf(test).mean()),
-        -log_prob.mean().item(),
-        -float(problem.log_prob(test).mean()),
-        seconds,
-        min(stats.kstest(column, "norm").pvalue for column in z.T),
-        mardia_kurtosis(z),
-        z,
+        normal_nll=normal,
+        nll=nll,
+        truth=truth,
+        closed=(normal - nll) / (normal - truth),
+        steps=result.steps,
+        s=seconds,
+        least_ks_p=min(stats.kstest(column, "norm").pvalue for column in z.T),
+        kurtosis_se=mardia_kurtosis(z),
+        largest_fall=float(max(0.0, -np.diff(result.train).min())),
+        result=result,
+        latents=z,
     )
 
 
@@ -135,17 +126,6 @@ def mardia_kurtosis(z: Array) -> float:
     return float((np.square(sizes).mean() - expected) / np.sqrt(8 * expected / n))
 
 
-def _mean(parts: list[Ascent], field: str) -> float:
-    return float(np.mean([getattr(part, field) for part in parts]))
-
-
-def _cells(parts: list[Ascent]) -> list[Any]:
-    fields = ("normal_nll", "nll", "truth", "closed")
-    steps = float(np.mean([part.result.steps for part in parts]))
-    rest = [_mean(parts, field) for field in ("seconds", "ks_pvalue", "kurtosis")]
-    return [*(_mean(parts, field) for field in fields), steps, *rest]
-
-
 def picture(found: dict[str, Ascent]) -> bytes:
     """The likelihood step by step, and the latents of fresh rows."""
     from matplotlib.figure import Figure as Canvas  # heavy, and an extra
@@ -160,6 +140,4 @@ def picture(found: dict[str, Ascent]) -> bytes:
         curve.legend()
         cloud.scatter(*ascent.latents[:3000].T, s=2)
         cloud.set(title="latents", aspect="equal")
-    file = io.BytesIO()
-    canvas.savefig(file, format="png", dpi=100)
-    return file.getvalue()
+    return png(canvas, dpi=100)

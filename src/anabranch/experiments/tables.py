@@ -1,4 +1,8 @@
-"""Tables that experiments print."""
+"""Tables that experiments print.
+
+Not by `rich`: where output is no terminal it folds and cuts cells to fit 80 columns, and tables of
+eleven numbers lose their digits in a log.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -2,17 +2,17 @@
 
 import lzma
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anabranch.data import load_sklearn
 from anabranch.estimators import FlowMixture
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, table_of_means
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import text_table
 
 Array = NDArray[np.float64]
 
@@ -24,6 +24,19 @@ UCI = {
 }
 MANY = 3000
 SMALL, LARGE = (1, 2, 3, 4, 5, 6, 8, 10), (1, 2, 5, 10, 20)
+
+
+class Pair(NamedTuple):
+    """Held-out nats of the best GaussianMixture and of FlowMixture with its K; seconds."""
+
+    seed: int
+    rows: int
+    columns: int
+    k: int
+    gmm: float
+    flow: float
+    difference: float
+    s: float
 
 
 @experiment(
@@ -38,19 +51,20 @@ def tables_vs_gmm(run: Run) -> Outcome:
     Small tables give the mean over one split per seed; large ones, whose held-out rows are
     thousands, take the first split.
     """
-    rows, figures = [], []
+    found = {}
     for name in (*EMBEDDED, *UCI):
         X = load_sklearn(name).X if name in EMBEDDED else read_uci(run.path("uci", UCI[name]))
         seeds = run.seeds if len(X) < MANY else run.seeds[:1]
-        results = [_compare(np.asarray(X, dtype=np.float64), seed) for seed in seeds]
-        gmm, flow, seconds, components = np.mean(results, axis=0)
-        rows.append([name, *X.shape, f"{components:.1f}", gmm, flow, flow - gmm, seconds])
-        figures.append(Figure(f"{name}, nats above GaussianMixture", flow - gmm, -0.05, "higher"))
-    above = sum(row[6] > 0 for row in rows)
+        found[name] = per_seed(seeds, compared, np.asarray(X, dtype=np.float64))
+    gain = {name: rows.mean("difference") for name, rows in found.items()}
+    figures = [
+        Figure(f"{name}, nats above GaussianMixture", value, -0.05, "higher")
+        for name, value in gain.items()
+    ]
+    above = sum(value > 0 for value in gain.values())
     figures.append(Figure("tables above GaussianMixture, of eight", above, 6, "higher"))
-    table = text_table(["table", "rows", "columns", "K", "GMM", "flow", "difference", "s"], rows)
     settings = {"split": [0.6, 0.2, 0.2], "reg_covar of GMM": 1e-3, "K small": SMALL, "K": LARGE}
-    return Outcome(figures, settings, table)
+    return Outcome(figures, settings, table_of_means("table", found))
 
 
 @experiment(
@@ -62,39 +76,32 @@ def tables_vs_gmm(run: Run) -> Outcome:
 def covertype_density(run: Run) -> Outcome:
     """100k rows to train (10k of them to choose on), 20k held out."""
     X = read_covertype(run.path("uci", "covtype.csv.xz"))
-    rows, settings = [], COVERTYPE
-    for seed in run.seeds:
-        order = np.random.RandomState(seed).permutation(len(X))
-        train, validation, test = standardized(
-            X[order[:90_000]], X[order[90_000:100_000]], X[order[100_000:120_000]]
-        )
-        gmm = best_gaussian_mixture(
-            train,
-            validation,
-            (10, 20, 30, 40, 50),
-            seed,
-            covariance_types=["full"],
-            reg_covars=(1e-6, 1e-3),
-            max_iter=100,
-        )
-        started = time.perf_counter()
-        mixture = FlowMixture(random_state=seed, verbose=1, **settings)
-        mixture.fit(train, X_val=validation)
-        seconds = time.perf_counter() - started
-        scores = gmm.score(test), mixture.score(test)
-        rows.append([str(seed), gmm.n_components, *scores, scores[1] - scores[0], seconds])
-    difference, seconds = np.mean([row[4] for row in rows]), max(row[5] for row in rows)
+    rows = per_seed(run.seeds, covertype, X)
     figures = [
-        Figure("nats above the best GaussianMixture", float(difference), 2.0, "higher"),
-        Figure("seconds to fit", seconds, 600.0, "lower"),
-        Figure("held-out log-density, nats", float(np.mean([row[3] for row in rows]))),
-        Figure("GaussianMixture, nats", float(np.mean([row[2] for row in rows]))),
+        Figure("nats above the best GaussianMixture", rows.mean("difference"), 2.0, "higher"),
+        Figure("seconds to fit", rows.worst("s", better="lower"), 600.0, "lower"),
+        Figure("held-out log-density, nats", rows.mean("flow")),
+        Figure("GaussianMixture, nats", rows.mean("gmm")),
     ]
-    table = text_table(["seed", "K of GMM", "GMM", "flow", "difference", "s"], rows)
-    return Outcome(figures, {**settings, "rows": [90_000, 10_000, 20_000]}, table)
+    return Outcome(figures, {**COVERTYPE, "rows": [90_000, 10_000, 20_000]}, rows.table())
 
 
-COVERTYPE = {
+def covertype(seed: int, X: Array) -> Pair:
+    """The best mixture of many Gaussians, beside ten flows."""
+    order = np.random.RandomState(seed).permutation(len(X))
+    parts = (order[:90_000], order[90_000:100_000], order[100_000:120_000])
+    train, validation, test = standardized(*(X[part] for part in parts))
+    how: dict[str, Any] = {
+        "covariance_types": ["full"],
+        "reg_covars": (1e-6, 1e-3),
+        "max_iter": 100,
+    }
+    gmm = best_gaussian_mixture(train, validation, (10, 20, 30, 40, 50), seed, **how)
+    mixture = FlowMixture(random_state=seed, verbose=1, **COVERTYPE)
+    return _pair(seed, X, gmm, mixture, (train, validation, test))
+
+
+COVERTYPE: dict[str, Any] = {
     "n_components": 10,
     "flow": {"name": "maf", "hidden": [64, 64]},
     "max_epochs": 20,
@@ -108,14 +115,22 @@ def split(X: Array, seed: int) -> list[Array]:
     return standardized(X[order[:first]], X[order[first:second]], X[order[second:]])
 
 
-def _compare(X: Array, seed: int) -> tuple[float, float, float, float]:
-    """Held-out nats of the best GaussianMixture and of FlowMixture with its K; seconds; K."""
-    train, validation, test = split(X, seed)
-    gmm = best_gaussian_mixture(train, validation, SMALL if len(X) < MANY else LARGE, seed)
+def compared(seed: int, X: Array) -> Pair:
+    """The best GaussianMixture and FlowMixture with its K, on one split."""
+    parts = split(X, seed)
+    components = SMALL if len(X) < MANY else LARGE
+    gmm = best_gaussian_mixture(parts[0], parts[1], components, seed)
+    return _pair(seed, X, gmm, FlowMixture(gmm.n_components, random_state=seed), parts)
+
+
+def _pair(seed: int, X: Array, gmm: Any, mixture: FlowMixture, parts: Sequence[Array]) -> Pair:
+    train, validation, test = parts
     started = time.perf_counter()
-    mixture = FlowMixture(gmm.n_components, random_state=seed).fit(train, X_val=validation)
+    mixture.fit(train, X_val=validation)
     seconds = time.perf_counter() - started
-    return gmm.score(test), mixture.score(test), seconds, gmm.n_components
+    theirs, ours = float(gmm.score(test)), mixture.score(test)
+    rows, columns = X.shape
+    return Pair(seed, rows, columns, gmm.n_components, theirs, ours, ours - theirs, seconds)
 
 
 def read_uci(path: Path) -> Array:

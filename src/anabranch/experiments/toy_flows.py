@@ -1,6 +1,7 @@
 """What the experiments with small flows share: training, digits, and exact comparisons."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -69,24 +70,18 @@ def learn(
     train: Rows,
     validation: Rows | None,
     seed: int,
-    *,
-    epochs: int,
-    batch: int,
-    rate: float,
-    patience: int | None = None,
+    options: FitOptions,
     renew: Callable[[int], Tensor | None] | None = None,
 ) -> None:
-    """Fit by maximum likelihood, with a learning rate that falls to zero."""
-    options = FitOptions(
-        max_epochs=epochs, batch_size=batch, learning_rate=rate, patience=patience,
-        average=0.98, progress=False,
-    )  # fmt: skip
+    """Fit by maximum likelihood, with a learning rate that falls to zero and averaged weights."""
+    options = replace(options, average=0.98, progress=False)
+    steps = options.max_epochs * (len(train["x"]) // options.batch_size)
     fit(
         Likelihood(flow),
         train,
         validation,
         options=options,
-        schedules=[CosineDecay(epochs * (len(train["x"]) // batch))],
+        schedules=[CosineDecay(steps)],
         generator=torch.Generator().manual_seed(seed),
         on_epoch=renew,
     )
@@ -102,10 +97,8 @@ def learn_digits(flow: Distribution, data: Digits, seed: int, *, epochs: int, ra
         train["x"].copy_(data.draw(data.train, source)["x"])
 
     validation = data.draw(data.validation, generator)
-    learn(
-        flow, train, validation, seed,
-        epochs=epochs, batch=100, rate=rate, patience=30, renew=renew,
-    )  # fmt: skip
+    options = FitOptions(max_epochs=epochs, batch_size=100, learning_rate=rate, patience=30)
+    learn(flow, train, validation, seed, options, renew)
     return held_out(flow, data, generator)
 
 

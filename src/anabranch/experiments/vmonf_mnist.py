@@ -1,21 +1,29 @@
 """Digits and clothes without labels: a posterior network by invariance, then flows beside it."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from anabranch.estimators import FlowMixture
-from anabranch.experiments import image_data
+from anabranch.experiments import (
+    Figure,
+    Outcome,
+    Rows,
+    Run,
+    contingency_text,
+    experiment,
+    joined,
+    per_seed,
+)
 from anabranch.experiments.baselines import best_gaussian_mixture, kmeans
-from anabranch.experiments.image_data import Array, Labels
-from anabranch.experiments.image_pictures import samples_picture
-from anabranch.experiments.outcome import Figure, Outcome, Run
-from anabranch.experiments.registry import experiment
-from anabranch.experiments.tables import contingency_text, text_table
+from anabranch.experiments.image_data import Array, Labels, images
+from anabranch.experiments.pictures import samples_picture
 from anabranch.metrics import bits_per_dim, clustering_accuracy
 
+Part = tuple[Array, Labels]
 SHAPE = (28, 28)
 BASELINE_ROWS = 10_000
 BASELINE_COLUMNS = 30
@@ -36,7 +44,6 @@ FLOWS: dict[str, Any] = {
 }
 # q alone, beside Gaussians: the flows of ten classes and sixty thousand images take an hour
 GAUSSIANS: dict[str, Any] = {"flow": None, "max_epochs": 0}
-HEADER = ["task", "seed", "ACC q(c|x)", "k-means", "Gaussian mixture", "s"]
 
 
 class Task(NamedTuple):
@@ -47,6 +54,28 @@ class Task(NamedTuple):
     n_classes: int
     target: float
     settings: dict[str, Any]
+
+
+class Densities(NamedTuple):
+    """Bits per dimension, those of flows given labels and their seconds, and ACC of p."""
+
+    bits: float
+    taught: float
+    acc_p: float
+    s: float
+
+
+class Found(NamedTuple):
+    """Test accuracies and seconds; last the fit of the first seed, and densities of a few."""
+
+    task: str
+    seed: int
+    acc_q: float
+    kmeans: float
+    gaussian_mixture: float
+    s: float
+    mixture: FlowMixture | None
+    densities: Densities | None
 
 
 TASKS = (
@@ -64,57 +93,48 @@ TASKS = (
 )
 def vmonf_mnist(run: Run) -> Outcome:
     """Test accuracy of q on three tasks, and the densities of the components on the first."""
-    rows: list[list[Any]] = []
-    bits: list[list[float]] = []
-    table, pictures = "", {}
+    rows, taught = {}, run.seeds[:TAUGHT_SEEDS]
+    tests = {task.name: images(run, task.folder, "t10k", task.n_classes) for task in TASKS}
     for task in TASKS:
-        train, test = images(run, task, "train"), images(run, task, "t10k")
-        for seed in run.seeds:
-            started = time.perf_counter()
-            mixture = FlowMixture(
-                task.n_classes, **INVARIANT, **task.settings, random_state=seed
-            ).fit(train[0])
-            seconds = time.perf_counter() - started
-            q = mixture.predict(test[0])
-            rows.append(
-                [
-                    task.name,
-                    seed,
-                    clustering_accuracy(test[1], q),
-                    *baselines(task, train[0], test, seed),
-                    seconds,
-                ]
-            )
-            if task.settings is FLOWS and seed in run.seeds[:TAUGHT_SEEDS]:
-                bits.append(densities(mixture, train, test, seed))
-                if seed == run.seeds[0]:
-                    table, pictures = (
-                        contingency_text(test[1], q),
-                        {"samples.png": samples_picture(mixture)},
-                    )
-    found, taught, agreement, seconds = np.mean(bits, axis=0).tolist()
+        train = images(run, task.folder, "train", task.n_classes)
+        rows[task.name] = per_seed(run.seeds, found, task, train, tests[task.name], taught)
+    first = rows[TASKS[0].name]
+    densities = Rows(row.densities for row in first if row.densities is not None)
+    share = densities.mean("bits") / densities.mean("taught")
     figures = [
-        *_figures(rows),
-        Figure(
-            "MNIST 0-4: bits/dim over those of flows given labels", found / taught, 1.02, "lower"
-        ),
-        Figure("MNIST 0-4: bits/dim", found),
-        Figure("MNIST 0-4: ACC p(c|x)", agreement),
-        Figure("MNIST 0-4: seconds of the flows given labels", seconds),
+        *(figure for task in TASKS for figure in _figures(task, rows[task.name])),
+        Figure("MNIST 0-4: bits/dim over those of flows given labels", share, 1.02, "lower"),
+        Figure("MNIST 0-4: bits/dim", densities.mean("bits")),
+        Figure("MNIST 0-4: ACC p(c|x)", densities.mean("acc_p")),
+        Figure("MNIST 0-4: seconds of the flows given labels", densities.mean("s")),
         Figure("MNIST 0-4: the thesis' table, ACC", 0.757),
     ]
     settings = {"shared": INVARIANT, "tasks": [task._asdict() for task in TASKS]}
-    return Outcome(figures, settings, f"{text_table(HEADER, rows)}\n\n{table}", pictures)
+    X, y = tests[TASKS[0].name]
+    mixture: Any = first[0].mixture
+    table = f"{joined(rows.values()).table()}\n\n{contingency_text(y, mixture.predict(X))}"
+    return Outcome(figures, settings, table, {"samples.png": samples_picture(mixture)})
 
 
-def images(run: Run, task: Task, part: str) -> tuple[Array, Labels]:
-    """Pixels and labels of the task's classes; labels serve for scoring only."""
-    X, labels = image_data.images(run, task.folder, part)
-    wanted = labels < task.n_classes
-    return X[wanted], labels[wanted]
+def found(seed: int, task: Task, train: Part, test: Part, taught: Sequence[int]) -> Found:
+    """Fit to the images of a task, and judge by others; densities on a few seeds."""
+    settings = {**INVARIANT, **task.settings, "random_state": seed}
+    started = time.perf_counter()
+    mixture = FlowMixture(task.n_classes, **settings).fit(train[0])
+    seconds = time.perf_counter() - started
+    judged = task.settings is FLOWS and seed in taught
+    return Found(
+        task.name,
+        seed,
+        clustering_accuracy(test[1], mixture.predict(test[0])),
+        *baselines(task, train[0], test, seed),
+        s=seconds,
+        mixture=mixture if judged else None,
+        densities=densities(mixture, train, test, seed) if judged else None,
+    )
 
 
-def baselines(task: Task, X: Array, test: tuple[Array, Labels], seed: int) -> list[float]:
+def baselines(task: Task, X: Array, test: Part, seed: int) -> list[float]:
     """Test accuracy of k-means on pixels and of a Gaussian mixture on principal components."""
     V, y = test
     few = X[np.random.RandomState(seed).permutation(len(X))[:BASELINE_ROWS]]
@@ -126,10 +146,8 @@ def baselines(task: Task, X: Array, test: tuple[Array, Labels], seed: int) -> li
     return [clustering_accuracy(y, clusters) for clusters in (means, gaussians)]
 
 
-def densities(
-    mixture: FlowMixture, train: tuple[Array, Labels], test: tuple[Array, Labels], seed: int
-) -> list[float]:
-    """Held-out bits per dimension, those of the same flows given labels, ACC of p, seconds."""
+def densities(mixture: FlowMixture, train: Part, test: Part, seed: int) -> Densities:
+    """Held-out bits per dimension, beside those of the same flows given labels."""
     (X, given), (V, y) = train, test
     started = time.perf_counter()
     # labels of all rows overrule k-means; a start from labels would be trained twice as long
@@ -138,19 +156,16 @@ def densities(
     taught.fit(X, given)
     seconds = time.perf_counter() - started
     bits = [bits_per_dim(m.score(V), V.shape[1]) for m in (mixture, taught)]
-    return [*bits, clustering_accuracy(y, mixture.predict(V, method="exact")), seconds]
+    accuracy = clustering_accuracy(y, mixture.predict(V, method="exact"))
+    return Densities(*bits, acc_p=accuracy, s=seconds)
 
 
-def _figures(rows: list[list[Any]]) -> list[Figure]:
-    figures = []
-    for task in TASKS:
-        own = np.array([row[2:] for row in rows if row[0] == task.name])
-        q, means, gaussians, _ = own.mean(0).tolist()
-        figures += [
-            Figure(f"{task.name}: ACC q(c|x)", q, task.target, "higher"),
-            Figure(f"{task.name}: worst ACC q(c|x)", float(own[:, 0].min())),
-            Figure(f"{task.name}: k-means on pixels, ACC", means),
-            Figure(f"{task.name}: Gaussian mixture on principal components, ACC", gaussians),
-            Figure(f"{task.name}: longest fit, seconds", float(own[:, 3].max()), 1200.0, "lower"),
-        ]
-    return figures
+def _figures(task: Task, rows: Rows[Found]) -> list[Figure]:
+    name, gaussians = task.name, rows.mean("gaussian_mixture")
+    return [
+        Figure(f"{name}: ACC q(c|x)", rows.mean("acc_q"), task.target, "higher"),
+        Figure(f"{name}: worst ACC q(c|x)", rows.worst("acc_q")),
+        Figure(f"{name}: k-means on pixels, ACC", rows.mean("kmeans")),
+        Figure(f"{name}: Gaussian mixture on principal components, ACC", gaussians),
+        Figure(f"{name}: longest fit, seconds", rows.best("s"), 1200.0, "lower"),
+    ]

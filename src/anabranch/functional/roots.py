@@ -5,6 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+# scipy.optimize.elementwise.find_root is the same method, to the same bits (4e-16 apart). It takes
+# 2.8 times as long here (9.5 ms against 3.3 ms for 4096 roots of x + sinh x on one thread), leaves
+# the device, carries no gradients, and cannot be compiled or run on the meta device.
+
 Function = Callable[[Tensor], Tensor]
 
 WIDENINGS, STEPS = 128, 200

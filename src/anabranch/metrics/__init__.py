@@ -14,7 +14,7 @@ from anabranch.metrics.clustering import (
     match_components,
     normalized_mutual_info,
 )
-from anabranch.metrics.importance import ImportanceDiagnostics, importance_diagnostics
+from anabranch.metrics.importance import ImportanceDiagnostics, importance_diagnostics, pareto_k
 from anabranch.metrics.two_sample import Significance, energy_distance_test, ks_test
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "ks_test",
     "match_components",
     "normalized_mutual_info",
+    "pareto_k",
 ]

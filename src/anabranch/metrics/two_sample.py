@@ -52,6 +52,9 @@ def energy_distance_test(
         raise ValueError(f"x has {x.shape[1]} features, y has {y.shape[1]}")
     if n_permutations < 1:
         raise ValueError(f"n_permutations is {n_permutations}, expected at least 1")
+    # dcor 0.7 gives this statistic times n m / (n + m), and from the same permutations the same
+    # p-values, but takes 8 (200 points) to 84 times (1000 points) as long for 500 of them, brings
+    # numba (210 MB), and its import compiles for half a minute; hyppo brings statsmodels besides.
     pooled = np.concatenate([x, y])
     distances = cdist(pooled, pooled)
     signs = np.concatenate([np.full(len(x), 1 / len(x)), np.full(len(y), -1 / len(y))])

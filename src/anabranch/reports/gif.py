@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# Pillow encodes; the palette is ours, since with one of its own for each frame, as Pillow and
+# imageio write them, 24 frames of a plot take 480 kB, and 293 kB with one for all.
 PALETTE_FRAMES, COLORS = 8, 128  # more colours make larger files
 
 

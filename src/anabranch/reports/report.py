@@ -14,7 +14,7 @@ from anabranch.reports.evaluation import Evaluation, evaluate, evaluate_density
 from anabranch.reports.grid import Grid, density_grid, evaluate_grid
 from anabranch.reports.page import render_page
 from anabranch.reports.protocol import FittedDensity, FittedMixture, has_clusters
-from anabranch.reports.request import Names, Request, check_request
+from anabranch.reports.request import Names, Request, Wanted, check_request
 from anabranch.reports.section import Section
 from anabranch.reports.sections import (
     clusters_section,
@@ -78,17 +78,9 @@ def build_report(
     from sklearn.utils import check_random_state
 
     _require_extra(projection)
-    request = check_request(
-        est,
-        X,
-        labels,
-        title=title or ("Mixture of normalizing flows" if has_clusters(est) else "Density"),
-        columns=columns,
-        image_shape=image_shape,
-        label_names=label_names,
-        max_points=max_points,
-        projection=projection,
-    )
+    title = title or ("Mixture of normalizing flows" if has_clusters(est) else "Density")
+    wanted = Wanted(title, columns, image_shape, label_names, max_points, projection)
+    request = check_request(est, X, labels, wanted)
     if path is not None:
         check_output(path)
     rng = check_random_state(random_state)

@@ -36,17 +36,20 @@ class Request:
     projection: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a page shall be like, as the caller says: not checked yet, see `Request`."""
+
+    title: str
+    columns: Names | None
+    image_shape: Sequence[int] | None
+    label_names: Names | None
+    max_points: int
+    projection: str
+
+
 def check_request(
-    est: FittedMixture | FittedDensity,
-    X: Any,
-    labels: Any,
-    *,
-    title: str,
-    columns: Names | None,
-    image_shape: Sequence[int] | None,
-    label_names: Names | None,
-    max_points: int,
-    projection: str,
+    est: FittedMixture | FittedDensity, X: Any, labels: Any, wanted: Wanted
 ) -> Request:
     """Check all arguments before any work is done.
 
@@ -57,17 +60,18 @@ def check_request(
     n, width = _shape(X)
     if width != est.n_features_in_:
         raise ValueError(f"X: got {width} columns; the model was fitted to {est.n_features_in_}.")
+    max_points, projection = wanted.max_points, wanted.projection
     if not isinstance(max_points, Integral) or max_points < 2:
         raise ValueError(f"max_points: got {max_points!r}; expected an integer of 2 or more.")
     if projection not in PROJECTIONS:
         raise ValueError(f"projection: got {projection!r}; expected one of {PROJECTIONS}.")
     known = _known_labels(labels, n)
     return Request(
-        title=title,
-        columns=_column_names(est, X, columns, width),
+        title=wanted.title,
+        columns=_column_names(est, X, wanted.columns, width),
         labels=known,
-        label_names=_label_names(label_names, known),
-        image_shape=_image_shape(image_shape, width),
+        label_names=_label_names(wanted.label_names, known),
+        image_shape=_image_shape(wanted.image_shape, width),
         max_points=max_points,
         projection=projection,
     )

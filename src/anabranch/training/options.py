@@ -81,7 +81,8 @@ class FitOptions:
         for name, least in LEAST.items():
             value = getattr(self, name)
             whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not (whole and value >= least) and not (value is None and name in MAY_BE_NONE):
+            fits = whole and int(value) >= least
+            if not fits and not (value is None and name in MAY_BE_NONE):
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
         for name, (words, holds) in RANGES.items():
             value = getattr(self, name)

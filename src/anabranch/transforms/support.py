@@ -10,6 +10,10 @@ from anabranch.contracts.domain import Circle, Domain, Interval, Product
 from anabranch.contracts.transform import Transform
 
 
+# torch.distributions.biject_to has these maps but for the circle, and takes a quarter of the time
+# (0.34 ms against 1.34 ms for 4096 rows of 8 columns). But in single precision it clips the logit
+# of 1 - 2^-24 to 15.9 in place of 16.6, decodes 30 to 1 itself, and gives 1.5, where a density of
+# numbers below 1 is zero, a finite one.
 class Support(Transform):
     r"""A fixed map of each column from its support to the line.
 

@@ -1,4 +1,4 @@
-"""Pictures of clusters of images: samples, latent maps, loss curves."""
+"""Pictures as PNG: of clusters of images, latent maps, loss curves."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -59,7 +59,7 @@ def latent_map(
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     draw_dots(left, plane.points, clusters, "latent means, by cluster")
     draw_dots(right, plane.samples, origins, "samples of the prior, by component")
-    return _png(figure)
+    return png(figure)
 
 
 def loss_curves(histories: Sequence[Sequence[dict[str, float]]], labels: Sequence[str]) -> bytes:
@@ -81,10 +81,11 @@ def loss_curves(histories: Sequence[Sequence[dict[str, float]]], labels: Sequenc
     left.set(xlabel="epoch", ylabel="minus the bound, nats")
     right.set(xlabel="epoch", ylabel="least standard deviation")
     left.legend()
-    return _png(figure)
+    return png(figure)
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any, dpi: int = DPI) -> bytes:
+    """A figure of matplotlib as a PNG."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
