@@ -10,8 +10,8 @@ import torch
 
 from anabranch import DeepClustering, DeepMixture, FlowMixture
 from anabranch.estimators.clustering_methods import METHODS
-from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.objectives import Loss
+from anabranch.procedures.stages import Stages, stage_files
 from anabranch.training import FitOptions
 from anabranch.training.run import Run
 
@@ -130,7 +130,7 @@ def test_an_interrupted_fit_ends_with_the_same_bits(tmp_path, interrupt, whole, 
 def test_finished_stages_are_passed_by(tmp_path, interrupt):
     model = CASES["mixture"](fit_options={"checkpoint": tmp_path / "run"})
     taken = interrupt(0)
-    fit_stages(model, X)
+    model.fit_keeping_checkpoint(X)
     names = [f"run.{name}-{i}" for name in ("autoencoder", "bound", "classifier") for i in (0, 1)]
     assert [path.name for path in stage_files(tmp_path / "run")] == names
     steps, found = len(taken), outcome(model)

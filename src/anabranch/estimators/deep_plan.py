@@ -32,6 +32,8 @@ from anabranch.objectives import (
 )
 from anabranch.objectives.latent_mixture import INFERENCES
 from anabranch.objectives.mixture_bounds import check_bound
+from anabranch.procedures.invariant_lessons import Lessons
+from anabranch.procedures.stages import Stages
 from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     FitOptions,
@@ -382,6 +384,22 @@ class DeepPlan:
             penalty=penalty,
             inference=how.inference or "variational",
             label_weight=float(bound.label_weight),
+        )
+
+    def lessons(
+        self, penalty: PosteriorPenalty | None, n_components: int, stages: Stages
+    ) -> Lessons | None:
+        """How q(y|x) learns by itself before an invariant start; None for another start."""
+        if self.start.name != "invariant" or penalty is None:
+            return None
+        return Lessons(
+            penalty.perturbation,
+            n_components,
+            penalty.balance / penalty.weight,
+            self.consistency.steps,
+            self.n_init,
+            None if self.optimisation.verbose else False,
+            stages,
         )
 
     def options(self, n_rows: int) -> FitOptions:

@@ -22,7 +22,8 @@ from anabranch.functional.draws import normal_draws
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.ltvae import LatentTreeVAE
 from anabranch.objectives.variational_bound import bound_loss, latent_noise
-from anabranch.procedures.cluster_watch import PART
+from anabranch.procedures.cluster_watch import PART, log_responsibilities
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode, error_of
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult, Schedule
 
@@ -387,3 +388,34 @@ def _joined(before: FitResult, after: FitResult) -> FitResult:
         rollbacks=before.rollbacks + after.rollbacks,
         seconds=before.seconds + after.seconds,
     )
+
+
+def cluster_by_ltvae(
+    task: ClusteringTask, *, rounds: int, eta: float, n_init: int | None = None
+) -> Trained:
+    """A tree that is searched, or with ``n_init`` one variable over the codes, then `fit_ltvae`.
+
+    The one variable begins with a mixture that has so many starts.
+    """
+    k = task.n_components
+    coder, result = task.pretrained(Autoencoder)
+    task.distinct(encode(coder, task.x))
+    model, noise = task.build(LatentTreeVAE)
+    how = {"error": error_of(result), "random_state": np.random.RandomState(task.seed)}
+    if n_init is None:
+        search_ltvae(model, coder, task.train, max_states=k, **how)
+    else:
+        start_ltvae(model, coder, task.train, n_components=k, n_init=n_init, **how)
+    choose_facet(model, task.x, k)
+    start = log_responsibilities(model, task.x).argmax(0).cpu().numpy()
+    clusters = fit_ltvae(
+        model,
+        task.train,
+        task.held_out,
+        task.run(noise),
+        max_states=k if n_init is None else None,
+        rounds=rounds,
+        eta=eta,
+    )
+    choose_facet(model, task.x, k)
+    return Trained(model, start, {"autoencoder": result, "clusters": clusters})
