@@ -14,16 +14,7 @@ from anabranch.networks import MLP
 class Autoencoder(nn.Module):
     """An encoder f to codes, and a decoder g from which rows can be told again.
 
-    Args:
-        features: D.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for another likelihood.
+    Arguments and errors are those of `anabranch.models.autoencoder`, with a generator for the seed.
 
     Example:
         >>> model = Autoencoder(3, 2, (8,))

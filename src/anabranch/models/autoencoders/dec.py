@@ -18,19 +18,7 @@ class EmbeddedClustering(nn.Module):
 
     .. math:: q(k \mid x) \propto (1 + \lVert f(x) - m_k \rVert^2 / \alpha)^{-(\alpha + 1) / 2}
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder.
-        alpha: degrees of freedom of q.
-        decoder: whether there is one, with the hidden sizes in reverse.
-        likelihood: of the decoder: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for K or alpha out of range, or another likelihood.
+    Arguments and errors are those of `anabranch.models.dec`, with a generator for the seed.
 
     Example:
         >>> model = EmbeddedClustering(3, 4, 2, (8,))

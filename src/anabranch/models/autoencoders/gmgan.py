@@ -17,19 +17,11 @@ class MixtureGAN(nn.Module):
 
     .. math:: x' = g(m_k + A_k \epsilon), \qquad k \sim 1/K, \quad \epsilon \sim \mathcal N(0, I)
 
-    Args:
-        features: D.
-        gaussians: the K Gaussians over latent places of J features.
-        hidden: hidden sizes of critic and classifier; the generator has them in reverse.
-        likelihood: "gaussian" for real rows, "bernoulli" for rows in [0, 1].
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    ``gaussians`` are the K Gaussians over codes of J features; further arguments and errors are
+    those of `anabranch.models.gmgan`.
 
     Attributes:
         code_size: hidden[-1].
-
-    Raises:
-        ValueError: for another likelihood, or no hidden layer.
 
     Example:
         >>> model = MixtureGAN(3, LatentGaussians(4, 2), (8,))

@@ -26,22 +26,10 @@ class HierarchicalMixtureVAE(nn.Module):
 
     with :math:`p(k \mid z, w) \propto \mathcal N(z; m_k(w), s_k^2(w))`.
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code z.
-        latent_prior: L, size of w.
-        hidden: hidden sizes of the encoder of z and w; the decoder has them in reverse.
-        hidden_prior: hidden sizes of the network from w to means and scales of the K components.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.gmvae`, with a generator for the seed.
 
     Attributes:
         noise_size: J + L, numbers of noise that a row needs.
-
-    Raises:
-        ValueError: for fewer than one component, no w, or another likelihood.
 
     Example:
         >>> model = HierarchicalMixtureVAE(3, 4, 2, 2, (8,))

@@ -26,20 +26,12 @@ class LatentTreeVAE(VariationalAutoencoder):
     reparameterised draw. The tree takes no gradients: it is fitted by stepwise EM to the codes that
     are drawn, see `anabranch.procedures.fit_ltvae`.
 
-    Args:
-        features: D.
-        structure: of the tree, over the J features of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    ``structure`` is that of the tree, over the J features of a code; further arguments and errors
+    are those of `anabranch.models.ltvae`.
 
     Attributes:
         prior: the tree.
         facet: the variable that ``responsibilities`` speak of.
-
-    Raises:
-        ValueError: for another likelihood.
 
     Example:
         >>> model = LatentTreeVAE(3, TreeStructure.single(2, 4), (8,))

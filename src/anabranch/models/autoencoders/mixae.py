@@ -18,21 +18,10 @@ class MixtureOfAutoencoders(nn.Module):
     .. math:: e_k(x) = \lVert x - g_k(f_k(x)) \rVert^2, \qquad
         p(k \mid x) = \operatorname{softmax} h(f_1(x), \dots, f_K(x))
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of each encoder; its decoder has them in reverse.
-        assignment: hidden sizes from the codes of all to the probabilities.
-        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.mixae`, with a generator for the seed.
 
     Attributes:
         code_size: K J.
-
-    Raises:
-        ValueError: for K out of range, or another likelihood.
 
     Example:
         >>> model = MixtureOfAutoencoders(3, 4, 2, (8,))

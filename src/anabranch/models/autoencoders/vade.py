@@ -18,25 +18,11 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 class VariationalDeepEmbedding(VariationalAutoencoder):
-    r"""VaDE: clusters as the components of the prior of a variational autoencoder.
-
-    .. math:: \log p(x) \ge E_{q(z|x)} \Big[ \log p(x \mid z)
-        + \sum_k \gamma_k(z)\, \big( E_{q(z'|x)} \log \pi_k \mathcal N(z'; m_k, s_k^2)
-        - \log \gamma_k(z) \big) \Big] + H(q(z \mid x)), \qquad \gamma_k(z) = p(k \mid z)
+    """VaDE: clusters as the components of the prior of a variational autoencoder.
 
     Weights are a softmax, and all standard deviations are kept in logs.
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for fewer than one component, or another likelihood.
+    Arguments and errors are those of `anabranch.models.vade`, with a generator for the seed.
 
     Example:
         >>> model = VariationalDeepEmbedding(3, 4, 2, (8,))

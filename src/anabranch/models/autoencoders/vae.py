@@ -13,24 +13,13 @@ from anabranch.models.registry import recipe
 class VariationalAutoencoder(nn.Module):
     r"""A density by a latent code: a bound of :math:`\log p(x) = \log \int p(x|z) p(z) dz`.
 
-    .. math:: E_{q(z|x)} \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
-
     The expectation is that of one reparameterised draw; the divergence is exact. Models with
     another prior derive from it and have ``terms`` of their own.
 
-    Args:
-        features: D.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.vae`, with a generator for the seed.
 
     Attributes:
         noise_size: J, numbers of noise that a row needs.
-
-    Raises:
-        ValueError: for another likelihood.
 
     Example:
         >>> model = VariationalAutoencoder(3, 2, (8,))
