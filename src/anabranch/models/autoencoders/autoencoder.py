@@ -1,11 +1,11 @@
 """Autoencoder, the start of most deep clustering."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
-import torch
 from torch import Tensor, nn
 
-from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.autoencoders.dense_coders import Decoder, NetworkOptions
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.networks import MLP
@@ -29,14 +29,11 @@ class Autoencoder(nn.Module):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
-        self.encoder = MLP(features, latent, hidden, activation=activation, generator=generator)
-        self.decoder = Decoder(
-            features, latent, hidden[::-1], likelihood, activation=activation, generator=generator
-        )
+        self.encoder = MLP(features, latent, hidden, **how)
+        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, **how)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (N, J) of rows (N, D)."""
@@ -88,11 +85,5 @@ def autoencoder(
         >>> model.encode(torch.zeros(3, 4)).shape
         torch.Size([3, 2])
     """
-    return Autoencoder(
-        features,
-        latent,
-        tuple(hidden),
-        likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
-    )
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
+    return Autoencoder(features, latent, tuple(hidden), likelihood=likelihood, **how)

@@ -1,10 +1,12 @@
 """GM-GAN: a generative adversarial network over a mixture of Gaussians."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
+from anabranch.models.autoencoders.dense_coders import NetworkOptions
 from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.generators import make_generator
@@ -36,8 +38,7 @@ class MixtureGAN(nn.Module):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if likelihood not in LIKELIHOODS:
@@ -49,7 +50,7 @@ class MixtureGAN(nn.Module):
         self.gaussians = gaussians
 
         def network(inputs: int, outputs: int, sizes: Sequence[int]) -> MLP:
-            return MLP(inputs, outputs, sizes, activation=activation, generator=generator)
+            return MLP(inputs, outputs, sizes, **how)
 
         self.decoder = network(gaussians.latent, features, hidden[::-1])
         self.critic = network(features, 1, hidden)

@@ -1,11 +1,13 @@
 """MIXAE: a mixture of autoencoders."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from anabranch.models.autoencoders.dense_coders import NetworkOptions
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -38,8 +40,7 @@ class MixtureOfAutoencoders(nn.Module):
         *,
         assignment: Sequence[int] = (),
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if n_components < 1:
@@ -50,7 +51,6 @@ class MixtureOfAutoencoders(nn.Module):
         self.code_size = n_components * latent
 
         def network(inputs: int, outputs: int, sizes: Sequence[int], *stack: int) -> MLP:
-            how = {"activation": activation, "generator": generator}
             return MLP(inputs, outputs, sizes, batch_shape=stack, **how)
 
         self.encoder = network(features, latent, hidden, n_components)
@@ -130,6 +130,7 @@ def mixae(
         >>> model.responsibilities(torch.zeros(5, 4)).exp().sum(0)
         tensor([1.0000, 1.0000, 1.0000, 1.0000, 1.0000], ...)
     """
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
     return MixtureOfAutoencoders(
         features,
         n_components,
@@ -137,6 +138,5 @@ def mixae(
         tuple(hidden),
         assignment=tuple(assignment),
         likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
+        **how,
     )
