@@ -42,8 +42,9 @@ class StagedEstimator(Estimator):
             CollapsedWarning: where a `DeepClustering` put all rows into one cluster.
             UnusedSettingWarning: for labels and settings that this fit does not use.
         """
-        self.fit_keeping_checkpoint(X, y, resume=resume)
-        self._stages(resume=resume).remove()
+        stages = self._stages(resume=resume)
+        self._fit(X, y, stages)
+        stages.remove()
         return self
 
     def fit_keeping_checkpoint(
