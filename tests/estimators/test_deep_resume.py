@@ -10,8 +10,8 @@ import torch
 
 from anabranch import DeepClustering, DeepMixture, FlowMixture
 from anabranch.estimators.clustering_methods import METHODS
-from anabranch.estimators.stages import Stages, fit_stages, stage_files
 from anabranch.objectives import Loss
+from anabranch.procedures.stages import Stages, stage_files
 from anabranch.training import FitOptions
 from anabranch.training.run import Run
 
@@ -130,7 +130,7 @@ def test_an_interrupted_fit_ends_with_the_same_bits(tmp_path, interrupt, whole, 
 def test_finished_stages_are_passed_by(tmp_path, interrupt):
     model = CASES["mixture"](fit_options={"checkpoint": tmp_path / "run"})
     taken = interrupt(0)
-    fit_stages(model, X)
+    model.fit_keeping_checkpoint(X)
     names = [f"run.{name}-{i}" for name in ("autoencoder", "bound", "classifier") for i in (0, 1)]
     assert [path.name for path in stage_files(tmp_path / "run")] == names
     steps, found = len(taken), outcome(model)
@@ -146,7 +146,7 @@ def test_labels_are_resumed_too(tmp_path, interrupt):
     with pytest.raises(KeyboardInterrupt):
         mixture(**settings).fit(X, LABELS)
     # the autoencoder sees none
-    with pytest.raises(ValueError, match=r"run.classifier-0 is .* it differs in data"):
+    with pytest.raises(ValueError, match=r"run.classifier-0 is .*: data was "):
         mixture(**settings).fit(X, np.where(LABELS < 0, -1, 2 - LABELS), resume=True)
     assert outcome(mixture(**settings).fit(X, LABELS, resume=True)) == expected
 
@@ -164,24 +164,24 @@ def unfinished(tmp_path, interrupt):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"random_state": 1}, "data, seed"),
-        ({"latent": 3}, "latent"),
-        ({"max_epochs": 5}, "max_epochs"),
-        ({"method": "idec"}, "method"),
-        ({"learning_rate": 0.01}, "options, learning_rate"),
+        ({"random_state": 1}, "seed was 953246512, now 710190855"),
+        ({"latent": 3}, "latent was '2', now '3'"),
+        ({"max_epochs": 5}, "max_epochs was '4', now '5'"),
+        ({"method": "idec"}, "method was '\"vade\"', now '\"idec\"'"),
+        ({"learning_rate": 0.01}, "options.learning_rate was 0.001, now 0.01"),
     ],
 )
 def test_other_settings_are_refused_by_name(unfinished, tmp_path, changes, named):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(ValueError, match=f"run.autoencoder-0 is .* it differs in .*{named}"):
+    with pytest.raises(ValueError, match=f"run.autoencoder-0 is .* another run: .*{named}"):
         clustering(**{**unfinished, **changes}).fit(X, resume=True)
-    with pytest.raises(ValueError, match="it differs in data"):
+    with pytest.raises(ValueError, match="another run: data was"):
         clustering(**unfinished).fit(X[::-1], resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_another_estimator_is_refused(unfinished, tmp_path):
-    with pytest.raises(ValueError, match=r"it differs in .*estimator"):
+    with pytest.raises(ValueError, match="estimator was 'DeepClustering', now 'DeepMixture'"):
         mixture(fit_options=unfinished["fit_options"]).fit(X, resume=True)
     # whose checkpoint is the path itself
     FlowMixture(2, max_epochs=1, fit_options=unfinished["fit_options"]).fit(X)
@@ -245,5 +245,5 @@ def test_another_start_is_another_run(tmp_path):
         if not resume:
             assert train(generator=torch.Generator().manual_seed(0)).steps == 2
             continue
-        with pytest.raises(ValueError, match="it differs in start"):
+        with pytest.raises(ValueError, match="another run: start was"):
             train(generator=torch.Generator().manual_seed(0))

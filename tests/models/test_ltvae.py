@@ -13,7 +13,6 @@ from anabranch.procedures import (
     TrainingRun,
     choose_facet,
     fit_ltvae,
-    search_ltvae,
     start_ltvae,
 )
 from anabranch.procedures.fit_ltvae import TreeBound, independent_axes, white_axes
@@ -127,8 +126,8 @@ def test_the_search_finds_the_structure_and_training_keeps_it():
     options = FitOptions(max_epochs=60, batch_size=32, learning_rate=1e-2, progress=False)
     trained = fit(Reconstruction(coder), {"x": x}, {"x": x}, options=options, generator=seeded(0))
     model = ltvae(5, latent=2, hidden=[], seed=0)
-    how = {"max_states": 2, "random_state": np.random.RandomState(0)}
-    search_ltvae(model, coder, x, error=trained.best_score, **how)
+    how = {"n_components": 2, "random_state": np.random.RandomState(0)}
+    start_ltvae(model, coder, x, error=trained.best_score, **how)
     assert model.prior.structure.states == (2, 2)
     labels = [facet.argmax(0).numpy() for facet in model.facets(x)]
     agreement = [max((own == y).mean(), (own != y).mean()) for own in labels for y in states.T]
@@ -147,7 +146,7 @@ def test_training_raises_the_bound():
     x, _ = folded()
     model = ltvae(5, n_components=2, latent=2, hidden=[8], seed=0)
     coder = autoencoder(5, latent=2, hidden=[8], seed=0)
-    start_ltvae(model, coder, x, n_components=2, random_state=np.random.RandomState(0))
+    start_ltvae(model, coder, x, n_components=2, n_init=10, random_state=np.random.RandomState(0))
     result = fit_ltvae(model, x, x, TrainingRun(QUICK, seeded(0)), rounds=1)
     scores = [entry["validation_loss"] for entry in result.history]
     assert min(scores[1:]) < scores[0]

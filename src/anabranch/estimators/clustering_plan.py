@@ -2,30 +2,24 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Generic, Protocol, Self
+from dataclasses import asdict, dataclass, fields, replace
+from types import SimpleNamespace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from anabranch.estimators.clustering_method import Labels, Method, TaskKind
+from anabranch.estimators.clustering_methods import METHODS, Method
 from anabranch.estimators.groups import read_group
 from anabranch.estimators.numbers import check_dict, check_sizes, check_whole, is_whole, real
-from anabranch.estimators.optimisation import Optimisation
+from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.estimators.unused import warn_unused
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.training import FitOptions
 
 # What `fit` tells a recipe by itself.
 KNOWN = ("features", "n_components", "seed")
-
-
-class CoderSource(Protocol):
-    """A fitted estimator whose autoencoder may be taken over."""
-
-    def get_params(self, deep: bool = True) -> dict[str, object]:
-        """Its settings."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -47,19 +41,17 @@ class Pretrain:
 
 
 @dataclass(frozen=True)
-class ClusteringPlan(Generic[TaskKind]):
+class ClusteringPlan:
     """What a fit of `DeepClustering` is told.
 
     Attributes:
         name: of the method.
         method: its entry in the table.
-        options: its settings, an object of ``method.options``.
+        told: its settings but for the learning rate, by name.
+        rate: learning rate of codes and clusters together.
         n_components: K.
-        latent: size of a code.
-        hidden: hidden sizes of the encoder.
-        levels: of integers, or None.
-        likelihood: of the decoder.
-        model_options: further keywords of the recipe of the method.
+        keywords: of all recipes.
+        own: further keywords of the recipe of the method.
         pretrain: how the autoencoder is trained.
         coder: the fitted estimator whose autoencoder is taken over, or None.
         responsibilities: (n, K) clusters to start from, or None.
@@ -67,32 +59,20 @@ class ClusteringPlan(Generic[TaskKind]):
     """
 
     name: str
-    method: Method[TaskKind]
-    options: object
+    method: Method
+    told: Mapping[str, Any]
+    rate: float
     n_components: int
-    latent: int
-    hidden: tuple[int, ...]
-    levels: int | None
-    likelihood: str
-    model_options: Mapping[str, Any]
+    keywords: Mapping[str, Any]
+    own: Mapping[str, Any]
     pretrain: Pretrain
-    coder: CoderSource | None
+    coder: BaseEstimator | None
     responsibilities: NDArray[np.float64] | None
     optimisation: Optimisation
 
     @classmethod
-    def of(
-        cls,
-        settings: Mapping[str, Any],
-        methods: Mapping[str, Method[TaskKind]],
-        shared: Optimisation,
-    ) -> Self:
-        """The plan of an estimator's settings.
-
-        Args:
-            settings: of ``get_params``.
-            methods: the table of methods.
-            shared: what all estimators have.
+    def of(cls, estimator: Settings) -> Self:
+        """The plan of an estimator.
 
         Raises:
             ValueError: naming the setting, what was given and what was expected.
@@ -100,34 +80,71 @@ class ClusteringPlan(Generic[TaskKind]):
         Warns:
             UnusedSettingWarning: for settings of another method.
         """
+        shared = Optimisation.of(estimator)
+        settings: Mapping[str, Any] = estimator.get_params(deep=False)
         name = settings["method"]
-        if not isinstance(name, str) or name not in methods:
-            raise ValueError(f"method must be one of {tuple(methods)}, got {name!r}")
+        if not isinstance(name, str) or name not in METHODS:
+            raise ValueError(f"method must be one of {tuple(METHODS)}, got {name!r}")
         _check_sizes_of(settings)
-        method = methods[name]
-        coder, clusters = _start(settings["start"], name, method, int(settings["n_components"]))
+        method, n_components = METHODS[name], int(settings["n_components"])
+        coder, clusters = _start(settings["start"], name, n_components)
         model_options = dict(settings["model_options"] or {})
         moved = _moved(model_options, method)
         _check_unused(name, method, settings)
+        told = asdict(_options(name, settings["method_options"], moved))
+        likelihood = _likelihood(model_options.pop("likelihood", None), settings["levels"])
+        keywords = {
+            "latent": int(settings["latent"]),
+            "hidden": [int(size) for size in settings["hidden"]],
+            "likelihood": likelihood,
+        }
+        if model_options.get("activation") is not None:
+            # coders that start a model have to have its activation
+            keywords["activation"] = model_options["activation"]
         return cls(
             name=name,
             method=method,
-            options=_options(name, methods, settings["method_options"], moved),
-            n_components=int(settings["n_components"]),
-            latent=int(settings["latent"]),
-            hidden=tuple(int(size) for size in settings["hidden"]),
-            levels=settings["levels"],
-            likelihood=_likelihood(model_options.pop("likelihood", None), settings["levels"]),
-            model_options=model_options,
+            rate=told.pop("learning_rate", 1e-3),
+            told=told,
+            n_components=n_components,
+            keywords=keywords,
+            own=model_options,
             pretrain=read_group("pretrain", settings["pretrain"], Pretrain),
             coder=coder,
             responsibilities=clusters,
             optimisation=shared,
         )
 
+    def options(self, n_rows: int, max_epochs: int, rate: float) -> FitOptions:
+        """The settings of a run of the loop."""
+        how = {"max_epochs": max_epochs, "learning_rate": rate}
+        options = self.optimisation.options(n_rows, least_batch=32, **how)
+        return replace(options, checkpoint=None)  # which each stage has for itself
+
+    def check_coder(self, recipe: Mapping[str, Any], method: str, n_features: int) -> None:
+        """Refuse an autoencoder that this method cannot take over.
+
+        Args:
+            recipe: of the model of the fitted estimator.
+            method: of that.
+            n_features: D.
+        """
+        name = self.method.coder
+        if recipe["name"] != name:
+            raise ValueError(
+                f"method={self.name!r} starts from the recipe {name!r}, but the model given "
+                f"as start is fitted by method={method!r}"
+            )
+        own = self.own if self.method.recipe == name else {}
+        for key, value in {"features": n_features, **self.keywords, **own}.items():
+            if (found := recipe["arguments"].get(key)) != value:
+                raise ValueError(
+                    f"the model given as start has {key}={found!r}, wanted is {value!r}"
+                )
+
 
 def _check_sizes_of(settings: Mapping[str, Any]) -> None:
-    given = _Given(settings)
+    given = SimpleNamespace(**settings)
     check_whole(given, ("n_components", "latent"), 1)
     check_sizes("hidden", settings["hidden"])
     check_dict(given, ("model_options",))
@@ -137,13 +154,6 @@ def _check_sizes_of(settings: Mapping[str, Any]) -> None:
     levels = settings["levels"]
     if levels is not None and not (is_whole(levels) and int(levels) > 1):
         raise ValueError(f"levels must be an integer above 1 or None, got {levels!r}")
-
-
-class _Given:
-    """Settings as attributes, as `anabranch.estimators.numbers` reads them."""
-
-    def __init__(self, settings: Mapping[str, object]) -> None:
-        self.__dict__.update(settings)
 
 
 def _likelihood(given: object, levels: int | None) -> str:
@@ -161,7 +171,7 @@ def _likelihood(given: object, levels: int | None) -> str:
     return str(given)
 
 
-def _moved(model_options: dict[str, object], method: Method[TaskKind]) -> dict[str, object]:
+def _moved(model_options: dict[str, object], method: Method) -> dict[str, object]:
     """Settings of training that recipes had until 0.1, taken out of the keywords of the model."""
     own = {field.name for field in fields(method.options)}
     moved = {key: model_options.pop(key) for key in list(model_options) if key in own}
@@ -175,18 +185,13 @@ def _moved(model_options: dict[str, object], method: Method[TaskKind]) -> dict[s
     return moved
 
 
-def _options(
-    name: str,
-    methods: Mapping[str, Method[TaskKind]],
-    given: object,
-    moved: Mapping[str, object],
-) -> object:
+def _options(name: str, given: object, moved: Mapping[str, object]) -> Any:
     """The settings of the method; those of others are left out, with a warning."""
     if moved and (given is None or isinstance(given, Mapping)):
         given = {**moved, **(given or {})}
-    kind = methods[name].options
+    kind = METHODS[name].options
     own = {field.name for field in fields(kind)}
-    others = {field.name for method in methods.values() for field in fields(method.options)} - own
+    others = {field.name for method in METHODS.values() for field in fields(method.options)} - own
     if isinstance(given, Mapping) and (unused := [key for key in given if key in others]):
         known = ", ".join(sorted(own))
         warn_unused(f"method_options.{unused[0]}", f"method={name!r} takes {known}")
@@ -194,7 +199,7 @@ def _options(
     return read_group("method_options", given, kind)
 
 
-def _check_unused(name: str, method: Method[TaskKind], settings: Mapping[str, Any]) -> None:
+def _check_unused(name: str, method: Method, settings: Mapping[str, Any]) -> None:
     pretrain = settings["pretrain"] or {}
     if method.coder is None and pretrain:
         warn_unused("pretrain", f"method={name!r} starts from no autoencoder")
@@ -205,22 +210,22 @@ def _check_unused(name: str, method: Method[TaskKind], settings: Mapping[str, An
 
 
 def _start(
-    given: object, name: str, method: Method[TaskKind], n_components: int
-) -> tuple[CoderSource | None, NDArray[np.float64] | None]:
+    given: object, name: str, n_components: int
+) -> tuple[BaseEstimator | None, NDArray[np.float64] | None]:
     """The estimator whose autoencoder is taken over, or the clusters of rows."""
     if given is None:
         return None, None
     if isinstance(given, BaseEstimator):
-        if method.coder is None:
+        if METHODS[name].coder is None:
             raise ValueError(f"method={name!r} starts from no autoencoder, but got one as start")
-        return given, None  # pyright: ignore[reportReturnType] - checked by who takes it over
+        return given, None
     clusters = np.asarray(given)
     if clusters.ndim == 0:
         raise ValueError(
             "start must be a fitted DeepClustering, labels (n,), responsibilities (n, K) or None, "
             f"got {given!r}"
         )
-    if not method.takes_clusters:
+    if not METHODS[name].takes_clusters:
         raise ValueError(f"method={name!r} starts from no clusters, but got some as start")
     return None, responsibilities(clusters, n_components)
 
@@ -258,8 +263,3 @@ def responsibilities(given: NDArray[Any], n_components: int) -> NDArray[np.float
     if len(empty):
         raise ValueError(f"start gives cluster {empty[0]} no rows: each must have some")
     return probabilities
-
-
-def labels_of(probabilities: NDArray[np.float64]) -> Labels:
-    """The most probable cluster of each row, (n,)."""
-    return probabilities.argmax(1).astype(np.int64)

@@ -2,8 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -16,11 +15,8 @@ from torch import Tensor
 from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
-from anabranch.estimators.clustering_method import CodeModel
-from anabranch.estimators.clustering_methods import METHODS
 from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
-from anabranch.estimators.clustering_task import PART, Task, encode
-from anabranch.estimators.estimator import Components, Estimator, Json, ScoreKind, State
+from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import (
     module_facts,
     module_from,
@@ -30,17 +26,26 @@ from anabranch.estimators.fitted import (
 )
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.groups import accepts_old_names
-from anabranch.estimators.optimisation import Optimisation
 from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.stages import Stages, fit_stages, stage_files
+from anabranch.estimators.stages import StagedEstimator
 from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
+from anabranch.procedures.cluster_watch import PART
+from anabranch.procedures.clustering_task import (
+    ClusteringTask,
+    CodeMixture,
+    CodeModel,
+    encode,
+)
+from anabranch.procedures.stages import Stages
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
 
 
-class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
+class DeepClustering(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, StagedEstimator
+):
     r"""Clusters of the codes that an autoencoder makes of rows, by one of the published methods.
 
     - "ae+gmm": an autoencoder, then a Gaussian mixture on its codes.
@@ -209,36 +214,8 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False) -> Self:
-        """Fit to rows.
-
-        Args:
-            X: (n, D) array or frame.
-            y: None. The methods learn from no labels; where some are given, as a pipeline does, a
-                warning says so.
-            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
-                same data and settings; it ends with the same bits. Each run of the fit loop has a
-                file of its own, the name of the checkpoint with ".autoencoder-0" or ".clusters-0"
-                behind; they are removed in the end. What lies between, such as k-means or the
-                search of a tree, is run again, and so is "gmgan" as a whole.
-
-        Returns:
-            The estimator.
-
-        Raises:
-            ValueError: for data or settings that cannot be used; the message says why.
-
-        Warns:
-            CollapsedWarning: where all rows came into one cluster.
-            UserWarning: for labels, and for settings that this method does not use.
-        """
-        stages = Stages.of(self, resume=resume)
-        self._fit(X, y, stages)
-        stages.remove()
-        return self
-
     def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
-        plan = ClusteringPlan.of(self.get_params(deep=False), METHODS, Optimisation.of(self))
+        plan = ClusteringPlan.of(self)
         if y is not None:
             warn_unused("y", "DeepClustering learns from no labels, see DeepMixture and start=")
         rows = self._validated(X, reset=True)
@@ -252,9 +229,9 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         n_held_out = 0 if len(x) < 10 else max(round(share * len(x)), 2)
         held_out, train = order[:n_held_out], order[n_held_out:]
         seed = int(state.randint(2**30 - 1))
-        task = Task(x, x[train], x[held_out if n_held_out else train], plan, seed, stages)
+        task = _task(plan, (x, x[train], x[held_out if n_held_out else train]), seed, stages)
         with stages.running():
-            trained = plan.method.train(task)
+            trained = plan.method.train(task, **plan.told)
         self._keep(trained.model, trained.mixture, trained.results)
         self.start_labels_ = trained.start
         self.labels_ = self._proba(x).argmax(1)
@@ -297,16 +274,17 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         return np.pad(found, [(0, 0), (0, max(0, self.n_components_ - found.shape[1]))])
 
     def _keep(
-        self, model: CodeModel, mixture: GaussianMixture | None, results: dict[str, FitResult]
+        self, model: CodeModel, mixture: CodeMixture | None, results: dict[str, FitResult]
     ) -> None:
         model.eval()
         self.model_: Any = model  # one of several, each with methods of its own
-        self.mixture_, self.fit_results_ = mixture, results
+        self.mixture_ = cast(GaussianMixture | None, mixture)
+        self.fit_results_ = results
         self.n_components_ = int(self.n_components)
         last = list(results.values())[-1]
         self.n_iter_ = int(last.history[-1]["epoch"])
 
-    def _prepare(self, X: Array, plan: ClusteringPlan[Task]) -> None:
+    def _prepare(self, X: Array, plan: ClusteringPlan) -> None:
         if plan.coder is not None:
             # its networks know columns as it saw them
             self.preparation_ = copy.deepcopy(fitted(plan.coder).preparation_)
@@ -355,7 +333,7 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
             check_spread(X, columns)
         return X
 
-    def _check_start(self, plan: ClusteringPlan[Task], n_rows: int) -> None:
+    def _check_start(self, plan: ClusteringPlan, n_rows: int) -> None:
         if n_rows < plan.n_components:
             raise ValueError(
                 f"X has {n_rows} rows, fewer than the {plan.n_components} components: n_samples "
@@ -373,6 +351,7 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
             own, its = getattr(self, name), getattr(other, name)
             if own != its:
                 raise ValueError(f"the model given as start has {name}={its!r}, this has {own!r}")
+        plan.check_coder(other.model_.recipe, other.method, self.n_features_in_)
 
     # -- what it says of itself ------------------------------------------------------------------
 
@@ -390,18 +369,6 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         """Rows, and the clusters that the start alone gave them."""
         start = vars(self).get("start_labels_")
         return None if start is None else (np.arange(len(start)), start)
-
-    @classmethod
-    def checkpoint_files(cls, path: Path) -> list[Path]:
-        """The files of the stages of an unfinished fit."""
-        return stage_files(path)
-
-    def fit_keeping_checkpoint(
-        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
-    ) -> Self:
-        """Fit, and leave the checkpoints of the stages."""
-        fit_stages(self, X, y, **given, resume=resume)
-        return self
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""
@@ -439,6 +406,50 @@ class DeepClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterM
         mixture = None if codes is None else GaussianMixture.from_state(**codes)
         results = {name: FitResult(**result) for name, result in state["results"].items()}
         self._keep(module_from(state["model"]), mixture, results)
+
+
+def _task(
+    plan: ClusteringPlan, rows: tuple[Tensor, Tensor, Tensor], seed: int, stages: Stages
+) -> ClusteringTask:
+    """What a method is told; rows are all, those that are trained on, and those held out."""
+    x, train, held_out = rows
+    shared, coder = plan.optimisation, plan.coder
+    other = None if coder is None else fitted(coder)
+    given = None
+    if other is not None:
+        given = copy.deepcopy((other.model_, other.fit_results_["autoencoder"]))
+    return ClusteringTask(
+        x,
+        train,
+        held_out,
+        n_components=plan.n_components,
+        recipe=plan.method.recipe,
+        coder=plan.method.coder,
+        keywords={"features": x.shape[1], **plan.keywords},
+        own=plan.own,
+        options=plan.options(len(train), shared.max_epochs, plan.rate),
+        pretraining=plan.options(len(train), int(plan.pretrain.epochs), shared.rate(1e-3)),
+        corruption=float(plan.pretrain.corruption),
+        keep=shared.keep,
+        seed=seed,
+        stages=stages,
+        mixture=_mixture,
+        given=given,
+        clusters=plan.responsibilities,
+    )
+
+
+def _mixture(
+    codes: Array, n_components: int, covariance_type: str, n_init: int, **how: Any
+) -> GaussianMixture:
+    return GaussianMixture(
+        n_components,
+        covariance_type=covariance_type,
+        reg_covar=how["reg_covar"],
+        max_iter=500,
+        n_init=n_init,
+        random_state=how["seed"],
+    ).fit(codes)
 
 
 def fitted(coder: object) -> DeepClustering:

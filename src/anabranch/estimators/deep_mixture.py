@@ -4,8 +4,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,7 +23,6 @@ from anabranch.estimators.deep_plan import (
     Spec,
     Start,
 )
-from anabranch.estimators.deep_runs import DeepRuns
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
 from anabranch.estimators.groups import accepts_old_names, read_group
@@ -32,8 +30,11 @@ from anabranch.estimators.labels import check_targets
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Rows
-from anabranch.estimators.stages import Stages, fit_stages, stage_files
-from anabranch.models import GaussianMixtureVAE, label_log_prob
+from anabranch.estimators.stages import StagedEstimator
+from anabranch.models import GaussianMixtureVAE, label_log_prob, nvisa
+from anabranch.procedures.fit_nvisa import NvisaRows, fit_nvisa, start_nvisa
+from anabranch.procedures.stages import Stages
+from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
 
@@ -42,7 +43,7 @@ Labels = NDArray[np.int64]
 METHODS = (None, "exact", "network")
 
 
-class DeepMixture(PreparedEstimator):
+class DeepMixture(StagedEstimator, PreparedEstimator):
     r"""Clusters of images and feature vectors by a Gaussian-mixture variational autoencoder.
 
     .. math:: p(x) = \sum_y \frac1K \int \mathcal N(z; \mu_y, \sigma_y^2)\, p(x \mid z)\, dz
@@ -199,30 +200,6 @@ class DeepMixture(PreparedEstimator):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False) -> Self:
-        """Fit the model.
-
-        Args:
-            X: (n, D) array or frame; images as rows of pixels.
-            y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
-                of zeros where unknown.
-            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
-                same data and settings; it ends with the same bits. Each run of the fit loop has a
-                file of its own, the name of the checkpoint with ".network-0", ".autoencoder-0",
-                ".classifier-0", ".bound-0", ... behind; they are removed in the end. What lies
-                between, such as the mixture of the codes, is run again.
-
-        Returns:
-            The estimator.
-
-        Raises:
-            ValueError: for data or settings that cannot be used; the message says why.
-        """
-        stages = Stages.of(self, resume=resume)
-        self._fit(X, y, stages)
-        stages.remove()
-        return self
-
     def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
         rows_of_X = self._validated(X, reset=True)
         plan = DeepPlan.of(self)
@@ -242,22 +219,61 @@ class DeepMixture(PreparedEstimator):
         train = self._rows(rows_of_X[rows], None if targets is None else targets[rows], state)
         judged = rows_of_X[held_out] if len(held_out) else rows_of_X[rows]
         validation = self._rows(judged, None, state)
-        runs_of = DeepRuns(
-            plan,
-            train,
-            validation.z.to(plan.optimisation.device),
+        device = plan.optimisation.device
+        known = NvisaRows(
+            train.z.to(device),
+            validation.z.to(device),
+            None if train.targets is None else train.targets.to(device),
             None if clusters is None else clusters[rows],
-            n_components,
-            self.preparation_,
-            stages,
         )
         n_runs = 1 if plan.start.name == "invariant" else plan.n_init
         with stages.running():
-            runs = [runs_of.run(seed + i) for i in range(n_runs)]
-        best = min(runs, key=lambda run: run.result.best_score)
-        result = replace(best.result, stages=stages.run)
-        self._keep(best.model, result, best.labels)
+            runs = [
+                self._run(
+                    plan, self._renewed(known, train, seed + i), n_components, seed + i, stages
+                )
+                for i in range(n_runs)
+            ]
+        model, result, labels = min(runs, key=lambda run: run[1].best_score)
+        self._keep(model, replace(result, stages=stages.run), labels)
         self.train_rows_ = rows
+
+    def _renewed(self, known: NvisaRows, train: Rows, seed: int) -> NvisaRows:
+        """Rows of integers that are spread anew before each epoch."""
+        raw = train.raw
+        if raw is None:
+            return known
+        preparation = self.preparation_
+        return replace(known, renew=lambda x, epoch: preparation.renew(raw, x, seed + 1 + epoch))
+
+    @staticmethod
+    def _run(
+        plan: DeepPlan, rows: NvisaRows, n_components: int, seed: int, stages: Stages
+    ) -> tuple[GaussianMixtureVAE, FitResult, Labels | None]:
+        """A model from its own start, trained, and what the start says of the rows."""
+        n, n_features = rows.x.shape
+        recipe = plan.recipe(n_features, n_components)
+        model = nvisa(**recipe, seed=seed)  # pyright: ignore[reportArgumentType] - of plain values
+        objective = plan.objective(model, n_features, seed).to(rows.x.device)
+        labels = None
+        if plan.start.name != "random":
+            labels = start_nvisa(
+                model,
+                rows,
+                plan.start_options(n),
+                seed=seed,
+                stages=stages,
+                lessons=plan.lessons(objective.penalty, n_components, stages),
+            )
+        run = TrainingRun(
+            plan.options(n),
+            torch.Generator().manual_seed(seed),
+            torch.Generator(rows.x.device).manual_seed(seed),
+            schedules=plan.schedules(objective, model.floor, (n, n_features)),
+            keep=plan.optimisation.keep,
+            loop=stages.loop("bound"),
+        )
+        return model, fit_nvisa(objective, rows, run), labels
 
     def _keep(self, model: GaussianMixtureVAE, result: FitResult, labels: Labels | None) -> None:
         self.model_ = model.eval()
@@ -398,18 +414,6 @@ class DeepMixture(PreparedEstimator):
     def started_from(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Rows, and the clusters that the start alone gave them."""
         return None if self.start_labels_ is None else (self.train_rows_, self.start_labels_)
-
-    @classmethod
-    def checkpoint_files(cls, path: Path) -> list[Path]:
-        """The files of the stages of an unfinished fit."""
-        return stage_files(path)
-
-    def fit_keeping_checkpoint(
-        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
-    ) -> Self:
-        """Fit, and leave the checkpoints of the stages."""
-        fit_stages(self, X, y, **given, resume=resume)
-        return self
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +32,8 @@ from anabranch.objectives import (
 )
 from anabranch.objectives.latent_mixture import INFERENCES
 from anabranch.objectives.mixture_bounds import check_bound
+from anabranch.procedures.invariant_lessons import Lessons
+from anabranch.procedures.stages import Stages
 from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (
     FitOptions,
@@ -330,38 +332,34 @@ class DeepPlan:
 
     def warn_of_unused(self, *, labelled: bool) -> None:
         """Tell of settings that a fit to rows, with labels or without, does not use."""
-        course, start, network = self.course, self.start.name, _named(self.network)["name"]
-        steps, begun = self.consistency.steps, f"start is {start!r}"
-        shared = course.std_first is None and course.std_share != Course.std_share
-        unused = [
-            (
-                "objective.label_weight",
-                not labelled and self.bound.label_weight != 1,
-                "there are no labels",
-            ),
+        start, network, weight = (
+            self.start.name,
+            _named(self.network)["name"],
+            self.bound.label_weight,
+        )
+        begun, shared = f"start is {start!r}", self.course.std_share != Course.std_share
+        steps, epochs = self.consistency.steps, self.start.epochs
+        for setting, unused, where in (
+            ("objective.label_weight", not labelled and weight != 1, "there are no labels"),
             ("consistency.steps", start != "invariant" and steps != Consistency.steps, begun),
-            ("start.epochs", start == "random" and self.start.epochs != Start.epochs, begun),
+            ("start.epochs", start == "random" and epochs != Start.epochs, begun),
             ("hidden", network != "mlp" and self.hidden != HIDDEN, f"network is {network!r}"),
-            ("schedule.std_share", shared, "std_first is None"),
-        ]
-        for setting, is_set, where in unused:
-            if is_set:
+            ("schedule.std_share", self.course.std_first is None and shared, "std_first is None"),
+        ):
+            if unused:
                 warn_unused(setting, where)
 
     def recipe(self, n_features: int, n_components: int) -> dict[str, object]:
         """The keywords of `anabranch.models.nvisa`."""
-        model = self.model
+        parts = asdict(self.model)
+        del parts["reg_covar"]  # which only the preparation needs
         return {
             "features": n_features,
             "n_components": int(n_components),
             "latent": int(self.latent),
             "hidden": list(self.hidden),
             "network": self.network,
-            "likelihood": model.likelihood,
-            "prior": model.prior,
-            "posterior": model.posterior,
-            "classifier": model.classifier,
-            "activation": model.activation,
+            **parts,
             "floor": float(self.course.std_last),
         }
 
@@ -382,6 +380,22 @@ class DeepPlan:
             penalty=penalty,
             inference=how.inference or "variational",
             label_weight=float(bound.label_weight),
+        )
+
+    def lessons(
+        self, penalty: PosteriorPenalty | None, n_components: int, stages: Stages
+    ) -> Lessons | None:
+        """How q(y|x) learns by itself before an invariant start; None for another start."""
+        if self.start.name != "invariant" or penalty is None:
+            return None
+        return Lessons(
+            penalty.perturbation,
+            n_components,
+            penalty.balance / penalty.weight,
+            self.consistency.steps,
+            self.n_init,
+            None if self.optimisation.verbose else False,
+            stages,
         )
 
     def options(self, n_rows: int) -> FitOptions:

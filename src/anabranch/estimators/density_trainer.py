@@ -14,7 +14,7 @@ from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
 from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow
 from anabranch.estimators.density_plan import DensityPlan
-from anabranch.estimators.flow_training import LastState, rate_schedule
+from anabranch.estimators.flow_training import rate_schedule
 from anabranch.estimators.gaussian_guard import (
     PART,
     RACE_STEPS,
@@ -27,6 +27,7 @@ from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
+from anabranch.procedures.training_run import LastState
 from anabranch.training import FitResult, Schedule, fit
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine

@@ -1,12 +1,7 @@
-"""How flows are trained, alone and in mixtures: the loop, its learning rate, the state kept."""
-
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+"""How flows are trained, alone and in mixtures: the loop and its learning rate."""
 
 from anabranch.estimators.optimisation import Optimisation
-from anabranch.training import CosineDecay, FitOptions, FitResult, ReduceOnPlateau, Schedule
+from anabranch.training import CosineDecay, FitOptions, ReduceOnPlateau, Schedule
 
 LEARNING_RATE = 5e-3
 
@@ -39,45 +34,3 @@ def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Sch
         steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
         return CosineDecay(steps)
     return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
-
-
-class LastState(Schedule):
-    """Remembers the state that was evaluated last, for a fit that keeps it and not the best one.
-
-    Args:
-        module: whose state is remembered.
-
-    Attributes:
-        value: how many there have been.
-        score: of the state, None before there is one.
-        state: of the module, with the weights that were scored.
-    """
-
-    name = "evaluations"
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.value = 0.0
-        self.score: float | None = None
-        self.state: dict[str, Tensor] = {}
-
-    def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
-        """Remember the state that was scored."""
-        self.value += 1
-        self.score = score
-        self.state = {name: t.detach().clone() for name, t in self.module.state_dict().items()}
-
-    def restore(self, result: FitResult) -> None:
-        """Put the module into that state, and let the result speak of it."""
-        if self.score is not None:
-            self.module.load_state_dict(self.state)
-            result.best_score, result.best_epoch = self.score, int(result.history[-1]["epoch"])
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state, for checkpoints."""
-        return {"value": self.value, "score": self.score, "state": self.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.value, self.score = state["value"], state["score"]
-        self.state = dict(state["state"])

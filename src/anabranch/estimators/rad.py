@@ -16,7 +16,7 @@ from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.density_trainer import precise_log_prob
 from anabranch.estimators.estimator import State
 from anabranch.estimators.fitted import module_from
-from anabranch.estimators.flow_training import LastState, flow_options, rate_schedule
+from anabranch.estimators.flow_training import flow_options, rate_schedule
 from anabranch.estimators.numbers import (
     check_choice,
     check_positive,
@@ -31,6 +31,7 @@ from anabranch.estimators.unused import warn_unused
 from anabranch.models import rad
 from anabranch.models.mixtures.rad import FOLDS
 from anabranch.objectives import Likelihood
+from anabranch.procedures.training_run import LastState
 from anabranch.training import FitResult, Schedule, fit
 from anabranch.transforms import fold_codes
 

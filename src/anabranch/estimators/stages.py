@@ -1,163 +1,79 @@
-"""Checkpoints of fits that run the fit loop several times."""
+"""Estimators whose fit runs the loop several times, with a checkpoint for each."""
 
 import json
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
 
-from anabranch.archive import fingerprint
-from anabranch.estimators.optimisation import Settings
-from anabranch.training import FitOptions, FitResult, fit
+from anabranch.estimators.estimator import Estimator
+from anabranch.procedures.stages import Stages, stage_files
 
-# Of each stage, what its checkpoint is called, and what a user is told.
-NAMES = {
-    "autoencoder": "pretrain",
-    "classifier": "teach q",
-    "network": "learn q alone",
-    "bound": "train",
-    "clusters": "train clusters",
-}
 # Settings that change no step, and those that the checkpoint of every stage holds in another form.
-FREE = ("verbose", "device", "n_score_samples", "fit_options", "random_state", "start")
+FREE = ("verbose", "device", "fit_options", "random_state", "start")
 
 
-class StagedFit(Settings, Protocol):
-    """An estimator whose fit has stages."""
+class StagedEstimator(Estimator):
+    """An estimator whose fit consists of stages; a subclass gives ``_fit``."""
 
-    def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: "Stages") -> None: ...
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False) -> Self:
+        """Fit to rows.
 
+        Args:
+            X: (n, D) array or frame; images as rows of pixels.
+            y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
+                of zeros where unknown. An estimator that learns from none warns of them.
+            resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
+                same data and settings; it ends with the same bits. Each run of the fit loop has a
+                file of its own, the name of the checkpoint with ".autoencoder-0", ".clusters-0",
+                ... behind; they are removed in the end. What lies between, such as a mixture of
+                codes, is run again, and so is "gmgan" as a whole.
 
-class Stages:
-    """The runs of the fit loop that one fit consists of, each with a checkpoint of its own.
+        Returns:
+            The estimator.
 
-    The file of a stage is that of the whole fit with the name and the number of the stage behind.
-    That of a finished stage stays until `remove`, and a resumed fit passes such a stage by at once.
+        Raises:
+            ValueError: for data or settings that cannot be used; the message says why.
 
-    Args:
-        path: of the checkpoint; None for none.
-        resume: go on with stages that have a file. The others begin anew.
-        identity: plain values that a checkpoint must share to be resumed from.
+        Warns:
+            CollapsedWarning: where a `DeepClustering` put all rows into one cluster.
+            UnusedSettingWarning: for labels and settings that this fit does not use.
+        """
+        stages = self._stages(resume=resume)
+        self._fit(X, y, stages)
+        stages.remove()
+        return self
 
-    Attributes:
-        run: names of the stages that were run, as users are told them.
-
-    Example:
-        >>> from anabranch.objectives import Loss
-        >>> class Square(nn.Linear):
-        ...     def forward(self, batch):
-        ...         return Loss(super().forward(batch["x"]).square().mean(), {})
-        >>> import torch
-        >>> stages, options = Stages(None, resume=False), FitOptions(max_epochs=1)
-        >>> result = stages.loop("bound")(Square(1, 1), {"x": torch.ones(4, 1)}, options=options)
-        >>> result.stages, stages.run
-        (['train'], ['train'])
-    """
-
-    def __init__(
-        self, path: str | Path | None, *, resume: bool, identity: dict[str, str] | None = None
-    ) -> None:
-        self.path = None if path is None else Path(path)
-        self.resume, self.identity = resume, identity or {}
-        self.counts: Counter[str] = Counter()
-        self.run: list[str] = []
+    def fit_keeping_checkpoint(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False, **given: Any
+    ) -> Self:
+        """Fit, and leave the checkpoints of the stages."""
+        self._fit(X, y, self._stages(resume=resume), **given)
+        return self
 
     @classmethod
-    def of(cls, estimator: Settings, *, resume: bool) -> Self:
-        """Those of an estimator, whose ``fit_options`` name the checkpoint."""
-        options = estimator.get_params(deep=False).get("fit_options")
+    def checkpoint_files(cls, path: Path) -> list[Path]:
+        """The files of the stages of an unfinished fit."""
+        return stage_files(path)
+
+    @abstractmethod
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
+        """Fit by stages."""
+
+    def _stages(self, *, resume: bool) -> Stages:
+        """The stages of a fit, whose checkpoint ``fit_options`` names."""
+        settings = self.get_params(deep=False)
+        options = settings["fit_options"]
         path = options.get("checkpoint") if isinstance(options, Mapping) else None
-        return cls(path, resume=resume, identity=_identity(estimator))
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Around all stages: unless a fit is resumed, files of earlier and of failed ones go."""
-        if not self.resume:
-            self.remove()
-        try:
-            yield
-        except (TypeError, ValueError):
-            # it would fail again
-            if not self.resume:
-                self.remove()
-            raise
-
-    def loop(self, name: str) -> Callable[..., FitResult]:
-        """What runs in place of `anabranch.training.fit`, each time as the next stage of a name."""
-        return partial(self._fit, name)
-
-    def _fit(
-        self,
-        name: str,
-        model: nn.Module,
-        *data: dict[str, Tensor],
-        options: FitOptions,
-        **further: Any,  # what else the loop takes
-    ) -> FitResult:
-        further["stage"] = NAMES[name]
-        self.run.append(NAMES[name])
-        if self.path is None:
-            return fit(model, *data, options=options, **further)
-        path = Path(f"{self.path}.{name}-{self.counts[name]}")
-        self.counts[name] += 1
-        # the checkpoint of a model that was started otherwise has the same shapes
-        start = fingerprint(dict(model.state_dict()))
-        return fit(
-            model,
-            *data,
-            options=replace(options, checkpoint=path),
-            resume=self.resume and path.exists(),
-            identity={**self.identity, "start": start},
-            **further,
-        )
-
-    def remove(self) -> None:
-        """Remove the files of all stages."""
-        for path in stage_files(self.path) if self.path is not None else ():
-            path.unlink(missing_ok=True)
-
-
-def fit_stages(
-    estimator: StagedFit, X: ArrayLike, y: ArrayLike | None = None, *, resume: bool = False
-) -> None:
-    """Fit, and leave the checkpoints of the stages where they are, until the result is safe."""
-    estimator._fit(X, y, Stages.of(estimator, resume=resume))
-
-
-def stage_files(path: str | Path) -> list[Path]:
-    """The checkpoints of stages that stand beside the path of the whole fit's.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in ("m.bound-1", "m.autoencoder-0", "m.csv", "n.bound-0"):
-        ...     (folder / name).touch()
-        >>> [file.name for file in stage_files(folder / "m")]
-        ['m.autoencoder-0', 'm.bound-1']
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        return []
-    stage = re.compile(rf"{re.escape(path.name)}\.({'|'.join(NAMES)})-\d+")
-    return sorted(file for file in path.parent.iterdir() if stage.fullmatch(file.name))
-
-
-def _identity(estimator: Settings) -> dict[str, str]:
-    settings = estimator.get_params(deep=False)
-    plain = {
-        name: json.dumps(value, default=_plain)
-        for name, value in settings.items()
-        if name not in FREE
-    }
-    return {"estimator": type(estimator).__name__, **plain}
+        told = {
+            name: json.dumps(value, default=_plain)
+            for name, value in settings.items()
+            if name not in FREE
+        }
+        return Stages(path, resume=resume, identity={"estimator": type(self).__name__, **told})
 
 
 def _plain(value: object) -> object:

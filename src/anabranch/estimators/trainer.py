@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
 from anabranch.estimators.epochs import epoch_hook, joint_in_parts
-from anabranch.estimators.flow_training import LastState, rate_schedule
+from anabranch.estimators.flow_training import rate_schedule
 from anabranch.estimators.gaussian_guard import RACE_STEPS, convincing, epochs_of, race, unrecorded
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, MixtureObjective, cross_entropy
+from anabranch.procedures.training_run import LastState
 from anabranch.training import (
     ExponentialDecay,
     FitOptions,

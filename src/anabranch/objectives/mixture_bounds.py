@@ -1,10 +1,9 @@
 """Bounds of log p(x) by a mixture in a latent space, and estimators of their gradients."""
 
-import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -414,10 +413,12 @@ def make_bound(
         TypeError: objective 'vimco' takes samples, reparameterized; got 'speed'
     """
     name, keywords = check_bound(spec)
-    maker = BOUNDS[name]
-    if name != "nvil":
-        return maker(**keywords)
-    return maker(features, {"activation": activation, "generator": generator}, **keywords)
+    known = BOUNDS[name]
+    given: dict[str, Any] = {**known.preset, **keywords}
+    if name == "nvil":
+        sizes = given.pop("baseline")
+        given["baseline"] = MLP(features, 1, sizes, activation=activation, generator=generator)
+    return known.kind(**given)
 
 
 def check_bound(spec: BoundSpec) -> tuple[str, dict[str, object]]:
@@ -437,46 +438,25 @@ def check_bound(spec: BoundSpec) -> tuple[str, dict[str, object]]:
         raise ValueError(
             f"objective must be one of {sorted(BOUNDS)}, or a dict with such a name, got {spec!r}"
         )
-    parameters = inspect.signature(BOUNDS[name]).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    known = BOUNDS[name].keywords
     for key in keywords:
         if key not in known:
             raise TypeError(f"objective {name!r} takes {', '.join(known)}; got {key!r}")
     return name, keywords
 
 
-def _enumerate(*, samples: int = 1) -> MixtureBound:
-    return Enumerated(samples)
+class _Named(NamedTuple):
+    """A bound by its name: its class, the keywords that a user may give, and what is preset."""
+
+    kind: type[MixtureBound]
+    keywords: tuple[str, ...] = ("samples", "reparameterized")
+    preset: Mapping[str, object] = {}
 
 
-def _gumbel(*, samples: int = 1, temperature: float = 0.5) -> MixtureBound:
-    return Gumbel(samples, temperature=temperature)
-
-
-def _iwae(*, samples: int = 15) -> MixtureBound:
-    return Enumerated(samples, importance=True)
-
-
-def _nvil(
-    features: int,
-    how: Mapping[str, object],
-    *,
-    samples: int = 1,
-    reparameterized: bool = False,
-    baseline: Sequence[int] = (100,),
-) -> MixtureBound:
-    network = MLP(features, 1, baseline, **how)  # pyright: ignore[reportArgumentType]
-    return Nvil(network, samples, reparameterized=reparameterized)
-
-
-def _vimco(*, samples: int = 15, reparameterized: bool = False) -> MixtureBound:
-    return Vimco(samples, reparameterized=reparameterized)
-
-
-BOUNDS: dict[str, Callable[..., MixtureBound]] = {
-    "enumerate": _enumerate,
-    "gumbel": _gumbel,
-    "iwae": _iwae,
-    "nvil": _nvil,
-    "vimco": _vimco,
+BOUNDS = {
+    "enumerate": _Named(Enumerated, ("samples",)),
+    "gumbel": _Named(Gumbel, ("samples", "temperature")),
+    "iwae": _Named(Enumerated, ("samples",), {"samples": 15, "importance": True}),
+    "nvil": _Named(Nvil, ("samples", "reparameterized", "baseline"), {"baseline": (100,)}),
+    "vimco": _Named(Vimco),
 }

@@ -6,7 +6,7 @@ from anabranch.procedures.fit_dec import fit_dec
 from anabranch.procedures.fit_gmgan import fit_gmgan
 from anabranch.procedures.fit_gmvae import fit_gmvae
 from anabranch.procedures.fit_invariant import InvariantPosterior, fit_invariant
-from anabranch.procedures.fit_ltvae import choose_facet, fit_ltvae, search_ltvae, start_ltvae
+from anabranch.procedures.fit_ltvae import choose_facet, fit_ltvae, start_ltvae
 from anabranch.procedures.fit_mixae import fit_mixae
 from anabranch.procedures.fit_vade import fit_vade
 from anabranch.procedures.training_run import TrainingRun
@@ -24,7 +24,6 @@ __all__ = [
     "fit_mixae",
     "fit_vade",
     "log_responsibilities",
-    "search_ltvae",
     "start_from_codes",
     "start_ltvae",
 ]

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.dec import EmbeddedClustering
 from anabranch.objectives import self_training, sharpened_targets
 from anabranch.procedures.cluster_watch import ClusterWatch
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult
 
@@ -122,3 +124,17 @@ def fit_dec(
         on_epoch=watch.on_epoch,
     )
     return watch.finish(result, run.options.max_epochs, last=result.stopped != "diverged")
+
+
+def cluster_by_dec(
+    task: ClusteringTask, *, alpha: float, reconstruction: float = 0.0, refresh: int, tol: float
+) -> Trained:
+    """Centres by k-means on the codes of an autoencoder, then `fit_dec`."""
+    # first, so that wrong keywords are refused before the training
+    model, _ = task.build(EmbeddedClustering, alpha=alpha, decoder=reconstruction > 0)
+    coder, result = task.pretrained(Autoencoder)
+    centers, labels = task.centers(encode(coder, task.x))
+    model.start_from(coder, centers)
+    how = {"reconstruction": reconstruction, "refresh": refresh, "tol": tol}
+    clusters = fit_dec(model, task.x, task.run(), **how)
+    return Trained(model, labels, {"autoencoder": result, "clusters": clusters})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
 from anabranch.models.autoencoders.gmgan import MixtureGAN
+from anabranch.procedures.clustering_task import ClusteringTask, Trained
 from anabranch.procedures.games import make_game
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import CosineDecay, FitResult
@@ -121,3 +123,9 @@ def _classify(model: MixtureGAN, run: TrainingRun, n: int) -> float:
     batch = {"batch_size": min(run.options.batch_size, n), "log_path": None, "tensorboard": None}
     own = TrainingRun(run.options, run.generator).with_options(**CLASSIFIER, **batch)
     return own.fit(_OnDraws(model.classifier), data, pairs(), on_epoch=renew).best_score
+
+
+def cluster_by_gmgan(task: ClusteringTask, **how: Any) -> Trained:
+    """The game from random networks; settings are those of `fit_gmgan`."""
+    model, _ = task.build(MixtureGAN)
+    return Trained(model, None, {"clusters": fit_gmgan(model, task.x, task.run(), **how)})

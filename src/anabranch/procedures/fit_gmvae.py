@@ -8,8 +8,10 @@ from torch import Tensor
 
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.gmvae import HierarchicalMixtureVAE
 from anabranch.objectives.variational_bound import latent_noise
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode, error_of
 from anabranch.procedures.fit_vade import fit_watched
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult
@@ -119,3 +121,19 @@ def fit_gmvae(
     """
     objective = HierarchicalBound(model, information=information, entropy=entropy)
     return fit_watched(objective, model, x, held_out, run)
+
+
+def cluster_by_gmvae(
+    task: ClusteringTask, *, n_init: int, information: float | None, entropy: float
+) -> Trained:
+    """A mixture on codes where there is an autoencoder, then `fit_gmvae`."""
+    results: dict[str, FitResult] = {}
+    model, noise = task.build(HierarchicalMixtureVAE)
+    start = None
+    if task.starts_from_codes:
+        coder, results["autoencoder"] = task.pretrained(Autoencoder)
+        moments, start = task.moments(encode(coder, task.x), n_init)
+        model.start_from(coder, error_of(results["autoencoder"]), *moments)
+    weights = {"information": information, "entropy": entropy}
+    results["clusters"] = fit_gmvae(model, task.train, task.held_out, task.run(noise), **weights)
+    return Trained(model, start, results)

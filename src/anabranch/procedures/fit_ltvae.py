@@ -22,7 +22,8 @@ from anabranch.functional.draws import normal_draws
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.ltvae import LatentTreeVAE
 from anabranch.objectives.variational_bound import bound_loss, latent_noise
-from anabranch.procedures.cluster_watch import PART
+from anabranch.procedures.cluster_watch import PART, log_responsibilities
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode, error_of
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult, Schedule
 
@@ -167,71 +168,38 @@ def start_ltvae(
     *,
     error: float = 1.0,
     n_components: int = 10,
-    n_init: int = 10,
+    n_init: int | None = None,
     random_state: np.random.RandomState | None = None,
 ) -> None:
-    """Take over an autoencoder, and one variable over its codes: a mixture of full Gaussians.
+    """Take over an autoencoder, and a latent tree of its codes.
 
-    The codes are made white and turned by `independent_axes`, without a change of any
-    reconstruction.
+    The codes are made white and turned, without a change of any reconstruction. The structure is
+    searched: the best tree and axes that `anabranch.algorithms.trees.search_turned` finds from
+    several `independent_axes`, and from facets whose means add up. With ``n_init`` it is one
+    variable over the `independent_axes`, a mixture of full Gaussians.
 
     Args:
         model: with the sizes of the autoencoder; changed in place, its structure included.
         coder: a trained `anabranch.models.autoencoder`.
         x: (N, D).
         error: mean squared error per feature of the autoencoder.
-        n_components: states of the variable.
-        n_init: starts of the mixture.
+        n_components: states of the one variable, or most states of any.
+        n_init: starts of the mixture; None for a search.
         random_state: source of all starts.
 
     Raises:
-        ValueError: for too few distinct codes.
+        ValueError: for a search with fewer than two states, or too few distinct codes.
     """
+    if n_init is None and n_components < 2:
+        raise ValueError(f"n_components must be at least 2 for a search, got {n_components}")
     random_state = np.random.RandomState() if random_state is None else random_state
     white, centre, matrix = _white(coder, x, random_state)
-    rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
-    tree = single_start(
-        white @ rotation,
-        n_components,
-        full=True,
-        n_init=n_init,
-        reg_covar=REG_COVAR,
-        random_state=random_state,
-    )
-    model.start_from(coder, error, tree, centre, matrix @ rotation)
-
-
-def search_ltvae(
-    model: LatentTreeVAE,
-    coder: Autoencoder,
-    x: Tensor,
-    *,
-    error: float = 1.0,
-    max_states: int = 10,
-    random_state: np.random.RandomState | None = None,
-) -> None:
-    """Take over an autoencoder and a latent tree of its codes, whose structure is searched.
-
-    The codes are made white and turned, without a change of any reconstruction, to the best tree
-    and axes that `anabranch.algorithms.trees.search_turned` finds from several `independent_axes`,
-    and from facets whose means add up.
-
-    Args:
-        model: with the sizes of the autoencoder; changed in place, its structure included.
-        coder: a trained `anabranch.models.autoencoder`.
-        x: (N, D).
-        error: mean squared error per feature of the autoencoder.
-        max_states: most states of any variable.
-        random_state: source of all starts.
-
-    Raises:
-        ValueError: for fewer than two states, or too few distinct codes.
-    """
-    if max_states < 2:
-        raise ValueError(f"n_components must be at least 2 for a search, got {max_states}")
-    random_state = np.random.RandomState() if random_state is None else random_state
-    white, centre, matrix = _white(coder, x, random_state)
-    tree, rotation = _searched(white, max_states, random_state)
+    if n_init is None:
+        tree, rotation = _searched(white, n_components, random_state)
+    else:
+        rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
+        how = {"full": True, "n_init": n_init, "reg_covar": REG_COVAR}
+        tree = single_start(white @ rotation, n_components, **how, random_state=random_state)
     model.start_from(coder, error, tree, centre, matrix @ rotation)
 
 
@@ -278,7 +246,7 @@ def fit_ltvae(
     Source: Li, Chen, Poon, Zhang (2019), arXiv:1803.05206.
 
     Args:
-        model: after `start_ltvae` or `search_ltvae`.
+        model: after `start_ltvae`.
         x: (N, D).
         held_out: (M, D).
         run: of the loop; its epochs are shared by the rounds. Its ``generator`` is the source of
@@ -301,7 +269,7 @@ def fit_ltvae(
         >>> coder = autoencoder(3, latent=2, hidden=[8], seed=0)
         >>> model = ltvae(3, n_components=2, latent=2, hidden=[8], seed=0)
         >>> random_state = np.random.RandomState(0)
-        >>> start_ltvae(model, coder, x, n_components=2, random_state=random_state)
+        >>> start_ltvae(model, coder, x, n_components=2, n_init=10, random_state=random_state)
         >>> run = TrainingRun(FitOptions(max_epochs=2, batch_size=32))
         >>> fit_ltvae(model, x, x[:16], run).steps
         4
@@ -387,3 +355,32 @@ def _joined(before: FitResult, after: FitResult) -> FitResult:
         rollbacks=before.rollbacks + after.rollbacks,
         seconds=before.seconds + after.seconds,
     )
+
+
+def cluster_by_ltvae(
+    task: ClusteringTask, *, rounds: int, eta: float, n_init: int | None = None
+) -> Trained:
+    """A tree that is searched, or with ``n_init`` one variable over the codes, then `fit_ltvae`.
+
+    The one variable begins with a mixture that has so many starts.
+    """
+    k = task.n_components
+    coder, result = task.pretrained(Autoencoder)
+    task.distinct(encode(coder, task.x))
+    model, noise = task.build(LatentTreeVAE)
+    source = np.random.RandomState(task.seed)
+    how = {"error": error_of(result), "n_components": k, "n_init": n_init}
+    start_ltvae(model, coder, task.train, **how, random_state=source)
+    choose_facet(model, task.x, k)
+    start = log_responsibilities(model, task.x).argmax(0).cpu().numpy()
+    clusters = fit_ltvae(
+        model,
+        task.train,
+        task.held_out,
+        task.run(noise),
+        max_states=k if n_init is None else None,
+        rounds=rounds,
+        eta=eta,
+    )
+    choose_facet(model, task.x, k)
+    return Trained(model, start, {"autoencoder": result, "clusters": clusters})

@@ -2,15 +2,18 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.mixae import MixtureOfAutoencoders
 from anabranch.objectives import balance as unbalance
 from anabranch.procedures.cluster_watch import CollapsedWarning, log_responsibilities
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import CosineDecay, FitResult, Halving, Schedule, ScheduledBuffer
 
@@ -225,3 +228,16 @@ def _certainty(objective: AssignedError, steps: int) -> list[Schedule]:
         return []
     falling = Halving(first, every=max(1, steps // STAGES), floor=LAST_CERTAINTY * first)
     return [ScheduledBuffer("certainty", objective.certainty, falling)]
+
+
+def cluster_by_mixae(task: ClusteringTask, **how: Any) -> Trained:
+    """Clusters of codes where there are any, then `fit_mixae`, whose settings are taken."""
+    results: dict[str, FitResult] = {}
+    model, _ = task.build(MixtureOfAutoencoders)
+    start = task.labels
+    if start is None and task.starts_from_codes:
+        coder, results["autoencoder"] = task.pretrained(Autoencoder)
+        _, start = task.centers(encode(coder, task.x))
+    clusters = None if start is None else torch.as_tensor(start)
+    results["clusters"] = fit_mixae(model, task.x, task.run(), clusters=clusters, **how)
+    return Trained(model, start, results)

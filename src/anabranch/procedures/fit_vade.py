@@ -3,9 +3,11 @@
 from torch import Tensor
 
 from anabranch.contracts.objective import Objective
+from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.vade import VariationalDeepEmbedding
 from anabranch.objectives import VariationalBound
 from anabranch.procedures.cluster_watch import PART, ClusterModel, ClusterWatch
+from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode, error_of
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import CosineDecay, FitResult
 
@@ -63,3 +65,13 @@ def fit_watched(
         on_epoch=watch.on_epoch,
     )
     return watch.finish(result, run.options.max_epochs, last=run.keep == "last")
+
+
+def cluster_by_vade(task: ClusteringTask, *, n_init: int) -> Trained:
+    """A Gaussian mixture on the codes of an autoencoder, then `fit_vade`."""
+    model, noise = task.build(VariationalDeepEmbedding)
+    coder, result = task.pretrained(Autoencoder)
+    moments, start = task.moments(encode(coder, task.x), n_init)
+    model.start_from(coder, error_of(result), *moments)
+    clusters = fit_vade(model, task.train, task.held_out, task.run(noise))
+    return Trained(model, start, {"autoencoder": result, "clusters": clusters})

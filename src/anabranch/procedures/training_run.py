@@ -1,9 +1,8 @@
 """How the loop is run for a system that runs it with rows and objectives of its own."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,19 +50,20 @@ class TrainingRun:
         on_epoch: Callable[[int], Tensor | None] | None = None,
     ) -> FitResult:
         """Run the loop, with a system's own schedules before the user's."""
-        last = [LastState(objective)] if self.keep == "last" else []
+        last = LastState(objective)
         rows = (data,) if validation is None else (data, validation)
         result = self.loop(
             objective,
             *rows,
             options=self.options,
-            schedules=[*schedules, *self.schedules, *last],
+            schedules=[*schedules, *self.schedules, *([last] if self.keep == "last" else [])],
             generator=self.generator,
             noise=self.noise,
             on_epoch=on_epoch,
         )
-        for schedule in last:
-            schedule.restore()
+        if result.stopped != "diverged":
+            # which remembers nothing where the best state is wanted
+            last.restore(result)
         return result
 
     def steps(self, n_rows: int) -> int:
@@ -77,30 +77,42 @@ class TrainingRun:
 
 
 class LastState(Schedule):
-    """The state of a model at the last evaluation, for losses whose best state says nothing.
+    """Remembers the state that was evaluated last, for a fit that keeps it and not the best one.
 
     Args:
-        model: whose state is kept.
+        module: whose state is remembered.
+
+    Attributes:
+        value: how many there have been.
+        score: of the state, None before there is one.
+        state: of the module, with the weights that were scored.
     """
 
-    name, value = "last", 0.0
+    name = "evaluations"
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.state = copy.deepcopy(model.state_dict())
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.value = 0.0
+        self.score: float | None = None
+        self.state: dict[str, Tensor] = {}
 
     def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
-        """Keep the state."""
-        self.state = copy.deepcopy(self.model.state_dict())
+        """Remember the state that was scored."""
+        self.value += 1
+        self.score = score
+        self.state = {name: t.detach().clone() for name, t in self.module.state_dict().items()}
 
-    def restore(self) -> None:
-        """Leave the model in it."""
-        self.model.load_state_dict(self.state)
+    def restore(self, result: FitResult) -> None:
+        """Put the module into that state, and let the result speak of it."""
+        if self.score is not None:
+            self.module.load_state_dict(self.state)
+            result.best_score, result.best_epoch = self.score, int(result.history[-1]["epoch"])
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The state."""
-        return dict(self.state)
+    def state_dict(self) -> dict[str, Any]:
+        """The state, for checkpoints."""
+        return {"value": self.value, "score": self.score, "state": self.state}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take it back from a checkpoint."""
-        self.state = state
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.value, self.score = state["value"], state["score"]
+        self.state = dict(state["state"])

@@ -1,11 +1,11 @@
 """Autoencoder, the start of most deep clustering."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
-import torch
 from torch import Tensor, nn
 
-from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.autoencoders.dense_coders import Decoder, NetworkOptions
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.networks import MLP
@@ -14,16 +14,7 @@ from anabranch.networks import MLP
 class Autoencoder(nn.Module):
     """An encoder f to codes, and a decoder g from which rows can be told again.
 
-    Args:
-        features: D.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for another likelihood.
+    Arguments and errors are those of `anabranch.models.autoencoder`, with a generator for the seed.
 
     Example:
         >>> model = Autoencoder(3, 2, (8,))
@@ -38,14 +29,11 @@ class Autoencoder(nn.Module):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
-        self.encoder = MLP(features, latent, hidden, activation=activation, generator=generator)
-        self.decoder = Decoder(
-            features, latent, hidden[::-1], likelihood, activation=activation, generator=generator
-        )
+        self.encoder = MLP(features, latent, hidden, **how)
+        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, **how)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (N, J) of rows (N, D)."""
@@ -97,11 +85,5 @@ def autoencoder(
         >>> model.encode(torch.zeros(3, 4)).shape
         torch.Size([3, 2])
     """
-    return Autoencoder(
-        features,
-        latent,
-        tuple(hidden),
-        likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
-    )
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
+    return Autoencoder(features, latent, tuple(hidden), likelihood=likelihood, **how)

@@ -1,12 +1,13 @@
 """DEC and IDEC: deep embedded clustering."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.models.autoencoders.autoencoder import Autoencoder
-from anabranch.models.autoencoders.dense_coders import Decoder
+from anabranch.models.autoencoders.dense_coders import Decoder, NetworkOptions
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.networks import MLP
@@ -18,19 +19,7 @@ class EmbeddedClustering(nn.Module):
 
     .. math:: q(k \mid x) \propto (1 + \lVert f(x) - m_k \rVert^2 / \alpha)^{-(\alpha + 1) / 2}
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder.
-        alpha: degrees of freedom of q.
-        decoder: whether there is one, with the hidden sizes in reverse.
-        likelihood: of the decoder: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for K or alpha out of range, or another likelihood.
+    Arguments and errors are those of `anabranch.models.dec`, with a generator for the seed.
 
     Example:
         >>> model = EmbeddedClustering(3, 4, 2, (8,))
@@ -48,8 +37,7 @@ class EmbeddedClustering(nn.Module):
         alpha: float = 1.0,
         decoder: bool = False,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if n_components < 1 or not alpha > 0:
@@ -57,18 +45,13 @@ class EmbeddedClustering(nn.Module):
                 f"n_components and alpha must be positive, got {n_components} and {alpha}"
             )
         self.alpha = alpha
-        self.encoder = MLP(features, latent, hidden, activation=activation, generator=generator)
+        self.encoder = MLP(features, latent, hidden, **how)
         self.decoder = None
         if decoder:
-            self.decoder = Decoder(
-                features,
-                latent,
-                hidden[::-1],
-                likelihood,
-                activation=activation,
-                generator=generator,
-            )
-        self.centers = nn.Parameter(torch.randn(n_components, latent, generator=generator))
+            self.decoder = Decoder(features, latent, hidden[::-1], likelihood, **how)
+        self.centers = nn.Parameter(
+            torch.randn(n_components, latent, generator=how.get("generator"))
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (N, J) of rows (N, D)."""
@@ -137,6 +120,7 @@ def dec(
         >>> model.responsibilities(torch.zeros(5, 4)).exp().sum(0)
         tensor([1.0000, 1.0000, 1.0000, 1.0000, 1.0000], ...)
     """
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
     return EmbeddedClustering(
         features,
         n_components,
@@ -145,6 +129,5 @@ def dec(
         alpha=alpha,
         decoder=decoder,
         likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
+        **how,
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,13 @@ from anabranch.networks import MLP
 
 # Limit of log-scales, so that no standard deviation can be driven to zero.
 BOUND = 6.0
+
+
+class NetworkOptions(TypedDict, total=False):
+    """What all networks of a model are told: activation, and source of the initial weights."""
+
+    activation: str
+    generator: torch.Generator | None
 
 
 class Decoder(nn.Module):
@@ -28,8 +36,7 @@ class Decoder(nn.Module):
         likelihood: "gaussian" for real features, "bernoulli" for shares in [0, 1].
         scaled: whether a Gaussian has a free standard deviation, one for all features; else it
             is 1.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+        how: see `NetworkOptions`.
 
     Raises:
         ValueError: for another likelihood.
@@ -49,14 +56,13 @@ class Decoder(nn.Module):
         likelihood: str,
         *,
         scaled: bool = False,
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}")
         self.features, self.likelihood = features, likelihood
-        self.network = MLP(latent, features, hidden, activation=activation, generator=generator)
+        self.network = MLP(latent, features, hidden, **how)
         free = scaled and likelihood == "gaussian"
         self.log_scale = nn.Parameter(torch.zeros(())) if free else None
 
@@ -102,8 +108,7 @@ class GaussianEncoder(nn.Module):
         features: D.
         latent: J.
         hidden: hidden sizes from the row to the code.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+        how: see `NetworkOptions`.
 
     Example:
         >>> loc, log_scale = GaussianEncoder(3, 2, (8,))(torch.zeros(5, 3))
@@ -112,16 +117,10 @@ class GaussianEncoder(nn.Module):
     """
 
     def __init__(
-        self,
-        features: int,
-        latent: int,
-        hidden: Sequence[int],
-        *,
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        self, features: int, latent: int, hidden: Sequence[int], **how: Unpack[NetworkOptions]
     ) -> None:
         super().__init__()
-        self.network = MLP(features, 2 * latent, hidden, activation=activation, generator=generator)
+        self.network = MLP(features, 2 * latent, hidden, **how)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-scales, (N, J) each."""

@@ -1,10 +1,12 @@
 """GM-GAN: a generative adversarial network over a mixture of Gaussians."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
+from anabranch.models.autoencoders.dense_coders import NetworkOptions
 from anabranch.models.autoencoders.latent_gaussians import LatentGaussians
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.generators import make_generator
@@ -17,19 +19,11 @@ class MixtureGAN(nn.Module):
 
     .. math:: x' = g(m_k + A_k \epsilon), \qquad k \sim 1/K, \quad \epsilon \sim \mathcal N(0, I)
 
-    Args:
-        features: D.
-        gaussians: the K Gaussians over latent places of J features.
-        hidden: hidden sizes of critic and classifier; the generator has them in reverse.
-        likelihood: "gaussian" for real rows, "bernoulli" for rows in [0, 1].
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    ``gaussians`` are the K Gaussians over codes of J features; further arguments and errors are
+    those of `anabranch.models.gmgan`.
 
     Attributes:
         code_size: hidden[-1].
-
-    Raises:
-        ValueError: for another likelihood, or no hidden layer.
 
     Example:
         >>> model = MixtureGAN(3, LatentGaussians(4, 2), (8,))
@@ -44,8 +38,7 @@ class MixtureGAN(nn.Module):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if likelihood not in LIKELIHOODS:
@@ -57,7 +50,7 @@ class MixtureGAN(nn.Module):
         self.gaussians = gaussians
 
         def network(inputs: int, outputs: int, sizes: Sequence[int]) -> MLP:
-            return MLP(inputs, outputs, sizes, activation=activation, generator=generator)
+            return MLP(inputs, outputs, sizes, **how)
 
         self.decoder = network(gaussians.latent, features, hidden[::-1])
         self.critic = network(features, 1, hidden)

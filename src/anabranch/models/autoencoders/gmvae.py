@@ -2,13 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
-from anabranch.models.autoencoders.dense_coders import BOUND, Decoder, GaussianEncoder, unbounded
+from anabranch.models.autoencoders.dense_coders import (
+    BOUND,
+    Decoder,
+    GaussianEncoder,
+    NetworkOptions,
+    unbounded,
+)
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.networks import MLP
@@ -26,22 +33,10 @@ class HierarchicalMixtureVAE(nn.Module):
 
     with :math:`p(k \mid z, w) \propto \mathcal N(z; m_k(w), s_k^2(w))`.
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code z.
-        latent_prior: L, size of w.
-        hidden: hidden sizes of the encoder of z and w; the decoder has them in reverse.
-        hidden_prior: hidden sizes of the network from w to means and scales of the K components.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.gmvae`, with a generator for the seed.
 
     Attributes:
         noise_size: J + L, numbers of noise that a row needs.
-
-    Raises:
-        ValueError: for fewer than one component, no w, or another likelihood.
 
     Example:
         >>> model = HierarchicalMixtureVAE(3, 4, 2, 2, (8,))
@@ -59,8 +54,7 @@ class HierarchicalMixtureVAE(nn.Module):
         *,
         hidden_prior: Sequence[int] = (100,),
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if n_components < 1 or latent_prior < 1:
@@ -70,10 +64,9 @@ class HierarchicalMixtureVAE(nn.Module):
             )
         self.n_components, self.latent, self.latent_prior = n_components, latent, latent_prior
         self.noise_size = latent + latent_prior
-        common = {"activation": activation, "generator": generator}
-        self.encoder = GaussianEncoder(features, latent + latent_prior, hidden, **common)
-        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **common)
-        self.prior = MLP(latent_prior, 2 * n_components * latent, hidden_prior, **common)
+        self.encoder = GaussianEncoder(features, latent + latent_prior, hidden, **how)
+        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **how)
+        self.prior = MLP(latent_prior, 2 * n_components * latent, hidden_prior, **how)
 
     def encode(self, x: Tensor) -> Tensor:
         """Means (N, J) of the codes of rows (N, D)."""
@@ -203,6 +196,7 @@ def gmvae(
         >>> model.responsibilities(torch.zeros(5, 4)).shape
         torch.Size([3, 5])
     """
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
     return HierarchicalMixtureVAE(
         features,
         n_components,
@@ -211,6 +205,5 @@ def gmvae(
         tuple(hidden),
         hidden_prior=tuple(hidden_prior),
         likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
+        **how,
     )

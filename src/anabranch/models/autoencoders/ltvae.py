@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from anabranch.distributions.latent_tree import LatentTree
 from anabranch.distributions.tree_structure import TreeStructure
 from anabranch.models.autoencoders.autoencoder import Autoencoder
+from anabranch.models.autoencoders.dense_coders import NetworkOptions
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -26,20 +27,12 @@ class LatentTreeVAE(VariationalAutoencoder):
     reparameterised draw. The tree takes no gradients: it is fitted by stepwise EM to the codes that
     are drawn, see `anabranch.procedures.fit_ltvae`.
 
-    Args:
-        features: D.
-        structure: of the tree, over the J features of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    ``structure`` is that of the tree, over the J features of a code; further arguments and errors
+    are those of `anabranch.models.ltvae`.
 
     Attributes:
         prior: the tree.
         facet: the variable that ``responsibilities`` speak of.
-
-    Raises:
-        ValueError: for another likelihood.
 
     Example:
         >>> model = LatentTreeVAE(3, TreeStructure.single(2, 4), (8,))
@@ -57,19 +50,11 @@ class LatentTreeVAE(VariationalAutoencoder):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
-        super().__init__(
-            features,
-            structure.features,
-            hidden,
-            likelihood=likelihood,
-            activation=activation,
-            generator=generator,
-        )
+        super().__init__(features, structure.features, hidden, likelihood=likelihood, **how)
         self.register_buffer("facet", torch.tensor(0))
-        self.prior = LatentTree(structure, generator=generator).requires_grad_(False)
+        self.prior = LatentTree(structure, generator=how.get("generator")).requires_grad_(False)
 
     def facets(self, x: Tensor) -> list[Tensor]:
         """Log p(y_i|z) at the mean code of each row, (K_i, N) for each variable of the tree."""
@@ -203,11 +188,5 @@ def ltvae(
         raise ValueError(
             f"structure must be over the {latent} features of a code, got {tree.features}"
         )
-    return LatentTreeVAE(
-        features,
-        tree,
-        tuple(hidden),
-        likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
-    )
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
+    return LatentTreeVAE(features, tree, tuple(hidden), likelihood=likelihood, **how)

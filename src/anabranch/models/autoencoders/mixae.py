@@ -1,11 +1,13 @@
 """MIXAE: a mixture of autoencoders."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from anabranch.models.autoencoders.dense_coders import NetworkOptions
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -18,21 +20,10 @@ class MixtureOfAutoencoders(nn.Module):
     .. math:: e_k(x) = \lVert x - g_k(f_k(x)) \rVert^2, \qquad
         p(k \mid x) = \operatorname{softmax} h(f_1(x), \dots, f_K(x))
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of each encoder; its decoder has them in reverse.
-        assignment: hidden sizes from the codes of all to the probabilities.
-        likelihood: "gaussian" for squared errors, "bernoulli" for cross-entropies.
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.mixae`, with a generator for the seed.
 
     Attributes:
         code_size: K J.
-
-    Raises:
-        ValueError: for K out of range, or another likelihood.
 
     Example:
         >>> model = MixtureOfAutoencoders(3, 4, 2, (8,))
@@ -49,8 +40,7 @@ class MixtureOfAutoencoders(nn.Module):
         *,
         assignment: Sequence[int] = (),
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         if n_components < 1:
@@ -61,7 +51,6 @@ class MixtureOfAutoencoders(nn.Module):
         self.code_size = n_components * latent
 
         def network(inputs: int, outputs: int, sizes: Sequence[int], *stack: int) -> MLP:
-            how = {"activation": activation, "generator": generator}
             return MLP(inputs, outputs, sizes, batch_shape=stack, **how)
 
         self.encoder = network(features, latent, hidden, n_components)
@@ -141,6 +130,7 @@ def mixae(
         >>> model.responsibilities(torch.zeros(5, 4)).exp().sum(0)
         tensor([1.0000, 1.0000, 1.0000, 1.0000, 1.0000], ...)
     """
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
     return MixtureOfAutoencoders(
         features,
         n_components,
@@ -148,6 +138,5 @@ def mixae(
         tuple(hidden),
         assignment=tuple(assignment),
         likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
+        **how,
     )

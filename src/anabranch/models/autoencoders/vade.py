@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.functional import bounded
 from anabranch.models.autoencoders.autoencoder import Autoencoder
-from anabranch.models.autoencoders.dense_coders import BOUND, unbounded
+from anabranch.models.autoencoders.dense_coders import BOUND, NetworkOptions, unbounded
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -18,25 +19,11 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 class VariationalDeepEmbedding(VariationalAutoencoder):
-    r"""VaDE: clusters as the components of the prior of a variational autoencoder.
-
-    .. math:: \log p(x) \ge E_{q(z|x)} \Big[ \log p(x \mid z)
-        + \sum_k \gamma_k(z)\, \big( E_{q(z'|x)} \log \pi_k \mathcal N(z'; m_k, s_k^2)
-        - \log \gamma_k(z) \big) \Big] + H(q(z \mid x)), \qquad \gamma_k(z) = p(k \mid z)
+    """VaDE: clusters as the components of the prior of a variational autoencoder.
 
     Weights are a softmax, and all standard deviations are kept in logs.
 
-    Args:
-        features: D.
-        n_components: K.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
-
-    Raises:
-        ValueError: for fewer than one component, or another likelihood.
+    Arguments and errors are those of `anabranch.models.vade`, with a generator for the seed.
 
     Example:
         >>> model = VariationalDeepEmbedding(3, 4, 2, (8,))
@@ -52,21 +39,15 @@ class VariationalDeepEmbedding(VariationalAutoencoder):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         if n_components < 1:
             raise ValueError(f"n_components must be positive, got {n_components}")
-        super().__init__(
-            features,
-            latent,
-            hidden,
-            likelihood=likelihood,
-            activation=activation,
-            generator=generator,
-        )
+        super().__init__(features, latent, hidden, likelihood=likelihood, **how)
         self.logits = nn.Parameter(torch.zeros(n_components, 1))
-        self.loc = nn.Parameter(torch.randn(n_components, 1, latent, generator=generator))
+        self.loc = nn.Parameter(
+            torch.randn(n_components, 1, latent, generator=how.get("generator"))
+        )
         self.log_scale = nn.Parameter(torch.zeros(n_components, 1, latent))
 
     def joint_log_prob(self, loc: Tensor, variance: Tensor | float = 0.0) -> Tensor:
@@ -155,12 +136,7 @@ def vade(
         >>> model.responsibilities(torch.zeros(5, 4)).shape
         torch.Size([3, 5])
     """
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
     return VariationalDeepEmbedding(
-        features,
-        n_components,
-        latent,
-        tuple(hidden),
-        likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
+        features, n_components, latent, tuple(hidden), likelihood=likelihood, **how
     )

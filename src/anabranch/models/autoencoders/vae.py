@@ -1,11 +1,12 @@
 """Variational autoencoder with a standard normal prior."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from anabranch.models.autoencoders.dense_coders import Decoder, GaussianEncoder
+from anabranch.models.autoencoders.dense_coders import Decoder, GaussianEncoder, NetworkOptions
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 
@@ -13,24 +14,13 @@ from anabranch.models.registry import recipe
 class VariationalAutoencoder(nn.Module):
     r"""A density by a latent code: a bound of :math:`\log p(x) = \log \int p(x|z) p(z) dz`.
 
-    .. math:: E_{q(z|x)} \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
-
     The expectation is that of one reparameterised draw; the divergence is exact. Models with
     another prior derive from it and have ``terms`` of their own.
 
-    Args:
-        features: D.
-        latent: J, size of a code.
-        hidden: hidden sizes of the encoder; the decoder has them in reverse.
-        likelihood: "gaussian" (with one free standard deviation), or "bernoulli".
-        activation: of the hidden layers.
-        generator: source of the initial weights.
+    Arguments and errors are those of `anabranch.models.vae`, with a generator for the seed.
 
     Attributes:
         noise_size: J, numbers of noise that a row needs.
-
-    Raises:
-        ValueError: for another likelihood.
 
     Example:
         >>> model = VariationalAutoencoder(3, 2, (8,))
@@ -46,23 +36,12 @@ class VariationalAutoencoder(nn.Module):
         hidden: Sequence[int],
         *,
         likelihood: str = "gaussian",
-        activation: str = "relu",
-        generator: torch.Generator | None = None,
+        **how: Unpack[NetworkOptions],
     ) -> None:
         super().__init__()
         self.noise_size = latent
-        self.encoder = GaussianEncoder(
-            features, latent, hidden, activation=activation, generator=generator
-        )
-        self.decoder = Decoder(
-            features,
-            latent,
-            hidden[::-1],
-            likelihood,
-            scaled=True,
-            activation=activation,
-            generator=generator,
-        )
+        self.encoder = GaussianEncoder(features, latent, hidden, **how)
+        self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **how)
 
     def encode(self, x: Tensor) -> Tensor:
         """Means (N, J) of the codes of rows (N, D)."""
@@ -127,11 +106,5 @@ def vae(
         >>> model.encode(torch.zeros(3, 4)).shape
         torch.Size([3, 2])
     """
-    return VariationalAutoencoder(
-        features,
-        latent,
-        tuple(hidden),
-        likelihood=likelihood,
-        activation=activation,
-        generator=make_generator(seed),
-    )
+    how = NetworkOptions(activation=activation, generator=make_generator(seed))
+    return VariationalAutoencoder(features, latent, tuple(hidden), likelihood=likelihood, **how)
