@@ -15,7 +15,7 @@ INSTALL = $(BIN)/python tools/install.py
 # What depends most on the libraries below us.
 OLDEST := .venv-oldest
 OLDEST_TESTS := tests/data tests/functional tests/metrics tests/reports tests/test_archive.py \
-  tests/test_import.py tests/cli/test_app.py tests/cli/test_columns.py \
+  tests/cli/test_app.py tests/cli/test_columns.py \
   tests/estimators/test_sklearn.py tests/models/test_recipes.py \
   tests/models/test_against_zuko.py tests/training/test_logs.py
 
