@@ -101,11 +101,13 @@ def _teach(network: nn.Module, x: Tensor, lessons: Lessons, seed: int) -> float:
     how: dict[str, Any] = {
         "weight": lessons.weight,
         "half_precision": computes_bfloat16(x.device),
-        "generator": torch.Generator().manual_seed(seed),
     }
+    source = torch.Generator().manual_seed(seed)
     loop = lessons.stages.loop("network")
-    fit_invariant(network, x, lessons.perturbation, options=options, loop=loop, **how)
+    fit_invariant(
+        network, x, lessons.perturbation, options=options, loop=loop, generator=source, **how
+    )
     judge = InvariantPosterior(network, lessons.perturbation, heads=(lessons.n_components,), **how)
     with torch.no_grad():
-        terms = judge.eval()({"x": x[:SCORED_ROWS]}).terms
+        terms = judge.eval()({"x": x[:SCORED_ROWS]}, generator=source).terms
     return float(terms["shared_information"])
