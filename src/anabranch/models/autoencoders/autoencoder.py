@@ -17,6 +17,7 @@ class Autoencoder(nn.Module):
     Arguments and errors are those of `anabranch.models.autoencoder`, with a generator for the seed.
 
     Example:
+        >>> import torch
         >>> model = Autoencoder(3, 2, (8,))
         >>> model.encode(torch.zeros(5, 3)).shape, model.decode(torch.zeros(5, 2)).shape
         (torch.Size([5, 2]), torch.Size([5, 3]))
