@@ -94,7 +94,8 @@ def test_components_are_fitted_to_trusted_labels_before_the_density_can_outvote_
 
     def fit_to_own() -> float:
         with torch.no_grad():
-            return (mixture.model_.mixture.component_log_prob(task.rows.z) * own).sum(0).mean().item()
+            own_log_prob = mixture.model_.mixture.component_log_prob(task.rows.z) * own
+            return own_log_prob.sum(0).mean().item()
 
     before = fit_to_own()
     trainer.pretrain(candidate, task, trusted)
