@@ -84,8 +84,9 @@ AUTOENCODERS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 
 
 def fit(objective: nn.Module, *data: Any, **how: Any) -> training.FitResult:
-    """The loop, with the source of draws that a model was built with."""
-    noise = getattr(getattr(objective, "model", None), "noise", None)
+    """The loop, with the source of draws that a model was built with, or torch's own."""
+    model = getattr(objective, "model", None) or getattr(objective, "distribution", None)
+    noise = getattr(model, "noise", torch.default_generator)
     return training.fit(objective, *data, noise=noise, **how)
 
 
@@ -94,6 +95,11 @@ def build(recorded: str, **arguments: Any) -> nn.Module:
     name = RECIPES.get(recorded, recorded)
     if recorded in AUTOENCODERS:
         return _autoencoder(recorded, name, arguments)
+    if recorded == "made":  # whose orderings are drawn on where the initial weights ended
+        source = torch.Generator().manual_seed(arguments.pop("seed"))
+        model = models.made(**arguments, seed=source)
+        object.__setattr__(model, "noise", source)
+        return model
     if recorded == "flow_mixture":
         return _flow_mixture(arguments)
     if recorded not in OBJECTIVE:

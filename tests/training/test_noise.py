@@ -96,8 +96,13 @@ def test_other_draws_are_another_run(tmp_path):
     run(Jittered(), checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match="another run: noise was 3, now 99"):
         run(Jittered(), seed=99, resume=True, checkpoint=tmp_path / "run")
-    with pytest.raises(ValueError, match=r"noise must be a torch.Generator where a stochastic"):
-        run(Jittered(), seed=None, checkpoint=tmp_path / "run")
+
+
+def test_without_a_source_draws_follow_the_seed_of_the_row_order():
+    torch.manual_seed(0)
+    first = run(Jittered(), seed=None).history
+    torch.manual_seed(1)
+    assert run(Jittered(), seed=None).history[1:] == first[1:]
 
 
 def test_one_that_draws_nothing_is_called_without_a_source():

@@ -83,11 +83,11 @@ class Bytes(nn.Module):
     """A flow over integers, dequantized at random in training, with running averages."""
 
     temperature: torch.Tensor
+    stochastic = True
 
     def __init__(self, seed: int, *, at_step=None) -> None:
         super().__init__()
         generator = seeded(seed)
-        self.generator = seeded(seed + 1)
         layers = [UniformDequantization(2, levels=LEVELS), Logit(2), BatchNorm(2)]
         for mask in ([True, False], [False, True]):
             layers += [Coupling(Affine(), 2, split=Mask(mask), generator=generator)]
@@ -95,13 +95,13 @@ class Bytes(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
         self.at_step, self.step = at_step, 0
 
-    def forward(self, batch):
+    def forward(self, batch, *, generator=None):
         if self.training:
             self.step += 1
             if self.at_step is not None:
                 self.at_step(self.step)
         x = batch["x"] + batch["shift"]
-        nll = -self.flow.log_prob(x, generator=self.generator).mean()
+        nll = -self.flow.log_prob(x, generator=generator).mean()
         return Loss(nll * self.temperature, {"nll": nll})
 
 
@@ -152,6 +152,7 @@ def run_bytes(
             ScheduledBuffer("temperature", model.temperature, temperature),
         ],
         generator=seeded(5),
+        noise=seeded(seed + 1),
         resume=resume,
         on_epoch=shift_rows,
     )

@@ -34,7 +34,6 @@ class OrderlessModel(Distribution):
         fresh: whether training draws new orderings at each call, instead of going through the R.
         context_features: size of the context that the network was made with.
         batch_shape: the component axis that the network was made with.
-        generator: source of the orderings in training where ``log_prob`` is given none.
 
     Source: Uria, Murray, Larochelle (2014), "A deep and tractable density estimator",
     arXiv:1310.1757; Germain, Gregor, Murray, Larochelle (2015), arXiv:1502.03509.
@@ -56,14 +55,12 @@ class OrderlessModel(Distribution):
         fresh: bool = True,
         context_features: int = 0,
         batch_shape: Shape = (),
-        generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.network = network
         self.head, self.domain = head, head.domain
         self.n_orderings = len(self.network.places)
         self.fresh = self.stochastic = fresh
-        self.generator = generator
 
     def ordering_log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Log-density in each ordering, (*batch_shape, R, N), for x of shape (N, D)."""
@@ -71,7 +68,7 @@ class OrderlessModel(Distribution):
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         if self.training:
-            return self._dealt(x, context, generator or self.generator)
+            return self._dealt(x, context, generator)
         return torch.logsumexp(self._in_each(x, context), -2) - math.log(self.n_orderings)
 
     def _in_each(self, x: Tensor, context: Tensor | None) -> Tensor:

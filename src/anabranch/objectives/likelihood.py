@@ -32,11 +32,13 @@ class Likelihood(Objective):
     def __init__(self, distribution: Distribution) -> None:
         super().__init__()
         self.distribution = distribution
+        self.stochastic = distribution.stochastic
 
     def forward(
         self, batch: Mapping[str, Tensor], *, generator: torch.Generator | None = None
     ) -> Loss:
         """The objective, and the same in the units of the data as the term "nll"."""
-        nll = -self.distribution.log_prob(batch["x"], batch.get("context")).mean()
+        log_prob = self.distribution.log_prob(batch["x"], batch.get("context"), generator=generator)
+        nll = -log_prob.mean()
         offset = batch["term"].mean() if "term" in batch else 0.0
         return Loss(nll, {"nll": nll - offset})

@@ -1,6 +1,7 @@
 """The one fit loop."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def fit(
         generator: source of the row order, on the CPU; also saved in checkpoints.
         noise: source of the draws of an objective that is ``stochastic``, which is called with
             ``generator=noise`` in training and in validation alike; on the device of the model, and
-            saved in checkpoints. None for torch's own source, whose state nothing keeps.
+            saved in checkpoints. None for one with the seed of ``generator``.
         resume: continue from ``options.checkpoint``; the run ends with the same bits as one that
             was never interrupted. ``max_epochs`` and ``patience`` may have grown since.
         on_epoch: called with the epoch number before each epoch; it may rewrite tensors of
@@ -68,8 +69,8 @@ def fit(
         A `FitResult`.
 
     Raises:
-        ValueError: for tensors of unlike lengths, no rows, fewer rows a batch than processes, a
-            checkpoint of another run, or one that could not be resumed for lack of ``noise``.
+        ValueError: for tensors of unlike lengths, no rows, fewer rows a batch than processes,
+            or a checkpoint of another run.
         FileNotFoundError: where there is nothing to resume from.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint was written if one is asked for.
 
@@ -122,12 +123,10 @@ class Descent(Run):
             raise ValueError(
                 f"batch_size must be at least the number of processes, {group.size}, got {size}"
             )
+        if setup.noise is None and getattr(model, "stochastic", False):
+            source = torch.Generator(next(iter(data.values())).device)
+            setup = replace(setup, noise=source.manual_seed(setup.generator.initial_seed()))
         self.drawing = drawing_from(setup.noise, model)
-        if self.drawing and setup.noise is None and setup.options.checkpoint is not None:
-            raise ValueError(
-                "noise must be a torch.Generator where a stochastic objective has a checkpoint, "
-                "got None: a resumed run could not draw the same numbers"
-            )
         super().__init__(model, [model], Batches(data, size, group), setup)
         forward = synchronised(model) if group.size > 1 else model
         self.forward = torch.compile(forward) if setup.options.compile else forward

@@ -145,10 +145,9 @@ class RunState:
             )
 
     def _generators(self) -> list[torch.Generator]:
-        """All sources of randomness of the run: the row order, draws, stochastic transforms."""
-        own = (getattr(module, "generator", None) for module in self.module.modules())
-        sources = [self.setup.generator, self.setup.noise, *own]
-        return [source for source in sources if isinstance(source, torch.Generator)]
+        """All sources of randomness of the run: the row order, and the draws of the objective."""
+        noise = self.setup.noise
+        return [self.setup.generator] if noise is None else [self.setup.generator, noise]
 
     def _identity(self) -> dict[str, Any]:
         """What makes two runs the same: rows, parameters, seeds, settings of the trajectory."""

@@ -68,9 +68,7 @@ def made(
     network = OrderlessMADE(
         features, n_params, _orderings(features, n_orderings), hidden, **options
     )
-    return OrderlessModel(
-        network, distribution, features, fresh=fresh, generator=generator, **common
-    )
+    return OrderlessModel(network, distribution, features, fresh=fresh, **common)
 
 
 def _orderings(features: int, n_orderings: int) -> torch.Tensor:
