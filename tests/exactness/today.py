@@ -35,8 +35,8 @@ OBJECTIVE = {
     )
 }
 
-# Cases whose numbers are others, and why.
-MOVED = {
+# Cases that were recorded again since, and why; CHANGELOG tells users of it.
+RECORDED_AGAIN = {
     **{
         f"{name}: {norm}": "layers that normalise are initialised from the data"
         for name, norm in (
