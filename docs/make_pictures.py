@@ -50,7 +50,7 @@ def draw_how_many(folder: Path) -> None:
     X, _ = Pinwheel(3).sample_per_component(512, random_state=0)
     found = {
         "gaussians": Gaussians("auto", random_state=0),
-        "flows": FlowMixture("auto", max_components=6, random_state=0),
+        "flows": FlowMixture("auto", model_options={"max_components": 6}, random_state=0),
     }
     for name, mixture in found.items():
         save_cluster_figure(mixture.fit(X), X, folder / f"how-many-{name}.png", dpi=80)
@@ -62,7 +62,7 @@ def draw_posteriors(folder: Path) -> None:
     mixture = FlowMixture(
         n_components=5,
         inference="variational",
-        posterior={"name": "mlp", "hidden": [8]},
+        model_options={"posterior": {"name": "mlp", "hidden": [8]}},
         random_state=0,
     ).fit(X)
     grid = evaluate_grid(mixture, 1.6 * X, 300)

@@ -15,7 +15,7 @@ from anabranch.problems import Pinwheel
 
 SETTINGS = (
     "-k", "5", "--max-epochs", "50", "--batch-size", "32", "--learning-rate", "0.003",
-    "--set", "patience=100", "--set", "init_params=kmeans", "--quiet",
+    "--set", "fit_options.patience=100", "--set", "init_params=kmeans", "--quiet",
 )  # fmt: skip
 
 # steps: 400 rows, a tenth of them held out, in batches of 32

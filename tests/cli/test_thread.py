@@ -156,9 +156,9 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
         5,
         "--verbose",
         "--set",
-        "weights=uniform",
+        "model_options.weights=uniform",
         "--set",
-        'posterior={"name": "mlp", "hidden": [4, 4]}',
+        'model_options.posterior={"name": "mlp", "hidden": [4, 4]}',
         "--set",
         'fit_options={"clip_norm": 1.0}',
     )
@@ -170,16 +170,17 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
         "max_epochs": 1,
         "batch_size": 30,
         "learning_rate": 0.01,
-        "validation_fraction": 0.2,
         "n_init": 2,
         "random_state": 5,
-        "weights": "uniform",
-        "posterior": {"name": "mlp", "hidden": [4, 4]},
-        "fit_options": {"clip_norm": 1.0},
+        "model_options": {
+            "weights": "uniform",
+            "posterior": {"name": "mlp", "hidden": [4, 4]},
+        },
+        "fit_options": {"clip_norm": 1.0, "validation_fraction": 0.2},
     }.items() <= params.items()
     assert list(load(tmp_path / "m").feature_names_in_) == ["height", "width"]
     assert "held out    bound, " in printed
-    assert 'weights="uniform"' in printed
+    assert '"weights": "uniform"' in printed
     network, exact = tmp_path / "network.csv", tmp_path / "exact.csv"
     for method, path in (("network", network), ("exact", exact)):
         succeed(

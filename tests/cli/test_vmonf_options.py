@@ -49,11 +49,14 @@ def test_auto_with_labels_says_what_to_do(table, tmp_path, succeed, fail):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--consistency", "0.5"], (0.5, None)),
-        (["--consistency", "2", "--perturbation", "adversarial"], (2.0, "adversarial")),
+        (["--consistency", "0.5"], {"weight": 0.5}),
+        (
+            ["--consistency", "2", "--perturbation", "adversarial"],
+            {"weight": 2.0, "perturbation": "adversarial"},
+        ),
         (
             ["--consistency", "1", "--perturbation", '{"name": "noise", "scale": 0.3}'],
-            (1.0, {"name": "noise", "scale": 0.3}),
+            {"weight": 1.0, "perturbation": {"name": "noise", "scale": 0.3}},
         ),
     ],
     ids=["plain", "name", "object"],
@@ -61,9 +64,7 @@ def test_auto_with_labels_says_what_to_do(table, tmp_path, succeed, fail):
 def test_consistency_reaches_the_model(table, tmp_path, succeed, options, expected):
     model = tmp_path / "model.safetensors"
     succeed("fit", table, "--columns", "x,y", "-k", "3", *options, "-o", model, *TINY)
-    mixture = load(model)
-    assert (mixture.consistency, mixture.perturbation) == expected
-    assert mixture.model_.consistency_weight == expected[0]
+    assert load(model).consistency == expected
 
 
 @pytest.mark.parametrize(
@@ -81,9 +82,9 @@ def test_wrong_options_are_told(table, tmp_path, fail, options, message):
 def test_images_know_their_shape(tmp_path, succeed, images):
     model = tmp_path / "model.safetensors"
     posterior = '{"name": "mlp", "hidden": [16]}'
-    settings = ["--set", f"posterior={posterior}", "--set", "invariant_steps=20"]
+    settings = ["--set", f"model_options.posterior={posterior}", "--set", "consistency.steps=20"]
     succeed("fit", images[0], "-k", "2", "--inference", "invariant", *settings, "-o", model, *TINY)
-    perturbation = load(model).perturbation
+    perturbation = load(model).consistency["perturbation"]
     assert perturbation["name"] == "affine"
     assert perturbation["image_shape"] == [3, 3]
 

@@ -26,8 +26,8 @@ def columns():
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet", "T.CSV"])
 def test_what_is_written_is_read(tmp_path, columns, name):
     write_table(tmp_path / name, columns)
-    # older pandas reads the last digit of a number wrongly unless told not to
-    read_csv = partial(pd.read_csv, float_precision="round_trip")
+    # as text: older pandas reads the last digit of a number wrongly
+    read_csv = partial(pd.read_csv, dtype=str)
     frame = (pd.read_parquet if name.endswith("parquet") else read_csv)(tmp_path / name)
     assert list(frame) == list(columns)
     for key, values in columns.items():

@@ -164,7 +164,8 @@ def test_settings_leave_out_what_says_nothing_of_the_model():
     assert mixture.settings()["random_state"] is None
     assert FlowMixture(fit_options={"checkpoint": "p"}).settings()["fit_options"] is None
     assert mixture.fit_options == options
-    assert FlowMixture(weights=np.array([0.5, 0.5])).settings()["weights"] == [0.5, 0.5]
+    weighted = FlowMixture(model_options={"weights": np.array([0.5, 0.5])})
+    assert weighted.settings()["model_options"] == {"weights": [0.5, 0.5]}
     assert DeepClustering(start=DeepClustering()).settings()["start"] is None
 
 

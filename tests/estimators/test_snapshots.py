@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from anabranch import load, save
-from anabranch.archive import read_archive, write_archive
 from tests.estimators.data import bent, moved
 
 X, _ = bent()
@@ -23,14 +22,6 @@ def test_they_come_back_from_a_file_with_the_same_bits(tmp_path, mixture):
     for (_, own), (_, other) in zip(mixture.snapshots_, loaded, strict=True):
         assert own.keys() == other.keys() == mixture.model_.state_dict().keys()
         assert all(torch.equal(own[name], other[name]) for name in own)
-
-
-def test_files_of_earlier_versions_have_none(tmp_path, mixture):
-    save(mixture, tmp_path / "model")
-    tree = read_archive(tmp_path / "model", "model")
-    del tree["snapshots"]
-    write_archive(tmp_path / "old", "model", tree)
-    assert load(tmp_path / "old").snapshots_ == []
 
 
 def test_none_are_kept_unless_asked_for():

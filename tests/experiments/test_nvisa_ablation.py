@@ -79,7 +79,8 @@ def test_the_last_state_is_kept_and_not_the_best():
     # a bound that rises makes the loss worse again
     model, result = trained(True, lambda step: 1e-3 if step < 10 else 2.0, epochs=12)
     losses = [entry["validation_loss"] for entry in result.history]
-    assert result.best_epoch < len(losses) - 1
+    assert min(losses) < losses[-1]
+    assert result.best_epoch == len(losses) - 1
     assert model.floor.item() == 2.0
 
 

@@ -75,9 +75,13 @@ def put(settings: dict[str, Any], key: str, value: Any) -> None:
         node = node.setdefault(group, {})
         if not isinstance(node, dict):
             raise typer.BadParameter(f"--set {key}: {group} is given as a whole, too")
-    if last in node:
+    present = node.setdefault(last, {}) if isinstance(value, dict) else node.get(last)
+    if present is None and last not in node:
+        node[last] = value
+    elif isinstance(present, dict) and isinstance(value, dict) and not set(present) & set(value):
+        present.update(value)  # the parts of a group may be given in any number of pieces
+    else:
         raise typer.BadParameter(f"--set {key}: a part of it is given, too")
-    node[last] = value
 
 
 def place(estimator: "type[Estimator]", option: str) -> str | None:

@@ -1,6 +1,7 @@
 """Reverse Kullback-Leibler divergence to an unnormalised density."""
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -8,8 +9,9 @@ from torch import Tensor
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
 from anabranch.distributions import Distribution
-from anabranch.metrics.importance import ImportanceDiagnostics
-from anabranch.metrics.importance import importance_diagnostics as diagnose
+
+if TYPE_CHECKING:
+    from anabranch.metrics.importance import ImportanceDiagnostics
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -82,7 +84,7 @@ def importance_diagnostics(
     *,
     log_z: float | None = None,
     generator: torch.Generator | None = None,
-) -> ImportanceDiagnostics:
+) -> "ImportanceDiagnostics":
     """Judge q, which has no component axis, by n draws from it.
 
     Args:
@@ -111,4 +113,7 @@ def importance_diagnostics(
             f"{distribution.batch_shape} and context_features {distribution.context_features}"
         )
     x, log_q = distribution.sample_and_log_prob(n, generator=generator)
+    # metrics import scipy, which changes the filters of warnings
+    from anabranch.metrics.importance import importance_diagnostics as diagnose
+
     return diagnose((log_density(x) - log_q).double().cpu().numpy(), log_z)

@@ -45,9 +45,9 @@ def sharpened_targets(log_q: Tensor) -> Tensor:
         (K, N) probabilities.
 
     Example:
-        >>> sharpened_targets(torch.log(torch.tensor([[0.75, 0.5], [0.25, 0.5]])))
-        tensor([[0.8438, 0.3750],
-                [0.1562, 0.6250]])
+        >>> sharpened_targets(torch.log(torch.tensor([[0.8, 0.5], [0.2, 0.5]])))
+        tensor([[0.8960, 0.3500],
+                [0.1040, 0.6500]])
     """
     log_q = log_q.detach()
     return torch.softmax(2 * log_q - torch.logsumexp(log_q, 1, keepdim=True), dim=0)
