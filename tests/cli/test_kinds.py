@@ -47,10 +47,12 @@ def test_an_unknown_kind_says_which_there_are(cli, files, tmp_path):
 def test_a_setting_is_given_once():
     merged = merge_settings({"consistency.weight": 1.0}, {"consistency.balance": 0.2})
     assert merged == {"consistency": {"weight": 1.0, "balance": 0.2}}
+    merged = merge_settings({"fit_options.patience": 5}, {"fit_options": {"clip_norm": 1.0}})
+    assert merged == {"fit_options": {"patience": 5, "clip_norm": 1.0}}
     for named, further in (
         ({"a.b": 1}, {"a.b": 2}),
         ({"a": 1}, {"a.b": 2}),
-        ({"a.b": 1}, {"a": {"c": 2}}),
+        ({"a.b": 1}, {"a": {"b": 2}}),
     ):
         with pytest.raises(typer.BadParameter, match="too"):
             merge_settings(named, further)
