@@ -342,8 +342,8 @@ AFFINE = {"weight": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1
         ({"model_options": {"reg_covar": 0}}, "model_options.reg_covar must be a positive number"),
         ({"start": "kmeans"}, "start.name must be one of .*, got 'kmeans'"),
         ({"start": {"epochs": 1.5}}, "start.epochs must be an integer of at least 0, got 1.5"),
-        ({"start": np.zeros(59, int)}, "start: y has 59 entries for 60 rows"),
-        ({"start": np.full(60, -1)}, "start must have a cluster for each row of X"),
+        ({"start": np.zeros(59, int)}, "start must be .*: y has 59 entries for 60 rows"),
+        ({"start": np.full(60, -1)}, "start must give every row a component"),
         (
             {"start": {"name": "random", "clusters": np.zeros(60, int)}},
             "clusters go with name='autoencoder', got 'random'",

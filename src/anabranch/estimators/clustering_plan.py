@@ -54,7 +54,7 @@ class ClusteringPlan:
         own: further keywords of the recipe of the method.
         pretrain: how the autoencoder is trained.
         coder: the fitted estimator whose autoencoder is taken over, or None.
-        responsibilities: (n, K) clusters to start from, or None.
+        clusters: of the rows, as given, to start from, or None.
         optimisation: what all estimators share.
     """
 
@@ -67,7 +67,7 @@ class ClusteringPlan:
     own: Mapping[str, Any]
     pretrain: Pretrain
     coder: BaseEstimator | None
-    responsibilities: NDArray[np.float64] | None
+    clusters: NDArray[np.generic] | None
     optimisation: Optimisation
 
     @classmethod
@@ -87,7 +87,7 @@ class ClusteringPlan:
             raise ValueError(f"method must be one of {tuple(METHODS)}, got {name!r}")
         _check_sizes_of(settings)
         method, n_components = METHODS[name], int(settings["n_components"])
-        coder, clusters = _start(settings["start"], name, n_components)
+        coder, clusters = _start(settings["start"], name)
         model_options = dict(settings["model_options"] or {})
         moved = _moved(model_options, method)
         _check_unused(name, method, settings)
@@ -111,7 +111,7 @@ class ClusteringPlan:
             own=model_options,
             pretrain=read_group("pretrain", settings["pretrain"], Pretrain),
             coder=coder,
-            responsibilities=clusters,
+            clusters=clusters,
             optimisation=shared,
         )
 
@@ -209,9 +209,7 @@ def _check_unused(name: str, method: Method, settings: Mapping[str, Any]) -> Non
         warn_unused("keep='last'", f"method={name!r} trains an autoencoder only")
 
 
-def _start(
-    given: object, name: str, n_components: int
-) -> tuple[BaseEstimator | None, NDArray[np.float64] | None]:
+def _start(given: object, name: str) -> tuple[BaseEstimator | None, NDArray[np.generic] | None]:
     """The estimator whose autoencoder is taken over, or the clusters of rows."""
     if given is None:
         return None, None
@@ -227,39 +225,4 @@ def _start(
         )
     if not METHODS[name].takes_clusters:
         raise ValueError(f"method={name!r} starts from no clusters, but got some as start")
-    return None, responsibilities(clusters, n_components)
-
-
-def responsibilities(given: NDArray[Any], n_components: int) -> NDArray[np.float64]:
-    """Clusters as probabilities (n, K), from labels (n,) or probabilities.
-
-    Raises:
-        ValueError: for labels outside 0..K-1, rows that are no probabilities, or a cluster without
-            rows.
-
-    Example:
-        >>> responsibilities(np.array([0, 1, 1]), 2)
-        array([[1., 0.],
-               [0., 1.],
-               [0., 1.]])
-    """
-    if given.ndim == 1 and np.issubdtype(given.dtype, np.integer):
-        if given.min(initial=0) < 0 or given.max(initial=0) >= n_components:
-            raise ValueError(
-                f"labels of start must be in 0..{n_components - 1}, got {given.min()}.."
-                f"{given.max()}"
-            )
-        probabilities = np.eye(n_components)[given]
-    elif given.ndim == 2 and given.shape[1] == n_components:
-        probabilities = given.astype(np.float64)
-        if not (probabilities >= 0).all() or not np.allclose(probabilities.sum(1), 1):
-            raise ValueError("rows of start must be probabilities that sum to 1")
-    else:
-        raise ValueError(
-            f"start must be integers (n,) or probabilities (n, {n_components}), got the shape "
-            f"{given.shape} of {given.dtype}"
-        )
-    empty = np.flatnonzero(probabilities.sum(0) <= 0)
-    if len(empty):
-        raise ValueError(f"start gives cluster {empty[0]} no rows: each must have some")
-    return probabilities
+    return None, clusters

@@ -9,12 +9,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.data.finite import check_finite
-from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
+from anabranch.estimators.checks import check_range, column_names
 from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import (
@@ -25,6 +24,7 @@ from anabranch.estimators.fitted import (
     result_state,
 )
 from anabranch.estimators.gaussian_mixture import GaussianMixture
+from anabranch.estimators.given_start import responsibilities_of
 from anabranch.estimators.groups import accepts_old_names
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.estimators.unused import warn_unused
@@ -220,6 +220,9 @@ class DeepClustering(
             warn_unused("y", "DeepClustering learns from no labels, see DeepMixture and start=")
         rows = self._validated(X, reset=True)
         self._check_start(plan, len(rows))
+        clusters = plan.clusters
+        if clusters is not None:
+            clusters = responsibilities_of(clusters, rows, plan.n_components)
         state = check_random_state(self.random_state)
         self._prepare(rows, plan)
         x = self._seen(rows)
@@ -229,7 +232,8 @@ class DeepClustering(
         n_held_out = 0 if len(x) < 10 else max(round(share * len(x)), 2)
         held_out, train = order[:n_held_out], order[n_held_out:]
         seed = int(state.randint(2**30 - 1))
-        task = _task(plan, (x, x[train], x[held_out if n_held_out else train]), seed, stages)
+        parts = x, x[train], x[held_out if n_held_out else train]
+        task = _task(plan, parts, clusters, seed, stages)
         with stages.running():
             trained = plan.method.train(task, **plan.told)
         self._keep(trained.model, trained.mixture, trained.results)
@@ -313,36 +317,11 @@ class DeepClustering(
             check_range(x, X, column_names(self, X.shape[1]))
         return x.to(self.device)
 
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
-        """Rows as float64, or an error that names the columns at fault."""
-        X = validate_data(
-            self,
-            X,  # pyright: ignore[reportArgumentType] - the stub takes no arrays
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-        # frames lend their values read-only, which torch warns about; nor does it turn rows around
-        X = np.require(X, requirements=["W", "C"])
-        columns = column_names(self, X.shape[1])
-        check_finite(X, columns)
-        if self.levels is not None:
-            check_levels(X, self.levels, columns)
-        elif reset:
-            check_spread(X, columns)
-        return X
-
     def _check_start(self, plan: ClusteringPlan, n_rows: int) -> None:
         if n_rows < plan.n_components:
             raise ValueError(
                 f"X has {n_rows} rows, fewer than the {plan.n_components} components: n_samples "
                 "must be at least n_components"
-            )
-        if plan.responsibilities is not None and len(plan.responsibilities) != n_rows:
-            raise ValueError(
-                f"start must have a cluster for each of the {n_rows} rows of X, got "
-                f"{len(plan.responsibilities)}"
             )
         if plan.coder is None:
             return
@@ -409,7 +388,11 @@ class DeepClustering(
 
 
 def _task(
-    plan: ClusteringPlan, rows: tuple[Tensor, Tensor, Tensor], seed: int, stages: Stages
+    plan: ClusteringPlan,
+    rows: tuple[Tensor, Tensor, Tensor],
+    clusters: Array | None,
+    seed: int,
+    stages: Stages,
 ) -> ClusteringTask:
     """What a method is told; rows are all, those that are trained on, and those held out."""
     x, train, held_out = rows
@@ -435,7 +418,7 @@ def _task(
         stages=stages,
         mixture=_mixture,
         given=given,
-        clusters=plan.responsibilities,
+        clusters=clusters,
     )
 
 

@@ -14,27 +14,20 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.estimators.deep_plan import (
-    Bound,
-    Consistency,
-    Course,
-    DeepPlan,
-    ModelOptions,
-    Spec,
-    Start,
-)
+from anabranch.estimators.deep_plan import DeepPlan, read_start
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
+from anabranch.estimators.given_start import responsibilities_of
 from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.stages import StagedEstimator
-from anabranch.models import GaussianMixtureVAE, label_log_prob, nvisa
-from anabranch.procedures.fit_nvisa import NvisaRows, fit_nvisa, start_nvisa
+from anabranch.models import GaussianMixtureVAE, label_log_prob
+from anabranch.procedures.fit_nvisa import NvisaRows, run_nvisa
+from anabranch.procedures.nvisa_options import Bound, Consistency, Course, ModelOptions, Spec
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.stages import Stages
-from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult
 from anabranch.transforms import Compose, UniformDequantization
 
@@ -61,15 +54,15 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         levels: number of levels of integer data, such as 256 for images; None for real data.
         model_options: further parts of the model: {"likelihood", "prior", "posterior",
             "classifier", "activation", "reg_covar"}, see
-            `anabranch.estimators.deep_plan.ModelOptions`.
+            `anabranch.procedures.nvisa_options.ModelOptions`.
         objective: "vimco", "enumerate", "iwae", "nvil" or "gumbel", or {"name": ..., "samples",
             "reparameterized", "temperature", "baseline"} of `anabranch.objectives.make_bound`, and
             "label_weight", of labelled rows, and "score_samples", draws per row in
             ``score_samples``.
         consistency: what q(y|x) learns without the bound: {"weight", "perturbation", "balance",
-            "inference", "steps"}, see `anabranch.estimators.deep_plan.Consistency`.
+            "inference", "steps"}, see `anabranch.procedures.nvisa_options.Consistency`.
         schedule: what changes during a run: {"std_first", "std_last", "std_share",
-            "rate_halvings", "half_precision"}, see `anabranch.estimators.deep_plan.Course`.
+            "rate_halvings", "half_precision"}, see `anabranch.procedures.nvisa_options.Course`.
         start: "autoencoder" for an autoencoder and a Gaussian mixture of its codes, "invariant" for
             an autoencoder and a q(y|x) that learns by itself to answer alike for rows and their
             perturbations, "random", or {"name": ..., "epochs": of the autoencoder}; or clusters
@@ -203,7 +196,9 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
     def _fit(self, X: ArrayLike, y: ArrayLike | None, stages: Stages) -> None:
         rows_of_X = self._validated(X, reset=True)
         plan = DeepPlan.of(self)
-        clusters = plan.start.of_rows(rows_of_X, plan.n_components)
+        clusters = plan.start.clusters
+        if clusters is not None:
+            clusters = responsibilities_of(clusters, rows_of_X, plan.n_components)
         given = plan.n_components if clusters is None else clusters.shape[1]
         targets, n_components = check_targets(y, len(rows_of_X), given)
         if len(rows_of_X) < n_components:
@@ -229,10 +224,8 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         n_runs = 1 if plan.start.name == "invariant" else plan.n_init
         with stages.running():
             runs = [
-                self._run(
-                    plan, self._renewed(known, train, seed + i), n_components, seed + i, stages
-                )
-                for i in range(n_runs)
+                run_nvisa(plan, self._renewed(known, train, s), n_components, s, stages)
+                for s in range(seed, seed + n_runs)
             ]
         model, result, labels = min(runs, key=lambda run: run[1].best_score)
         self._keep(model, replace(result, stages=stages.run), labels)
@@ -245,35 +238,6 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
             return known
         preparation = self.preparation_
         return replace(known, renew=lambda x, epoch: preparation.renew(raw, x, seed + 1 + epoch))
-
-    @staticmethod
-    def _run(
-        plan: DeepPlan, rows: NvisaRows, n_components: int, seed: int, stages: Stages
-    ) -> tuple[GaussianMixtureVAE, FitResult, Labels | None]:
-        """A model from its own start, trained, and what the start says of the rows."""
-        n, n_features = rows.x.shape
-        recipe = plan.recipe(n_features, n_components)
-        model = nvisa(**recipe, seed=seed)  # pyright: ignore[reportArgumentType] - of plain values
-        objective = plan.objective(model, n_features, seed).to(rows.x.device)
-        labels = None
-        if plan.start.name != "random":
-            labels = start_nvisa(
-                model,
-                rows,
-                plan.start_options(n),
-                seed=seed,
-                stages=stages,
-                lessons=plan.lessons(objective.penalty, n_components, stages),
-            )
-        run = TrainingRun(
-            plan.options(n),
-            torch.Generator().manual_seed(seed),
-            torch.Generator(rows.x.device).manual_seed(seed),
-            schedules=plan.schedules(objective, model.floor, (n, n_features)),
-            keep=plan.optimisation.keep,
-            loop=stages.loop("bound"),
-        )
-        return model, fit_nvisa(objective, rows, run), labels
 
     def _keep(self, model: GaussianMixtureVAE, result: FitResult, labels: Labels | None) -> None:
         self.model_ = model.eval()
@@ -417,7 +381,7 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""
-        score = {"score_is": "validation bound", "start": Start.of(self.start).name}
+        score = {"score_is": "validation bound", "start": read_start(self.start).name}
         return super().facts() | score
 
     def state(self) -> dict[str, Tree]:

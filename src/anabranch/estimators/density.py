@@ -5,10 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import DensityMixin
-from sklearn.utils.validation import validate_data
 
-from anabranch.data.finite import check_finite
-from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.estimator import Estimator
 from anabranch.estimators.rows import Seed, length
 
@@ -22,7 +19,6 @@ class DensityEstimator(DensityMixin, Estimator):
     """
 
     random_state: Seed
-    levels: int | None = None
 
     @abstractmethod
     def score_samples(self, X: ArrayLike) -> Array:
@@ -58,27 +54,3 @@ class DensityEstimator(DensityMixin, Estimator):
         Source: Rissanen (1978), "Modeling by shortest data description".
         """
         return self.bic(X) / 2
-
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
-        """Rows as float64, or an error that names the columns at fault."""
-        rows = validate_data(
-            self,
-            X,  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-        # frames lend their values read-only, which torch warns about; reversed rows it refuses
-        X = np.require(rows, requirements=["W", "C"])
-        columns = column_names(self, X.shape[1])
-        check_finite(X, columns)
-        self._check_values(X, columns, reset=reset)
-        return X
-
-    def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
-        """Refuse values that the model cannot hold."""
-        if self.levels is not None:
-            check_levels(X, self.levels, columns)
-        elif reset:
-            check_spread(X, columns)

@@ -10,10 +10,14 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
 from anabranch.archive import Tree
+from anabranch.data.finite import check_finite
+from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
 
+Array = NDArray[np.float64]
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 State: TypeAlias = dict[str, Any]
 ScoreKind: TypeAlias = Literal["log-density", "bound", "none"]
@@ -40,11 +44,38 @@ class Estimator(GroupedSettings):
     components: ClassVar[Components] = "none"
     fitted_attribute: ClassVar[str] = "model_"
 
+    levels: int | None = None
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.fitted_attribute in vars(self)
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
+        """Rows as float64, or an error that names the columns at fault."""
+        rows = validate_data(
+            self,
+            X,  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+        # frames lend their values read-only, which torch warns about; reversed rows it refuses
+        X = np.require(rows, requirements=["W", "C"])
+        columns = column_names(self, X.shape[1])
+        check_finite(X, columns)
+        self._check_values(X, columns, reset=reset)
+        return X
+
+    def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
+        """Refuse values that the model cannot hold."""
+        if self.levels is not None:
+            check_levels(X, self.levels, columns)
+        elif reset:
+            check_spread(X, columns)
 
     # -- asked by commands -----------------------------------------------------------------------
 

@@ -25,13 +25,13 @@ StartSource = Literal["last"] | ArrayLike | Predicts
 START = "'last', labels (n,), responsibilities (n, K), or a fitted estimator"
 
 
-def responsibilities_of(start: object, X: Array, n_components: int) -> Array:
+def responsibilities_of(start: object, X: Array, n_components: int | None) -> Array:
     """What a user gives as a start, as responsibilities of all rows.
 
     Args:
         start: labels (n,), responsibilities (n, K), or a fitted estimator with ``predict_proba``.
         X: (n, D) all rows.
-        n_components: K.
+        n_components: K; None for as many as there are.
 
     Returns:
         (n, K).
@@ -57,8 +57,9 @@ def responsibilities_of(start: object, X: Array, n_components: int) -> Array:
         raise ValueError(f"start must be {START}: {error}") from error
     if targets is None or not targets.any(1).all():
         raise ValueError("start must give every row a component")
-    if not targets.any(0).all():
-        raise ValueError(f"start must give rows to each of the {n_components} components")
+    empty = np.flatnonzero(~targets.any(0))
+    if len(empty):
+        raise ValueError(f"start gives component {empty[0]} no rows: each must have some")
     return targets
 
 

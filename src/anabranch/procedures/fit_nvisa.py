@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE
+from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE, nvisa
 from anabranch.objectives import LatentMixtureBound
 from anabranch.procedures.codes_start import start_from_codes, teach_classifier
 from anabranch.procedures.invariant_lessons import Lessons, teach
+from anabranch.procedures.nvisa_options import NvisaOptions
 from anabranch.procedures.stages import Stages
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitOptions, FitResult
@@ -111,3 +113,32 @@ def fit_nvisa(objective: LatentMixtureBound, rows: NvisaRows, run: TrainingRun) 
         data["targets"] = rows.targets
     on_epoch = None if renew is None else lambda epoch: renew(data["x"], epoch)
     return run.fit(objective, data, {"x": rows.held_out}, on_epoch=on_epoch)
+
+
+def run_nvisa(
+    how: NvisaOptions, rows: NvisaRows, n_components: int, seed: int, stages: Stages
+) -> tuple[GaussianMixtureVAE, FitResult, Labels | None]:
+    """A model from its own start, trained, and what the start says of the rows."""
+    n, n_features = rows.x.shape
+    recipe = how.recipe(n_features, n_components)
+    model = nvisa(**recipe, seed=seed)  # pyright: ignore[reportArgumentType] - of plain values
+    objective = how.objective(model, n_features, seed).to(rows.x.device)
+    labels = None
+    if how.start.name != "random":
+        labels = start_nvisa(
+            model,
+            rows,
+            how.start_options(n),
+            seed=seed,
+            stages=stages,
+            lessons=how.lessons(objective.penalty, n_components, stages),
+        )
+    run = TrainingRun(
+        how.options(n),
+        torch.Generator().manual_seed(seed),
+        torch.Generator(rows.x.device).manual_seed(seed),
+        schedules=how.schedules(objective, model.floor, (n, n_features)),
+        keep=how.optimisation.keep,
+        loop=stages.loop("bound"),
+    )
+    return model, fit_nvisa(objective, rows, run), labels
