@@ -1,6 +1,6 @@
 """Pure numerics on tensors: the ground floor, imported by everything above it."""
 
-from anabranch.functional.layout import split_parameters
+from anabranch.functional.layout import circle_columns, split_parameters
 from anabranch.functional.logspace import (
     log1mexp,
     standard_logistic_log_prob,
@@ -29,6 +29,7 @@ __all__ = [
     "broadcast_leading",
     "canonical",
     "check_dtype",
+    "circle_columns",
     "expand_batch",
     "log1mexp",
     "normal_log_prob",

@@ -24,6 +24,7 @@ from anabranch.problems.energies import Energy
 from anabranch.problems.gaussian_mixture import GaussianMixtureProblem
 from anabranch.problems.hidden_clusters import HiddenBlobs, TwoFacets
 from anabranch.problems.ising import Ising
+from anabranch.problems.manifolds import Arm, ManifoldTarget
 from anabranch.problems.mixture_1d import Mixture1D
 from anabranch.problems.moons import Moons
 from anabranch.problems.pinwheel import Pinwheel
@@ -43,12 +44,14 @@ PROBLEMS: dict[str, type[Problem]] = {
 
 __all__ = [
     "PROBLEMS",
+    "Arm",
     "Banana",
     "Energy",
     "Entropy",
     "GaussianMixtureProblem",
     "HiddenBlobs",
     "Ising",
+    "ManifoldTarget",
     "Mixture1D",
     "Moons",
     "Pinwheel",
