@@ -1,5 +1,6 @@
 """Pure numerics on tensors: the ground floor, imported by everything above it."""
 
+from anabranch.functional.layout import circle_columns as circle_columns
 from anabranch.functional.layout import split_parameters as split_parameters
 from anabranch.functional.logspace import log1mexp as log1mexp
 from anabranch.functional.logspace import standard_logistic_log_prob as standard_logistic_log_prob

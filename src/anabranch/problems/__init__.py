@@ -24,6 +24,8 @@ from anabranch.problems.gaussian_mixture import GaussianMixtureProblem as Gaussi
 from anabranch.problems.hidden_clusters import HiddenBlobs as HiddenBlobs
 from anabranch.problems.hidden_clusters import TwoFacets as TwoFacets
 from anabranch.problems.ising import Ising as Ising
+from anabranch.problems.manifolds import Arm as Arm
+from anabranch.problems.manifolds import ManifoldTarget as ManifoldTarget
 from anabranch.problems.mixture_1d import Mixture1D as Mixture1D
 from anabranch.problems.moons import Moons as Moons
 from anabranch.problems.pinwheel import Pinwheel as Pinwheel
