@@ -64,9 +64,7 @@ OF_FLOWS = {
 }
 OF_DENSITIES = {
     **SHARED,
-    "weight_decay": ({}, 1.0),
-    "patience": ({"max_epochs": 40, "learning_rate": 0.3}, 0),
-    "validation_fraction": ({}, 0.4),
+    "start": ({"twice": True}, "last"),
     "reg_covar": ({}, 0.5),
 }
 EFFECTS = {
@@ -200,3 +198,40 @@ def test_pseudo_labels_have_no_balance(name):
 @pytest.mark.parametrize("kind", [FlowMixture, FlowGMM], ids=lambda kind: kind.__name__)
 def test_at_most_twenty_keywords(kind):
     assert len(kind().get_params(deep=False)) <= 20
+
+
+# --- what flows alone share ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [FlowDensity, RAD], ids=lambda kind: kind.__name__)
+def test_a_fit_goes_on_where_another_one_ended(kind):
+    settings = {"max_epochs": 2, "keep": "last", "random_state": 0}
+    first = kind(**settings).fit(X)
+    scores = first.score_samples(X)
+    again = kind(**settings | {"max_epochs": 0}, start=first).fit(X + 100)
+    assert again.score_samples(X) == pytest.approx(scores), "with its preparation"
+    assert again.model_ is not first.model_
+    further = kind(**settings, start="last")
+    assert further.fit(X).score_samples(X) == pytest.approx(scores), "there is none before"
+    assert (further.fit(X).score_samples(X) != scores).any()
+    assert (first.score_samples(X) == scores).all(), "it is left alone"
+
+
+@pytest.mark.parametrize("kind", [FlowDensity, RAD], ids=lambda kind: kind.__name__)
+def test_a_start_that_is_none_is_refused(kind):
+    for start in ("first", Y, FlowMixture(2)):
+        with pytest.raises(ValueError, match=f"start must be a fitted {kind.__name__}, 'last' or"):
+            kind(start=start).fit(X)
+    with pytest.raises(ValueError, match="not fitted"):
+        kind(start=kind()).fit(X)
+    other = kind(max_epochs=0).fit(X)
+    changed = {"flow": "maf"} if kind is FlowDensity else {"n_last": 1}
+    with pytest.raises(ValueError, match=f"a model that differs in {next(iter(changed))}"):
+        kind(start=other, **changed).fit(X)
+
+
+@pytest.mark.parametrize("kind", [FlowDensity, RAD], ids=lambda kind: kind.__name__)
+def test_settings_of_training_stood_alone(kind):
+    with pytest.warns(FutureWarning, match=r"is now fit_options=\{'patience': 3\}"):
+        estimator = kind(patience=3)
+    assert estimator.fit_options == {"patience": 3}

@@ -356,7 +356,7 @@ def test_one_column_of_affine_maps_is_told_to_be_a_gaussian():
 
 CASES = {
     "plain": (X, {}, {}),
-    "cosine": (X, {"patience": None}, {}),
+    "cosine": (X, {"fit_options": {"patience": None}}, {}),
     "context": (X, {}, {"context": CLASSES}),
     "support": (wrapped(200), {"support": SUPPORT}, {}),
     "levels": (picture()[0], {"levels": 8}, {}),
@@ -383,13 +383,13 @@ def test_loaded_it_answers_with_the_same_bits(tmp_path, case):
 
 
 def test_without_patience_the_rate_falls_to_almost_nothing():
-    density = quick(patience=None, max_epochs=25).fit(X)
+    density = quick(fit_options={"patience": None}, max_epochs=25).fit(X)
     rates = [entry["learning_rate"] for entry in density.history_]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == 0.01
     assert density.fit_result_.stopped == "max_epochs"
     assert density.n_iter_ == 25
-    last = quick(patience=None, max_epochs=25, fit_options={"min_evaluation_steps": 1}).fit(X)
+    last = quick(max_epochs=25, fit_options={"min_evaluation_steps": 1, "patience": None}).fit(X)
     halfway = [e["learning_rate"] for e in last.history_ if e["epoch"] == 13]
     assert 0.003 < halfway[0] < 0.007
 
@@ -421,10 +421,13 @@ def test_same_seed_same_bits():
     ("settings", "message"),
     [
         ({"n_init": 0}, "n_init must be an integer of at least 1"),
-        ({"validation_fraction": 1.0}, r"validation_fraction must be in \(0, 1\)"),
+        ({"fit_options": {"validation_fraction": 1.0}}, r"validation_fraction must be in \(0, 1\)"),
         ({"reg_covar": 0.0}, "reg_covar must be a positive number"),
         ({"learning_rate": "fast"}, "learning_rate must be 'auto' or a positive number"),
-        ({"patience": -1}, "patience must be an integer of at least 0 or None, got -1"),
+        (
+            {"fit_options": {"patience": -1}},
+            "patience must be an integer of at least 0 or None, got -1",
+        ),
         ({"flow": "mafs"}, "unknown recipe 'mafs'"),
     ],
 )

@@ -111,7 +111,7 @@ def test_the_same_seed_gives_the_same_bits_and_more_starts_are_no_worse():
         ({"n_init": 1.5}, "n_init must be an integer of at least 1, got 1.5"),
         ({"min_share": 1.0}, "min_share must be"),
         ({"reg_covar": 0.0}, "reg_covar must be a positive number"),
-        ({"validation_fraction": 1.0}, "validation_fraction must be"),
+        ({"fit_options": {"validation_fraction": 1.0}}, "validation_fraction must be"),
     ],
 )
 def test_settings_that_cannot_be_used(changes, message):

@@ -21,6 +21,7 @@ from anabranch.estimators.given_start import responsibilities_of
 from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.rows import split_rows
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.models import GaussianMixtureVAE, label_log_prob
 from anabranch.procedures.fit_nvisa import NvisaRows, run_nvisa
@@ -208,7 +209,8 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
             )
         plan.warn_of_unused(labelled=targets is not None)
         state = check_random_state(self.random_state)
-        rows, held_out = self._split(len(rows_of_X), targets, state)
+        share = plan.optimisation.validation_fraction
+        rows, held_out = split_rows(len(rows_of_X), targets, share, state)
         seed = int(state.randint(2**30 - 1))
         self._prepare(rows_of_X[rows], seed)
         train = self._rows(rows_of_X[rows], None if targets is None else targets[rows], state)
@@ -240,15 +242,12 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         return replace(known, renew=lambda x, epoch: preparation.renew(raw, x, seed + 1 + epoch))
 
     def _keep(self, model: GaussianMixtureVAE, result: FitResult, labels: Labels | None) -> None:
-        self.model_ = model.eval()
+        self._keep_run(model, result)
         self.n_components_ = model.n_components
         self.weights_ = np.full(model.n_components, 1 / model.n_components)
         self.start_labels_ = labels
-        self.fit_result_ = result
-        self.history_ = result.history
-        self.lower_bound_ = self._term() - result.best_score
+        self.lower_bound_ += self._term()
         self.converged_ = result.stopped != "diverged"
-        self.n_iter_ = int(result.history[-1]["epoch"])
 
     def _term(self) -> float:
         """What the preparation adds to a log-density: it is affine, and the same for all rows."""

@@ -1,8 +1,9 @@
 """FlowDensity: one flow as the density of a table."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from anabranch.archive import Tree
 from anabranch.distributions import Flow, Logistic, Normal
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.conditions import Conditions
-from anabranch.estimators.density_plan import DensityPlan
+from anabranch.estimators.density_plan import DensityPlan, FlowPlan
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import module_from
+from anabranch.estimators.given_start import check_no_start, check_same_model
+from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedDensity
 from anabranch.estimators.rows import Seed, length, split_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
@@ -31,6 +34,7 @@ from anabranch.procedures.fit_flow_density import (
     train_density,
 )
 from anabranch.procedures.mixture_options import Spec
+from anabranch.procedures.optimisation import flow_options
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
@@ -62,22 +66,23 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             density is nothing outside. A circle is cut open where it holds the fewest rows; values
             are wrapped, and the density is not tied together at the cut.
         n_init: flows to compare after a few hundred steps; the one that is ahead is trained.
+        start: a fitted `FlowDensity` of the same settings whose training goes on, or "last" for the
+            last fit of this one; None to begin at the Gaussian.
         reg_covar: smallest variance of the start, in units of the standardised columns, and the
             variance given to constant columns.
         levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
             brought to the real line, and log-densities are lower bounds of log-probabilities.
         logit_alpha: margin of the logit for integer data.
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
-        weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian.
-        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
-            the learning rate falling along a cosine: the best way to spend a given time.
-        validation_fraction: share of rows held out to choose the best state.
         keep: "best" state, or the Gaussian where the flow does not beat it; or "last" for the last
             state, whatever it is worth.
-        fit_options: further settings of `anabranch.training.FitOptions`, such as ``checkpoint``,
-            ``compile``, ``clip_norm`` or ``tensorboard``.
+        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.1,
+            "weight_decay": 0.0} and those of `anabranch.training.FitOptions`, such as "checkpoint".
+            After ``patience`` evaluations without improvement a run stops; with None it takes all
+            ``max_epochs``, the learning rate falling along a cosine: the best way to spend a given
+            time.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -101,25 +106,26 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         ((200,), (3, 2))
     """
 
+    groups: ClassVar[Mapping[str, type]] = {"fit_options": dict}
+    old_names: ClassVar[Mapping[str, str]] = FlowPlan.old_names
     bounds_: Bounds | None
 
+    @accepts_old_names
     def __init__(
         self,
         flow: Spec | None = "nsf",
         *,
         support: Mapping[str | int, object] | None = None,
         n_init: int = 1,
+        start: object = None,
         reg_covar: float = 1e-6,
         levels: int | None = None,
         logit_alpha: float = 1e-6,
         learning_rate: float | str = "auto",
-        weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
-        patience: int | None = 20,
-        validation_fraction: float = 0.1,
         keep: str = "best",
-        fit_options: Mapping[str, object] | None = None,
+        fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
         verbose: int = 0,
@@ -127,15 +133,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self.flow = flow
         self.support = support
         self.n_init = n_init
+        self.start = start
         self.reg_covar = reg_covar
         self.levels = levels
         self.logit_alpha = logit_alpha
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
         self.keep = keep
         self.fit_options = fit_options
         self.device = device
@@ -174,10 +178,17 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         """
         X = self._validated(X, reset=True)
         plan = DensityPlan.of(self)
-        plan.options(len(X))  # wrong ones are refused before the search for a start
+        flow_options(plan.optimisation, len(X))  # wrong ones are refused before any work
         if X_val is None and context_val is not None:
             raise ValueError("context_val goes with X_val, which is missing")
-        self.conditions_ = None if context is None else Conditions.fit(context, len(X))
+        other = self._earlier(plan.start, FlowDensity)
+        if other is None:
+            check_no_start(plan.start, "FlowDensity")
+            self.conditions_ = None if context is None else Conditions.fit(context, len(X))
+        elif other.support != self.support:
+            raise ValueError(f"start has support={other.support!r}, this has {self.support!r}")
+        else:
+            self.bounds_, self.conditions_ = other.bounds_, other.conditions_
         C = self._encoded(context, len(X))
         random_state = check_random_state(self.random_state)
         if X_val is None:
@@ -189,23 +200,32 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
             C_val = self._encoded(context_val, len(V))
         seed = int(random_state.randint(2**30 - 1))
-        self._prepare(X[rows], seed)
+        if other is None:
+            self._prepare(X[rows], seed)
+        else:
+            self.preparation_, self.constant_ = other.preparation_, other.constant_
         train = self._rows(X[rows], None, random_state)
         validation = self._rows(V, None, random_state)
         train.context, validation.context = None if C is None else C[rows], C_val
         task = DensityTask(
             plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
         )
-        self._keep(*train_density(self._started(plan, task), task, resume=resume))
+        models = self._started(plan, task) if other is None else [self._gone_on(plan, other)]
+        fallback = None if other is None else other.model_
+        self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))
         return self
+
+    def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Flow:
+        """The flow of another fit, as it was left."""
+        check_same_model(other.model_, plan.recipe(self.n_features_in_, self.context_size))
+        return copy.deepcopy(other.model_).to(self.device)
 
     def _started(self, plan: DensityPlan, task: DensityTask) -> list[Flow]:
         """Flows at the Gaussian that they start from."""
         n_features = task.rows.z.shape[1]
-        n_context = 0 if self.conditions_ is None else self.conditions_.n_features
         models = []
         for i in range(plan.n_init):
-            recipe: dict[str, Any] = plan.recipe(n_features, n_context)
+            recipe: dict[str, Any] = plan.recipe(n_features, self.context_size)
             model = flow_density(**recipe, seed=task.seed + i)
             set_gaussian(model, task)
             models.append(model.to(self.device))
@@ -233,14 +253,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     def _support(self, X: Array) -> Support | None:
         return None if self.bounds_ is None else make_support(X, self.bounds_)
-
-    def _keep(self, model: Flow, result: FitResult) -> None:
-        self.model_ = model.eval()
-        self.history_ = result.history
-        self.lower_bound_ = -result.best_score
-        self.converged_ = result.stopped == "patience"
-        self.n_iter_ = int(result.history[-1]["epoch"])
-        self.fit_result_ = result
 
     # -- using -----------------------------------------------------------------------------------
 
@@ -402,7 +414,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         parts = self.preparation_.transform.modules()
         support = next((part for part in parts if isinstance(part, Support)), None)
         self.bounds_ = None if support is None else Bounds.of(support)
-        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self._keep_run(module_from(state["model"]), FitResult(**state["result"]))
         self.conditions_ = None
         if state["context"] is not None:
             size = len(next(iter(state["context"].values())))

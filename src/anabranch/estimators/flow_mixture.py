@@ -7,9 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
@@ -250,21 +248,13 @@ class FlowMixture(PreparedEstimator):
         self, plan: MixturePlan, X: Array, n_components: int
     ) -> tuple["FlowMixture | None", Array | None]:
         """The fit to go on from, or the responsibilities to begin with; neither for a search."""
-        start, other = plan.start, None
-        if isinstance(start, FrozenEstimator):
-            start = start.estimator
-        if isinstance(start, FlowMixture):
-            check_is_fitted(start)
-            other = start
-        elif isinstance(start, str) and start == "last":
-            other = self if hasattr(self, "model_") else None
-        elif start is not None:
-            plan.check_given_start()
-            return None, responsibilities_of(start, X, n_components)
+        start, other = plan.start, self._earlier(plan.start, FlowMixture)
         if other is not None:
             n_components = other.n_components_ if plan.is_auto else n_components
-            recipe: Any = other.model_.recipe
-            check_same_model(recipe["arguments"], self._recipe(plan, X.shape[1], n_components))
+            check_same_model(other.model_, self._recipe(plan, X.shape[1], n_components))
+        elif start is not None and not (isinstance(start, str) and start == "last"):
+            plan.check_given_start()
+            return None, responsibilities_of(start, X, n_components)
         return other, None
 
     def _task(
@@ -379,14 +369,10 @@ class FlowMixture(PreparedEstimator):
         result: FitResult,
         snapshots: list[tuple[int, dict[str, Tensor]]],
     ) -> None:
-        self.start_, self.model_, self.snapshots_ = name, model.eval(), snapshots
+        self._keep_run(model, result)
+        self.start_, self.snapshots_ = name, snapshots
         self.n_components_ = model.mixture.n_components
         self.weights_ = model.mixture.log_weights.detach().cpu().double().exp().numpy()
-        self.history_ = result.history
-        self.lower_bound_ = -result.best_score
-        self.converged_ = result.stopped == "patience"
-        self.n_iter_ = int(result.history[-1]["epoch"])
-        self.fit_result_ = result
 
     def _preparing(self) -> Preparing:
         settings = read_group("model_options", self.model_options, ModelOptions)

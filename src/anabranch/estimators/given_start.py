@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,17 +63,17 @@ def responsibilities_of(start: object, X: Array, n_components: int | None) -> Ar
     return targets
 
 
-def check_same_model(old: Mapping[str, object], new: Mapping[str, object]) -> None:
+def check_same_model(model: Any, new: Mapping[str, object]) -> None:
     """A fit that goes on trains the model that is there, which must be the one that is asked for.
 
     Args:
-        old: arguments that the model was built with, plain JSON values.
-        new: those of the one that is asked for.
+        model: built by a recipe.
+        new: the arguments of the one that is asked for.
 
     Raises:
         ValueError: naming the arguments that differ.
     """
-    new = json.loads(json.dumps(new))
+    old, new = model.recipe["arguments"], json.loads(json.dumps(new))
     different = [key for key in new if old.get(key) != new[key]]
     if different:
         raise ValueError(
@@ -81,3 +81,9 @@ def check_same_model(old: Mapping[str, object], new: Mapping[str, object]) -> No
             + ", ".join(f"{key} ({old.get(key)!r}, now {new[key]!r})" for key in different)
             + ": leave start at None, or begin with what it predicts"
         )
+
+
+def check_no_start(start: object, kind: str) -> None:
+    """Refuse a start that is none of a flow: there is no fit to go on from."""
+    if start is not None and not (isinstance(start, str) and start == "last"):
+        raise ValueError(f"start must be a fitted {kind}, 'last' or None, got {start!r}")

@@ -21,15 +21,10 @@ from anabranch.procedures.mixture_options import (
     Temperature,
 )
 from anabranch.procedures.mixture_starts import INIT_PARAMS
-from anabranch.procedures.optimisation import Optimisation
+from anabranch.procedures.optimisation import OF_FLOWS, Optimisation
 
 # what `fit_options` holds beside the settings of the loop, and its default
-TRAINING = {
-    "patience": 20,
-    "validation_fraction": 0.1,
-    "weight_decay": 0.0,
-    "snapshots": 0,
-}
+TRAINING = {**OF_FLOWS, "snapshots": 0}
 GROUPS: dict[str, type] = {
     "model_options": ModelOptions,
     "temperature": Temperature,

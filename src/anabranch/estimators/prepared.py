@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
@@ -22,13 +23,14 @@ from anabranch.estimators.fitted import (
     result_facts,
     result_state,
 )
-from anabranch.estimators.rows import length, split_rows
+from anabranch.estimators.rows import length
 from anabranch.procedures.preparation import Preparation, Preparing
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
+P = TypeVar("P", bound="PreparedDensity")
 
 
 class PreparedDensity(DensityEstimator):
@@ -41,7 +43,6 @@ class PreparedDensity(DensityEstimator):
 
     reg_covar: float
     logit_alpha: float
-    validation_fraction: float
     device: str
     preparation_: Preparation
     constant_: NDArray[np.bool_]
@@ -85,11 +86,22 @@ class PreparedDensity(DensityEstimator):
             self.preparation_.features(X),
         )
 
-    def _split(
-        self, n_rows: int, targets: Array | None, random_state: np.random.RandomState
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on and rows held out; see `split_rows`."""
-        return split_rows(n_rows, targets, self.validation_fraction, random_state)
+    def _earlier(self, start: object, kind: type[P]) -> P | None:
+        """The fit to go on from: of an estimator of that kind, or the "last" of this one."""
+        if isinstance(start, FrozenEstimator):
+            start = start.estimator
+        if isinstance(start, kind):
+            check_is_fitted(start)
+            return start
+        last = isinstance(start, str) and start == "last" and hasattr(self, "model_")
+        return self if last and isinstance(self, kind) else None
+
+    def _keep_run(self, model: nn.Module, result: FitResult) -> None:
+        """Keep what a run of the loop came to."""
+        self.model_, self.fit_result_, self.history_ = model.eval(), result, result.history
+        self.lower_bound_ = -result.best_score
+        self.converged_ = result.stopped == "patience"
+        self.n_iter_ = int(result.history[-1]["epoch"])
 
     def _batches(self, X: ArrayLike, context: Tensor | None = None) -> Iterator[Rows]:
         """Rows as the flows see them, a few thousand at a time."""

@@ -1,8 +1,9 @@
 """RAD: clusters as the discrete code of one flow with folds."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,26 +14,25 @@ from torch import Tensor
 from anabranch.archive import Tree
 from anabranch.contracts.numbers import (
     check_choice,
-    check_positive,
     check_sizes,
     check_whole,
     real,
 )
 from anabranch.distributions import Flow
+from anabranch.estimators.density_plan import FlowPlan
 from anabranch.estimators.estimator import State
 from anabranch.estimators.fitted import module_from
+from anabranch.estimators.given_start import check_no_start, check_same_model
+from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Seed, split_rows
 from anabranch.estimators.unused import warn_unused
 from anabranch.models import rad
 from anabranch.models.counting import free_parameters
 from anabranch.models.mixtures.rad import FOLDS
-from anabranch.objectives import Likelihood
-from anabranch.procedures.fit_flow_density import precise_log_prob
-from anabranch.procedures.optimisation import Optimisation, Settings, flow_options, rate_schedule
-from anabranch.procedures.rows import Rows
-from anabranch.procedures.training_run import LastState
-from anabranch.training import FitResult, Schedule, fit
+from anabranch.procedures.fit_flow_density import DensityTask, fit_likelihood, precise_log_prob
+from anabranch.procedures.optimisation import flow_options
+from anabranch.training import FitResult
 from anabranch.transforms import fold_codes
 
 Array = NDArray[np.float64]
@@ -40,40 +40,25 @@ Array = NDArray[np.float64]
 MAX_ROUNDS = 200
 
 
-@dataclass(frozen=True)
-class RADPlan:
-    """The settings of a `RAD`, checked; see there.
+@dataclass(frozen=True, kw_only=True)
+class RADPlan(FlowPlan):
+    """The settings of a `RAD`, checked; see there."""
 
-    Raises:
-        ValueError: naming the setting, what was given and what was expected.
-    """
-
-    optimisation: Optimisation
     n_folds: int
     fold: str
     n_between: int
     n_last: int
     hidden: Sequence[int]
     min_share: float
-    n_init: int
-    reg_covar: float
 
     def __post_init__(self) -> None:
-        check_whole(self, ("n_folds", "n_init"), 1)
+        super().__post_init__()
+        check_whole(self, ("n_folds",), 1)
         check_whole(self, ("n_between", "n_last"), 0)
         check_choice(self, "fold", tuple(FOLDS))
         check_sizes("hidden", self.hidden)
-        check_positive(self, ("reg_covar",))
         if not 0 <= real(self.min_share) < 1:
             raise ValueError(f"min_share must be in [0, 1), got {self.min_share!r}")
-
-    @classmethod
-    def of(cls, estimator: Settings) -> Self:
-        """The plan of an estimator."""
-        params = estimator.get_params(deep=False)
-        own = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
-        optimisation = Optimisation.of(estimator, automatic_rate=True)
-        return cls(**own, optimisation=optimisation)  # pyright: ignore - which is what it checks
 
     def recipe(self, n_features: int) -> dict[str, Any]:
         """The arguments of `anabranch.models.rad`."""
@@ -106,16 +91,14 @@ class RAD(PreparedEstimator):
         min_share: pieces that hold a smaller share of the training rows are no clusters of their
             own; their points go to the cluster whose code differs in the fewest folds.
         n_init: starts, each trained; the best on validation rows is kept.
+        start: a fitted `RAD` with the same flow whose training goes on, or "last" for the last fit
+            of this one.
         reg_covar: variance given to constant columns, in units of the standardised columns.
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
-        weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit.
-        patience: evaluations without improvement before a run stops; None to run ``max_epochs``,
-            the learning rate falling along a cosine.
-        validation_fraction: share of rows held out to choose the best state.
         keep: "best" state or "last".
-        fit_options: further settings of `anabranch.training.FitOptions`.
+        fit_options: rare settings of training, as in `FlowDensity`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -144,7 +127,10 @@ class RAD(PreparedEstimator):
     """
 
     logit_alpha = 1e-6
+    groups: ClassVar[Mapping[str, type]] = {"fit_options": dict}
+    old_names: ClassVar[Mapping[str, str]] = FlowPlan.old_names
 
+    @accepts_old_names
     def __init__(
         self,
         n_folds: int = 3,
@@ -155,15 +141,13 @@ class RAD(PreparedEstimator):
         hidden: Sequence[int] = (32,),
         min_share: float = 0.01,
         n_init: int = 1,
+        start: object = None,
         reg_covar: float = 1e-6,
         learning_rate: float | str = "auto",
-        weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 300,
-        patience: int | None = 20,
-        validation_fraction: float = 0.1,
         keep: str = "best",
-        fit_options: Mapping[str, object] | None = None,
+        fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
         verbose: int = 0,
@@ -175,13 +159,11 @@ class RAD(PreparedEstimator):
         self.hidden = hidden
         self.min_share = min_share
         self.n_init = n_init
+        self.start = start
         self.reg_covar = reg_covar
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
         self.keep = keep
         self.fit_options = fit_options
         self.device = device
@@ -213,13 +195,34 @@ class RAD(PreparedEstimator):
         share = plan.optimisation.validation_fraction
         rows, held_out = split_rows(len(X), None, share, state)
         seed = int(state.randint(2**30 - 1))
-        self._prepare(X[rows], seed)
+        other = self._earlier(plan.start, RAD)
+        if other is None:
+            check_no_start(plan.start, "RAD")
+            self._prepare(X[rows], seed)
+        else:
+            check_same_model(other.model_, plan.recipe(X.shape[1]))
+            self.preparation_, self.constant_ = other.preparation_, other.constant_
         train = self._rows(X[rows], None, state)
         validation = self._rows(X[held_out] if len(held_out) else X[rows], None, state)
-        runs = [_trained(plan, train, validation, seed + i) for i in range(plan.n_init)]
-        self._keep(*min(runs, key=lambda run: run[1].best_score))
+        task = DensityTask(
+            plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
+        )
+        if other is None:
+            flows = [self._started(plan, task, seed + i) for i in range(plan.n_init)]
+        else:
+            flows = [copy.deepcopy(other.model_).to(self.device)]
+        runs = [
+            (flow, fit_likelihood(flow, replace(task, seed=seed + i)))
+            for i, flow in enumerate(flows)
+        ]
+        self._keep_run(*min(runs, key=lambda run: run[1].best_score))
         self._number(train.z)
         return self
+
+    def _started(self, plan: RADPlan, task: DensityTask, seed: int) -> Flow:
+        flow = rad(**plan.recipe(task.rows.z.shape[1]), seed=seed)
+        flow.transform.initialize(task.rows.z)
+        return flow.to(self.device)
 
     def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """The cluster of each row as probabilities of 0 and 1, (n, K)."""
@@ -233,14 +236,6 @@ class RAD(PreparedEstimator):
             precise_log_prob(self.model_, rows.z).cpu() + rows.term for rows in self._batches(X)
         ]
         return torch.cat(parts).numpy()
-
-    def _keep(self, flow: Flow, result: FitResult) -> None:
-        self.model_ = flow.eval()
-        self.fit_result_ = result
-        self.history_ = result.history
-        self.lower_bound_ = -result.best_score
-        self.converged_ = result.stopped == "patience"
-        self.n_iter_ = int(result.history[-1]["epoch"])
 
     def _number(self, z: Tensor) -> None:
         """Number the codes of the training rows by mass."""
@@ -290,28 +285,6 @@ class RAD(PreparedEstimator):
 
     def _restore(self, state: State) -> None:
         super()._restore(state)
-        self._keep(module_from(state["model"]), FitResult(**state["result"]))
+        self._keep_run(module_from(state["model"]), FitResult(**state["result"]))
         self.codes_, self.weights_ = state["codes"].numpy(), state["weights"].numpy()
         self.n_components_ = len(self.codes_)
-
-
-def _trained(plan: RADPlan, train: Rows, validation: Rows, seed: int) -> tuple[Flow, FitResult]:
-    """A flow from its own start, trained."""
-    optimisation = plan.optimisation
-    flow = rad(**plan.recipe(train.z.shape[1]), seed=seed)
-    flow.transform.initialize(train.z)
-    options = flow_options(optimisation, len(train.z))
-    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(train.z))]
-    last = LastState(flow) if optimisation.keep == "last" else None
-    result = fit(
-        Likelihood(flow.to(optimisation.device)),
-        train.batch(optimisation.device),
-        validation.batch(optimisation.device),
-        options=options,
-        schedules=schedules if last is None else [*schedules, last],
-        generator=torch.Generator().manual_seed(seed),
-        stage="train",
-    )
-    if last is not None:
-        last.restore(result)
-    return flow, result

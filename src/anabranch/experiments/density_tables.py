@@ -164,7 +164,7 @@ def _compare(name: str, spec: Spec, run: Run) -> tuple[dict[str, float], dict[st
     fitted = {
         flow: judge(
             flow,
-            lambda keywords=keywords: FlowDensity(keywords, **PATIENCE, **settings).fit(
+            lambda keywords=keywords: FlowDensity(keywords, fit_options=PATIENCE, **settings).fit(
                 train, X_val=validation
             ),
         )

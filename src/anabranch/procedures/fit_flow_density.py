@@ -129,31 +129,51 @@ def _ridge(C: Array, Z: Array) -> tuple[Array, Array]:
     return coefficients, target - mean @ coefficients
 
 
-def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tuple[Flow, FitResult]:
+def train_density(
+    models: list[Flow], task: DensityTask, *, resume: bool, fallback: Flow | None = None
+) -> tuple[Flow, FitResult]:
     """Train the model that is ahead after a few hundred steps, and leave it at its best state.
 
     Where that is not convincingly better than the Gaussian that it started from, the Gaussian is
     what comes back; a fit that keeps its last state keeps it.
+
+    Args:
+        models: at their starts.
+        task: what they are fitted to.
+        resume: go on from the checkpoint.
+        fallback: what has to be beaten instead of the Gaussian.
     """
-    gaussian, optimisation = gaussian_part(models[0]), task.optimisation
-    options = task.options
-    held_out = task.validation.batch(task.device)
-    terms = evaluate(Likelihood(gaussian), held_out, options.batch_size)
+    fallback = gaussian_part(models[0]) if fallback is None else fallback
+    options, held_out = task.options, task.validation.batch(task.device)
+    terms = evaluate(Likelihood(fallback), held_out, options.batch_size)
     score = terms[options.monitor]
     if _flow_of(models[0]) is None:  # nothing is left to train
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
-        return gaussian, FitResult([start], best_score=score)
+        return fallback, FitResult([start], best_score=score)
     model = models[0]
-    if len(models) > 1 and optimisation.max_epochs:
+    if len(models) > 1 and task.optimisation.max_epochs:
         scores = [_head_start(model, task) for model in models]
         model = models[int(np.argmin(scores))]
-    data = task.rows.batch(task.device)
+    result = fit_likelihood(model, task, resume=resume)
+    if len(models) > 1:
+        result.stages.insert(0, "race")
+    if task.optimisation.keep == "last":
+        return model, result
+    if not convincing(log_prob_rows(model, held_out) - log_prob_rows(fallback, held_out)):
+        result.best_epoch, result.best_score = 0, score
+        return fallback, result
+    return model, result
+
+
+def fit_likelihood(model: Flow, task: DensityTask, *, resume: bool = False) -> FitResult:
+    """Maximise the likelihood of rows, and leave the model at its best state, or its last."""
+    optimisation, options, data = task.optimisation, task.options, task.rows.batch(task.device)
     schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(task.rows.z))]
     last = LastState(model) if optimisation.keep == "last" else None
     result = fit(
         Likelihood(model),
         data,
-        held_out,
+        task.validation.batch(task.device),
         options=options,
         schedules=schedules if last is None else [*schedules, last],
         generator=task.order(),
@@ -163,14 +183,9 @@ def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tup
         identity={"start": fingerprint(model.state_dict())} if options.checkpoint else None,
         stage="train",
     )
-    if len(models) > 1:
-        result.stages.insert(0, "race")
     if last is not None:
         last.restore(result)
-    elif not convincing(log_prob_rows(model, held_out) - log_prob_rows(gaussian, held_out)):
-        result.best_epoch, result.best_score = 0, score
-        return gaussian, result
-    return model, result
+    return result
 
 
 def _flow_of(model: Flow) -> object:

@@ -24,6 +24,8 @@ KEEP = ("best", "last")
 FLOW_LEARNING_RATE = 5e-3
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
+# What ``fit_options`` of a flow holds beside the settings of the loop, and its default.
+OF_FLOWS = {"patience": 20, "validation_fraction": 0.1, "weight_decay": 0.0}
 
 
 class Settings(Protocol):
