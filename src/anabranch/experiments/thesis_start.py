@@ -1,10 +1,9 @@
 """The start of the thesis: components that are one and the same, and a random q(c|x)."""
 
-from typing import Any
-
 from numpy.typing import ArrayLike
 
 from anabranch.estimators import FlowMixture
+from anabranch.estimators.fitted import module_state
 from anabranch.models import flow_mixture
 
 
@@ -22,9 +21,8 @@ def fit_from_equal_components(
         y: labels, -1 where not known.
         epochs: of training.
     """
-    mixture.set_params(max_epochs=0).fit(X, y)
-    recipe: Any = mixture.model_.recipe
-    fresh = flow_mixture(**recipe["arguments"])
+    state = mixture.set_params(max_epochs=0).fit(X, y).state()
+    fresh = flow_mixture(**state["model"]["recipe"]["arguments"])
     fresh.mixture.set_weights(mixture.model_.mixture.log_weights.exp())
-    mixture.model_ = fresh
-    return mixture.set_params(max_epochs=epochs, start="last").fit(X, y)
+    start = FlowMixture.from_state(mixture.settings(), {**state, "model": module_state(fresh)})
+    return mixture.set_params(max_epochs=epochs, start=start).fit(X, y)
