@@ -91,3 +91,11 @@ class ClusterModel(Protocol):
     def responsibilities(self, x: Tensor) -> Tensor:
         """Log q(k|x), (K, N)."""
         ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors of the model by name."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> object:
+        """Take them back."""
+        ...

@@ -8,15 +8,14 @@ from torch import Tensor, nn
 
 from anabranch.contracts import Loss, Objective
 from anabranch.distributions import Mixture
-from anabranch.objectives.consistency import balance, consistency, pseudo_label_likelihood
+from anabranch.objectives.consistency import pseudo_label_likelihood
 from anabranch.objectives.elbo import elbo_enumerated
 from anabranch.objectives.perturbations import Perturbation
+from anabranch.objectives.posterior_penalty import penalised_logits
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
 from anabranch.transforms import BatchNorm
 
 INFERENCES = ("exact", "variational", "invariant")
-# Of H(mean q), in units of the mean H(q).
-SPREAD = 4.0
 
 
 class PosteriorMixture(Protocol):
@@ -139,18 +138,11 @@ class MixtureObjective(Objective):
         self, seen: Tensor, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor | None]:
         """The posterior's logits, (K, N), and the regularisation of q while training."""
-        network = self.model.posterior
         if not self.training or self.perturbation is None or self.pseudo_labels:
-            return network(seen).mT, None
+            return self._raw_logits(seen), None
         moved = self.perturbation(seen, self._plain_log_q, generator)
-        # one pass for both: small networks cost little more for twice the rows
-        logits = network(torch.cat((seen, moved))).mT
-        # at temperature one, so that annealing q does not turn small changes into large divergences
-        log_q, log_q_moved = torch.log_softmax(logits, dim=0).split(len(seen), dim=1)
-        term = self.ramp * self.consistency * consistency(log_q, log_q_moved).mean()
-        if self.balance:
-            term = term + self.balance * balance(log_q, SPREAD)
-        return logits[:, : len(seen)], term
+        weight = self.ramp * self.consistency
+        return penalised_logits(self._raw_logits, seen, moved, weight, self.balance)
 
     def _pseudo_labelled(
         self,
@@ -165,8 +157,11 @@ class MixtureObjective(Objective):
         likelihood = pseudo_label_likelihood(joint, joint_moved).mean()
         return self.ramp * self.consistency * likelihood
 
+    def _raw_logits(self, seen: Tensor) -> Tensor:
+        return self.model.posterior(seen).mT
+
     def _plain_log_q(self, seen: Tensor) -> Tensor:
-        return torch.log_softmax(self.model.posterior(seen).mT, dim=0)
+        return torch.log_softmax(self._raw_logits(seen), dim=0)
 
     def _joint(self, x: Tensor, log_q: Tensor) -> Tensor:
         """Log p(x, c), (K, N), each component normalising by the points that q gives it."""

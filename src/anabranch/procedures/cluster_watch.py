@@ -2,11 +2,11 @@
 
 import copy
 import warnings
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from anabranch.contracts import ClusterModel
 from anabranch.objectives import sharpened_targets
 from anabranch.training import FitResult
 from anabranch.training.schedules import Schedule
@@ -19,22 +19,6 @@ STATE = ("labels", "good", "last", "settled", "collapsed", "value")
 
 class CollapsedWarning(UserWarning):
     """All rows came into one cluster; training was stopped, and an earlier state is kept."""
-
-
-class ClusterModel(Protocol):
-    """A model with clusters, whose state can be kept."""
-
-    def responsibilities(self, x: Tensor) -> Tensor:
-        """Log q(k|x), (K, N), of rows (N, D)."""
-        ...
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The tensors of the model by name."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> object:
-        """Take them back."""
-        ...
 
 
 class ClusterWatch(Schedule):

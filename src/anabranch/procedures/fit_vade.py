@@ -2,11 +2,12 @@
 
 from torch import Tensor
 
+from anabranch.contracts import ClusterModel
 from anabranch.contracts.objective import Objective
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.vade import VariationalDeepEmbedding
 from anabranch.objectives import VariationalBound
-from anabranch.procedures.cluster_watch import PART, ClusterModel, ClusterWatch
+from anabranch.procedures.cluster_watch import PART, ClusterWatch
 from anabranch.procedures.clustering_task import ClusteringTask, Trained, encode, error_of
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import CosineDecay, FitResult
