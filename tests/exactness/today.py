@@ -55,8 +55,10 @@ SETTINGS: dict[str, dict[str, str]] = {
     for kind in (
         anabranch.DeepClustering,
         anabranch.DeepMixture,
+        anabranch.FlowDensity,
         anabranch.FlowGMM,
         anabranch.FlowMixture,
+        anabranch.RAD,
     )
 }
 

@@ -76,16 +76,10 @@ class Marginal(Protocol):
 
 
 class ClusterModel(Protocol):
-    """A model with codes and clusters.
-
-    Attributes:
-        code_size: size of a code.
-    """
-
-    code_size: int
+    """A model with codes and clusters."""
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes of rows, (N, code_size)."""
+        """Codes of rows, (N, C)."""
         ...
 
     def responsibilities(self, x: Tensor) -> Tensor:

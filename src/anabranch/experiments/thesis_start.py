@@ -1,5 +1,7 @@
 """The start of the thesis: components that are one and the same, and a random q(c|x)."""
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from anabranch.estimators import FlowMixture
@@ -21,8 +23,10 @@ def fit_from_equal_components(
         y: labels, -1 where not known.
         epochs: of training.
     """
-    state = mixture.set_params(max_epochs=0).fit(X, y).state()
-    fresh = flow_mixture(**state["model"]["recipe"]["arguments"])
+    mixture.set_params(max_epochs=0).fit(X, y)
+    recipe: Any = mixture.model_.recipe
+    fresh = flow_mixture(**recipe["arguments"])
     fresh.mixture.set_weights(mixture.model_.mixture.log_weights.exp())
-    start = FlowMixture.from_state(mixture.settings(), {**state, "model": module_state(fresh)})
+    state = {**mixture.state(), "model": module_state(fresh)}
+    start = FlowMixture.from_state(mixture.settings(), state)
     return mixture.set_params(max_epochs=epochs, start=start).fit(X, y)
