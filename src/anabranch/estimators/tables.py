@@ -14,19 +14,10 @@ from anabranch.data.source import numbered_columns
 
 @runtime_checkable
 class Frame(Protocol):
-    """A frame of pandas or polars."""
+    """A frame of pandas or polars, whose columns are found by name."""
 
-    @property
-    def columns(self) -> Iterable[object]:
-        """Names of the columns."""
-        ...
-
-    @property
-    def dtypes(self) -> Iterable[object]:
-        """Types of the columns."""
-        ...
-
-    def __getitem__(self, name: object) -> ArrayLike: ...
+    columns: Iterable[str]
+    dtypes: Iterable[object]
 
 
 def plain_table(X: ArrayLike) -> ArrayLike:
@@ -41,13 +32,14 @@ def plain_table(X: ArrayLike) -> ArrayLike:
         array([[ 1., nan]])
     """
     if isinstance(X, np.ma.MaskedArray):
-        return X.astype(np.float64).filled(np.nan) if X.dtype.kind in "fiub" else X
+        return np.ma.filled(X.astype(np.float64), np.nan) if X.dtype.kind in "fiub" else X
     if isinstance(X, np.ndarray) and X.ndim == 2:
         check_exact(X, numbered_columns(X.shape[1]))
     elif isinstance(X, Frame):
         for name, kind in zip(X.columns, X.dtypes, strict=True):
             if not (isinstance(kind, np.dtype) and kind.kind in "fb"):
-                _check_column(str(name), str(kind), X[name])
+                column: ArrayLike = X[name]  # pyright: ignore - by name
+                _check_column(str(name), str(kind), column)
     return X
 
 
@@ -60,7 +52,7 @@ def _check_column(name: str, kind: str, column: ArrayLike) -> None:
     found = None
     if values.ndim == 1 and values.dtype.kind == "O":
         found = next((value for value in values if not _is_number(value)), None)
-        check_numbers((v for v in values if isinstance(v, Integral)), name)
+        check_numbers((int(value) for value in values if isinstance(value, Integral)), name)
     elif values.dtype.kind in "iub":
         check_exact(values.reshape(-1, 1), [name])
     elif values.dtype.kind != "f":
