@@ -172,6 +172,7 @@ def test_names_are_told_apart_only_where_they_are_chosen(tmp_path):
     ("csv", "error", "message"),
     [
         ({"delimiter": ";;"}, ValueError, "delimiter is ';;', expected one character"),
+        ({"delimiter": ""}, ValueError, "delimiter is '', expected one character"),
         ({"delimiter": '"'}, ValueError, "expected one character"),
         ({"decimal": ","}, ValueError, "decimal is ',' and the delimiter ','"),
         ({"decimal": "x"}, ValueError, "expected '.' or ','"),

@@ -31,8 +31,10 @@ class CsvSource(Source):
         decimal: str = ".",
     ) -> None:
         self.path = path
-        tabs = ".tsv" in [suffix.lower() for suffix in path.suffixes[-2:]]
-        self._text = CsvText(path, delimiter or ("\t" if tabs else ","), decimal)
+        if delimiter is None:
+            tabs = ".tsv" in [suffix.lower() for suffix in path.suffixes[-2:]]
+            delimiter = "\t" if tabs else ","
+        self._text = CsvText(path, delimiter, decimal)
         rows, longest = self._text.head()
         self._blank = next((i for i, row in enumerate(rows) if row), len(rows))
         if self._blank == len(rows):

@@ -227,6 +227,7 @@ class FlowMixture(PreparedEstimator):
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(X), targets, share, random_state)
             V = X[held_out] if len(held_out) else X
+            plan.check_rows(len(rows), n_components, " to train on")
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]
