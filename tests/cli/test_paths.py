@@ -28,7 +28,7 @@ def test_an_output_over_a_table_is_refused(fail, desk, name):
     before = contents(desk)
     for command in (["fit", "-k", 2, *TINY], ["predict", desk / "m.safetensors"]):
         sentence = fail(*command, desk / "t.csv", "-o", desk / name)
-        assert sentence.endswith(f"{name} is an input, too; give it a name of its own")
+        assert sentence.endswith(f"{name} is an input, too; give two names")
     assert contents(desk) == before
 
 
@@ -49,7 +49,7 @@ def test_outputs_are_not_one_another(fail, desk):
     before = contents(desk)
     fit = ["fit", desk / "t.csv", "-k", 2, *TINY, "-o", desk / "new"]
     sentence = fail(*fit, "--checkpoint", desk / "folder" / "new")
-    assert sentence.endswith("folder/new is --output, too; give it a name of its own")
+    assert sentence.endswith("folder/new is --output, too; give two names")
     assert "--checkpoint" in fail(*fit, "--checkpoint", desk / "t.csv")
     log = "fit_options.log_path="
     assert "is an input, too" in fail(*fit, "--set", f"{log}{desk}/t.csv")

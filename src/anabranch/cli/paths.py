@@ -22,7 +22,7 @@ def check_files(reads: Iterable[Path], writes: Mapping[str, Path | None]) -> Non
     Example:
         >>> check_files([Path("a.csv")], {"--output": Path("./a.csv")})
         Traceback (most recent call last):
-        ValueError: --output a.csv is an input, too; give it a name of its own
+        ValueError: --output a.csv is an input, too; give two names
     """
     taken = {_identity(path): "an input" for path in reads}
     for option, path in writes.items():
@@ -33,7 +33,7 @@ def check_files(reads: Iterable[Path], writes: Mapping[str, Path | None]) -> Non
             continue
         key = _identity(path)
         if key in taken:
-            raise ValueError(f"{option} {path} is {taken[key]}, too; give it a name of its own")
+            raise ValueError(f"{option} {path} is {taken[key]}, too; give two names")
         taken[key] = option
 
 
