@@ -12,6 +12,7 @@ from anabranch.distributions.heads import (
 from anabranch.distributions.latent_tree import LatentTree, TreePosterior
 from anabranch.distributions.mixture import Mixture
 from anabranch.distributions.orderless import OrderlessModel
+from anabranch.distributions.sphere import Kent, UniformSphere, VonMises, VonMisesFisher
 from anabranch.distributions.standard import (
     DiagonalNormal,
     DiscretizedLogistic,
@@ -30,6 +31,7 @@ __all__ = [
     "Flow",
     "GaussianMixtureHead",
     "Head",
+    "Kent",
     "LaplaceMixtureHead",
     "LatentTree",
     "Logistic",
@@ -39,4 +41,7 @@ __all__ = [
     "TreePosterior",
     "TreeStructure",
     "Uniform",
+    "UniformSphere",
+    "VonMises",
+    "VonMisesFisher",
 ]
