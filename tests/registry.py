@@ -1028,7 +1028,7 @@ def _latent_tree(*structure: Any) -> Make:
 DISTRIBUTIONS: list[Case] = [
     Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),
     Case("discretized-logistic-2", 2, _base(DiscretizedLogistic, 2), domain=Integers()),
-    Case("normal-images", SMALL, _base(Normal, SMALL)),
+    Case("normal-images", SMALL, lambda b, c, g: Normal(SMALL, batch_shape=b)),
     Case(
         "flow-two-scales",
         (1, 4, 4),

@@ -61,7 +61,8 @@ def vmf_height(concentration: Tensor, features: int, generator: torch.Generator 
     gap, shape = 2 * b / (1 + b), torch.full_like(concentration, m / 2)  # gap: 1 - x_0
     above, open_ = torch.zeros_like(b), torch.ones_like(b, dtype=torch.bool)
     while bool(open_.any()):
-        one, other = (torch._standard_gamma(shape, generator=generator) for _ in range(2))
+        # torch.distributions.Gamma takes no generator
+        one, other = (torch._standard_gamma(shape, generator=generator) for _ in range(2))  # pyright: ignore
         z = one / (one + other).clamp_min(tiny)
         found = 2 * b * z / (1 - (1 - b) * z)
         margin = concentration * (gap - found)
