@@ -16,6 +16,7 @@ from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.tables import plain_table
 
 Array = NDArray[np.float64]
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
@@ -57,7 +58,7 @@ class Estimator(GroupedSettings):
         """Rows as float64, or an error that names the columns at fault."""
         rows = validate_data(
             self,
-            X,  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
+            plain_table(X),  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
             reset=reset,
             dtype=np.float64,
             ensure_all_finite=False,

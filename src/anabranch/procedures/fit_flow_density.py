@@ -146,7 +146,7 @@ def train_density(
     fallback = gaussian_part(models[0]) if fallback is None else fallback
     options, held_out = task.options, task.validation.batch(task.device)
     terms = evaluate(Likelihood(fallback), held_out, options.batch_size)
-    score = terms[options.monitor]
+    score = options.monitored(terms)
     if _flow_of(models[0]) is None:  # nothing is left to train
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
         return fallback, FitResult([start], best_score=score)
