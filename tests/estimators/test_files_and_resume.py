@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anabranch import FlowMixture, load, save
-from anabranch.archive import ArchiveError, read_archive, write_archive
+from anabranch.archive import ModelFileError, read_archive, write_archive
 from anabranch.objectives import MixtureObjective
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
 
@@ -114,7 +114,7 @@ def test_a_file_of_another_version_is_refused(tmp_path):
         {"state": {**tree["state"], "model": {**model, "recipe": unknown}}},
     ):
         write_archive(path, "model", {**tree, **change})
-        with pytest.raises(ArchiveError, match="does not fit this version of anabranch"):
+        with pytest.raises(ModelFileError, match="does not fit this version of anabranch"):
             load(path)
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         damaged = bytearray(content)
         damaged[place] ^= 0x10
         path.write_bytes(damaged)
-        with pytest.raises(ArchiveError, match="model"):
+        with pytest.raises(ModelFileError, match="model"):
             load(path)
 
 

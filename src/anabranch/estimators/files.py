@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from anabranch.archive import ArchiveError, Header, open_archive, write_archive
+from anabranch.archive import ModelFileError, Header, open_archive, write_archive
 from anabranch.estimators.deep_clustering import DeepClustering
 from anabranch.estimators.deep_mixture import DeepMixture
 from anabranch.estimators.estimator import Estimator, Json, State
@@ -66,7 +66,7 @@ def load(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: where there is no such file.
-        ArchiveError: for a file that is damaged, foreign, or of a newer format.
+        ModelFileError: for a file that is damaged, foreign, or of a newer format.
     """
     return _restored(path, _read(path)[1])
 
@@ -75,7 +75,7 @@ def load_estimator(path: str | Path) -> Estimator:
     """Read a file that holds a fitted estimator.
 
     Raises:
-        FileNotFoundError, ArchiveError: as for `load`.
+        FileNotFoundError, ModelFileError: as for `load`.
         ValueError: for a file of a module alone.
     """
     tree = _read(path)[1]
@@ -92,7 +92,7 @@ def describe(path: str | Path) -> dict[str, Json]:
     """What there is to know of a model file: of its fit, its settings, and who wrote it.
 
     Raises:
-        FileNotFoundError, ArchiveError: as for `load`.
+        FileNotFoundError, ModelFileError: as for `load`.
     """
     header, tree = _read(path)
     model = _restored(path, tree)
@@ -137,5 +137,5 @@ def _restored(path: str | Path, tree: State) -> Any:
         raise _misfit(path, error) from error
 
 
-def _misfit(path: str | Path, error: Exception) -> ArchiveError:
-    return ArchiveError(f"{path} does not fit this version of anabranch: {error}")
+def _misfit(path: str | Path, error: Exception) -> ModelFileError:
+    return ModelFileError(f"{path} does not fit this version of anabranch: {error}")
