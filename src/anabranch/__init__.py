@@ -40,13 +40,13 @@ _HOMES = {
 
 __all__ = [
     "RAD",
-    "ModelFileError",
     "DeepClustering",
     "DeepMixture",
     "FlowDensity",
     "FlowGMM",
     "FlowMixture",
     "GaussianMixture",
+    "ModelFileError",
     "__version__",
     "load",
     "save",

@@ -94,8 +94,9 @@ def open_archive(path: str | Path, kind: str) -> tuple[Header, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: where there is no such file.
-        ModelFileError: for a file that is empty, truncated, damaged, a pickle, of another program, of
-            another kind, of a newer format than this version knows, or a checkpoint of an older.
+        ModelFileError: for a file that is empty, truncated, damaged, a pickle, a pipe, of another
+            program, of another kind, of a newer format than this version knows, or a checkpoint of
+            an older.
     """
     path = Path(path)
     try:
@@ -127,7 +128,7 @@ def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

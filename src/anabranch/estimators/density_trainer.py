@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
-from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow
 from anabranch.estimators.density_plan import DensityPlan
-from anabranch.estimators.flow_training import rate_schedule
+from anabranch.estimators.flow_training import rate_schedule, run_identity
 from anabranch.estimators.gaussian_guard import (
     PART,
     RACE_STEPS,
@@ -153,8 +152,7 @@ def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tup
         generator=task.order(),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
         on_epoch=task.renewal(data),
-        # the checkpoint of another start has the same shapes
-        identity={"start": fingerprint(model.state_dict())} if options.checkpoint else None,
+        identity=run_identity(optimisation, model, options),
         stage="train",
     )
     if len(models) > 1:

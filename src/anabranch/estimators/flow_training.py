@@ -1,5 +1,8 @@
 """How flows are trained, alone and in mixtures: the loop and its learning rate."""
 
+from torch import nn
+
+from anabranch.archive import fingerprint
 from anabranch.estimators.optimisation import Optimisation
 from anabranch.training import CosineDecay, FitOptions, ReduceOnPlateau, Schedule
 
@@ -26,6 +29,15 @@ def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") 
         min_evaluation_steps=20 if n_rows > 1000 else 5,
         monitor=monitor,
     )
+
+
+def run_identity(
+    optimisation: Optimisation, model: nn.Module, options: FitOptions
+) -> dict[str, object] | None:
+    """What a checkpoint must share: the settings, and the start, whose shapes say little."""
+    if options.checkpoint is None:
+        return None
+    return {**optimisation.identity, "start": fingerprint(model.state_dict())}
 
 
 def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:

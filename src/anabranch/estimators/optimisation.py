@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
 
+from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.identity import settings_identity
 from anabranch.estimators.numbers import (
     check_dict,
     check_not_negative,
@@ -22,6 +24,8 @@ from anabranch.training import FitOptions
 KEEP = ("best", "last")
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
+# Settings that are those of the loop, whose checkpoints hold them.
+LOOP = ("learning_rate", "weight_decay", "batch_size", "max_epochs", "patience")
 
 
 class Settings(Protocol):
@@ -51,6 +55,7 @@ class Optimisation:
         device: where the model is trained.
         random_state: None, a seed, or a source of numbers.
         verbose: whether progress is shown.
+        identity: of the settings of the estimator, where there is a checkpoint.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -72,6 +77,7 @@ class Optimisation:
     device: str = "cpu"
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
+    identity: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.learning_rate != "auto":
@@ -127,6 +133,9 @@ class Optimisation:
             own = {field.name for field in fields(cls)}
             settings |= {name: value for name, value in found.items() if name in own}
             settings["fit_options"] = further or None
+        checkpoint = isinstance(options, Mapping) and options.get("checkpoint") is not None
+        if checkpoint and isinstance(estimator, GroupedSettings):
+            settings["identity"] = settings_identity(estimator, without=LOOP)
         return cls(**settings)
 
     def rate(self, usual: float) -> float:

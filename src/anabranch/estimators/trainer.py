@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anabranch.archive import fingerprint
 from anabranch.estimators.epochs import epoch_hook, joint_in_parts
-from anabranch.estimators.flow_training import rate_schedule
+from anabranch.estimators.flow_training import rate_schedule, run_identity
 from anabranch.estimators.gaussian_guard import RACE_STEPS, convincing, epochs_of, race, unrecorded
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.preparation import Preparation
@@ -222,9 +221,7 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
         noise=task.noise(),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
         on_epoch=task.hook(model, data),
-        # the checkpoint of another start, or of a model that was started with other settings, has
-        # the same shapes
-        identity=None if options.checkpoint is None else {"start": fingerprint(model.state_dict())},
+        identity=run_identity(task.plan.optimisation, model, options),
         stage="train",
     )
     result.stages[:0] = candidate.stages

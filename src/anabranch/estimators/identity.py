@@ -1,0 +1,61 @@
+"""The settings that make a fit this one and no other, for its checkpoints."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from anabranch.estimators.groups import GroupedSettings, read_group
+from anabranch.models import list_recipes
+
+# What changes no step, and what every checkpoint holds in another form.
+FREE = ("device", "fit_options", "random_state", "start", "verbose")
+# Settings that name a recipe, whose keywords have defaults.
+SPECS = ("flow", "prior", "trunk")
+
+
+def settings_identity(estimator: GroupedSettings, *, without: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of an estimator as plain values, groups and recipes with their defaults.
+
+    Args:
+        estimator: whose settings.
+        without: settings that the loop takes care of.
+
+    Example:
+        >>> from anabranch import FlowMixture
+        >>> estimator = FlowMixture(2, flow={"name": "nice", "hidden": [8]})
+        >>> settings_identity(estimator, without=())["flow"]
+        {'name': 'nice', 'n_layers': 4, 'hidden': [8], ...}
+    """
+    found: dict[str, Any] = {}
+    for name, value in estimator.get_params(deep=False).items():
+        kind = type(estimator).groups.get(name, dict)
+        if name in (*FREE, *without):
+            continue
+        if kind is not dict:
+            group, _, first = type(estimator).old_names.get(name, "").partition("__")
+            value = asdict(read_group(name, value, kind, old=first if group == name else None))
+        found[name] = _plain(name, value)
+    return found
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, BaseEstimator):
+        return type(value).__name__  # what is taken from it shows in the start of the model
+    if isinstance(value, list | tuple):
+        return [_plain(name, item) for item in value]
+    if name in SPECS and isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping):
+        return value
+    value = {str(key): _plain(str(key), item) for key, item in value.items()}
+    if name in SPECS and (recipe := list_recipes().get(value.get("name", ""))):
+        known = inspect.signature(recipe).parameters.values()
+        usual = {p.name: _plain(p.name, p.default) for p in known if p.default is not p.empty}
+        value = {"name": recipe.__name__, **usual, **value}
+    return value
