@@ -13,27 +13,34 @@ from anabranch.models import list_recipes
 
 # What changes no step, and what every checkpoint holds in another form.
 FREE = ("device", "fit_options", "random_state", "start", "verbose")
+# Settings that are those of the loop.
+LOOP = ("learning_rate", "weight_decay", "batch_size", "max_epochs", "patience")
 # Settings that name a recipe, whose keywords have defaults.
 SPECS = ("flow", "prior", "trunk")
 
 
-def settings_identity(estimator: GroupedSettings, *, without: tuple[str, ...]) -> dict[str, Any]:
-    """The settings of an estimator as plain values, groups and recipes with their defaults.
+def loop_identity(estimator: GroupedSettings) -> dict[str, Any]:
+    """The settings of an estimator that the loop does not know; none where nothing is kept."""
+    options = estimator.get_params(deep=False)["fit_options"]
+    if not isinstance(options, Mapping) or options.get("checkpoint") is None:
+        return {}
+    settings = settings_identity(estimator)
+    return {name: value for name, value in settings.items() if name not in LOOP}
 
-    Args:
-        estimator: whose settings.
-        without: settings that the loop takes care of.
+
+def settings_identity(estimator: GroupedSettings) -> dict[str, Any]:
+    """The settings of an estimator as plain values, groups and recipes with their defaults.
 
     Example:
         >>> from anabranch import FlowMixture
         >>> estimator = FlowMixture(2, flow={"name": "nice", "hidden": [8]})
-        >>> settings_identity(estimator, without=())["flow"]
+        >>> settings_identity(estimator)["flow"]
         {'name': 'nice', 'n_layers': 4, 'hidden': [8], ...}
     """
     found: dict[str, Any] = {}
     for name, value in estimator.get_params(deep=False).items():
         kind = type(estimator).groups.get(name, dict)
-        if name in (*FREE, *without):
+        if name in FREE:
             continue
         if kind is not dict:
             group, _, first = type(estimator).old_names.get(name, "").partition("__")

@@ -63,5 +63,5 @@ class StagedEstimator(Estimator):
         """The stages of a fit, whose checkpoint ``fit_options`` names."""
         options = self.get_params(deep=False)["fit_options"]
         path = options.get("checkpoint") if isinstance(options, Mapping) else None
-        told = settings_identity(self, without=())
+        told = settings_identity(self)
         return Stages(path, resume=resume, identity={"estimator": type(self).__name__, **told})

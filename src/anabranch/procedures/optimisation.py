@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
+from torch import nn
 
-from anabranch.estimators.groups import GroupedSettings
-from anabranch.estimators.identity import settings_identity
-from anabranch.estimators.numbers import (
+from anabranch.archive import fingerprint
+from anabranch.contracts.numbers import (
     check_dict,
     check_not_negative,
     check_positive,
@@ -19,13 +19,13 @@ from anabranch.estimators.numbers import (
     is_whole,
     real,
 )
-from anabranch.training import FitOptions
+from anabranch.training import CosineDecay, FitOptions, ReduceOnPlateau, Schedule
 
 KEEP = ("best", "last")
+# Of flows, where there are many rows.
+FLOW_LEARNING_RATE = 5e-3
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
-# Settings that are those of the loop, whose checkpoints hold them.
-LOOP = ("learning_rate", "weight_decay", "batch_size", "max_epochs", "patience")
 
 
 class Settings(Protocol):
@@ -55,7 +55,7 @@ class Optimisation:
         device: where the model is trained.
         random_state: None, a seed, or a source of numbers.
         verbose: whether progress is shown.
-        identity: of the settings of the estimator, where there is a checkpoint.
+        identity: what a checkpoint must share beside what the loop knows, as plain values.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -103,6 +103,7 @@ class Optimisation:
         *,
         automatic_rate: bool = False,
         within: Mapping[str, object] | None = None,
+        identity: Mapping[str, object] | None = None,
     ) -> Self:
         """Those of an estimator.
 
@@ -111,6 +112,7 @@ class Optimisation:
             automatic_rate: whether it understands a learning rate of "auto".
             within: settings that it has as keys of ``fit_options``, and their defaults; those that
                 are none of the above are for the estimator itself to read.
+            identity: what a checkpoint must share.
 
         Raises:
             ValueError: naming the first setting that cannot be meant.
@@ -133,10 +135,7 @@ class Optimisation:
             own = {field.name for field in fields(cls)}
             settings |= {name: value for name, value in found.items() if name in own}
             settings["fit_options"] = further or None
-        checkpoint = isinstance(options, Mapping) and options.get("checkpoint") is not None
-        if checkpoint and isinstance(estimator, GroupedSettings):
-            settings["identity"] = settings_identity(estimator, without=LOOP)
-        return cls(**settings)
+        return cls(**settings, identity=identity or {})
 
     def rate(self, usual: float) -> float:
         """The learning rate, where "auto" stands for the usual one.
@@ -174,6 +173,45 @@ class Optimisation:
         if "learning_rate" not in given:
             given["learning_rate"] = self.learning_rate
         return FitOptions(**given)
+
+
+def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") -> FitOptions:
+    """The settings of the loop.
+
+    Args:
+        optimisation: what the user wants; a learning rate of "auto" is less for fewer than two
+            thousand rows, where a flow overfits within few steps.
+        n_rows: N.
+        monitor: the validation term by which the best state is chosen.
+
+    Example:
+        >>> flow_options(Optimisation(learning_rate="auto"), 1000).learning_rate
+        0.0025
+    """
+    return optimisation.options(
+        n_rows,
+        learning_rate=optimisation.rate(FLOW_LEARNING_RATE * min(1.0, n_rows / 2000)),
+        average=0.99,
+        min_evaluation_steps=20 if n_rows > 1000 else 5,
+        monitor=monitor,
+    )
+
+
+def run_identity(
+    optimisation: Optimisation, model: nn.Module, options: FitOptions
+) -> dict[str, object] | None:
+    """What a checkpoint must share: the settings, and the start, whose shapes say little."""
+    if options.checkpoint is None:
+        return None
+    return {**optimisation.identity, "start": fingerprint(model.state_dict())}
+
+
+def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:
+    """With patience the rate falls where nothing improves; without, over the whole run."""
+    if patience is None:
+        steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
+        return CosineDecay(steps)
+    return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
 
 
 def _plain(value: object) -> object:
