@@ -134,6 +134,8 @@ def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
 
 def _detach(node: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
     """The JSON form of a tree, with its tensors moved out to a flat dict."""
+    if name.count("/") > MAX_DEPTH:
+        raise ValueError(f"the tree has more than {MAX_DEPTH} levels")
     if isinstance(node, Tensor):
         tensors[name] = node.detach().cpu().contiguous().clone()
         return {_TENSOR: name}

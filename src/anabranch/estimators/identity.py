@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,7 +18,7 @@ LOOP = ("learning_rate", "weight_decay", "batch_size", "max_epochs", "patience")
 SPECS = ("flow", "prior", "trunk")
 
 
-def loop_identity(estimator: GroupedSettings) -> dict[str, Any]:
+def loop_identity(estimator: GroupedSettings) -> dict[str, object]:
     """The settings of an estimator that the loop does not know; none where nothing is kept."""
     options = estimator.get_params(deep=False)["fit_options"]
     if not isinstance(options, Mapping) or options.get("checkpoint") is None:
@@ -28,7 +27,7 @@ def loop_identity(estimator: GroupedSettings) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in LOOP}
 
 
-def settings_identity(estimator: GroupedSettings) -> dict[str, Any]:
+def settings_identity(estimator: GroupedSettings) -> dict[str, object]:
     """The settings of an estimator as plain values, groups and recipes with their defaults.
 
     Example:
@@ -37,7 +36,7 @@ def settings_identity(estimator: GroupedSettings) -> dict[str, Any]:
         >>> settings_identity(estimator)["flow"]
         {'name': 'nice', 'n_layers': 4, 'hidden': [8], ...}
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in estimator.get_params(deep=False).items():
         kind = type(estimator).groups.get(name, dict)
         if name in FREE:
@@ -49,7 +48,7 @@ def settings_identity(estimator: GroupedSettings) -> dict[str, Any]:
     return found
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, BaseEstimator):
@@ -59,9 +58,9 @@ def _plain(name: str, value: Any) -> Any:
     if name in SPECS and isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
-        return value
+        return value if isinstance(value, str | int | float | None) else repr(value)
     value = {str(key): _plain(str(key), item) for key, item in value.items()}
-    if name in SPECS and (recipe := list_recipes().get(value.get("name", ""))):
+    if name in SPECS and (recipe := list_recipes().get(str(value.get("name")))):
         known = inspect.signature(recipe).parameters.values()
         usual = {p.name: _plain(p.name, p.default) for p in known if p.default is not p.empty}
         value = {"name": recipe.__name__, **usual, **value}

@@ -1,10 +1,11 @@
 """Whether the parts of an estimator that was read from a file go together."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from anabranch.estimators.clustering_plan import ClusteringPlan
@@ -102,13 +103,13 @@ def _check_preparation(transform: nn.Module) -> None:
             _expect("support", (part.lower < part.upper).all(), "bounds in their order")
 
 
-def _check_names(name: str, names: Any, size: int) -> None:
+def _check_names(name: str, names: Sequence[object] | None, size: int) -> None:
     if names is not None:
         texts = all(isinstance(text, str) for text in names)
         _expect(name, texts and len(names) == size, f"{size} texts")
 
 
-def _check_array(name: str, array: Any, shape: tuple[int, ...]) -> None:
+def _check_array(name: str, array: NDArray[np.float64], shape: tuple[int, ...]) -> None:
     _expect(name, array.shape == shape, f"the shape {shape}, got {array.shape}")
     _expect(name, bool(np.isfinite(array).all()), "finite numbers")
 

@@ -83,9 +83,14 @@ class _Meta(TorchFunctionMode):
         if self.calls < 0:
             raise ValueError("the recipe takes more steps than the tensors account for")
         if func in FACTORIES:
-            made = func(*args, **{**given, "device": "meta"})
+            # the others import seconds of compiler for the meta device
+            sizes = (
+                (args * 2)[:2] if func is torch.eye else args[:1] if func is torch.full else args
+            )
+            made = torch.empty(*sizes, dtype=given.get("dtype"), device="meta")
             self._check(made.shape)
-            if made.is_floating_point():
+            filled = func is torch.full and isinstance(args[1], int) and "dtype" not in given
+            if made.is_floating_point() and not filled:
                 return made
         else:
             self._check(_broadcast([arg.shape for arg in args if isinstance(arg, Tensor)]))

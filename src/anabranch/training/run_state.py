@@ -1,6 +1,8 @@
 """The state of a run of training, and its checkpoints."""
 
+import errno
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -23,7 +25,13 @@ from anabranch.training.result import FitResult
 from anabranch.training.schedules import Schedule, settings_of
 from anabranch.training.tensors import check_alike, clones, copy_tensors, whole_number
 
+# What a disk without room says.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 COUNTERS = ("epoch", "waited", "skipped_in_row", "evaluated_at", "sums", "summed")
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint was not written, for the disk is full: an older one stays."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,12 @@ class RunState:
         if self.options.checkpoint is None or self.group.rank != 0:
             return
         self.result.seconds = time.perf_counter() - self.started
-        save_checkpoint(self.options.checkpoint, self._tree())
+        try:
+            save_checkpoint(self.options.checkpoint, self._tree())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            warnings.warn(f"{error}; the fit goes on without it", CheckpointWarning, stacklevel=2)
 
     def load(self) -> None:
         """Take up the run that ``options.checkpoint`` holds."""
