@@ -36,7 +36,7 @@ def damaged(content: bytes, source: random.Random) -> bytes:
         ]
     )
     new = content[:first] + changed + content[last:]
-    return new if new != content else content[:last] + b"\0"
+    return new if new != content else content + b"\0"
 
 
 def forged(tree: dict[str, Json], source: random.Random) -> dict[str, object]:
