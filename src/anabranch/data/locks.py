@@ -24,6 +24,7 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
         BlockingIOError: If another process holds it.
+        OSError: If nothing can be written there.
 
     Example:
         >>> import tempfile
@@ -39,7 +40,12 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     if fcntl is None or lock in _held:
         yield
         return
-    descriptor = _taken(lock)
+    try:
+        descriptor = _taken(lock)
+    except OSError as error:
+        there = target.parent.is_dir()
+        reason = error.strerror if there else f"there is no folder {target.parent}"
+        raise type(error)(f"cannot write {os.fspath(path)}: {reason}") from error
     if descriptor is None:
         raise BlockingIOError(
             f"another process is writing {os.fspath(path)}: wait for it, or choose another file"
