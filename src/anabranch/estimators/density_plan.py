@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from anabranch.contracts.numbers import check_positive, check_whole
+from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.identity import loop_identity
 from anabranch.procedures.mixture_options import Spec
-from anabranch.procedures.optimisation import OF_FLOWS, Optimisation, Settings
+from anabranch.procedures.optimisation import OF_FLOWS, Optimisation
 
 # Columns up to which the start has a full covariance.
 MAX_FULL = 128
@@ -37,11 +39,16 @@ class FlowPlan:
         check_positive(self, ("reg_covar",))
 
     @classmethod
-    def of(cls, estimator: Settings) -> Self:
+    def of(cls, estimator: GroupedSettings) -> Self:
         """The plan of an estimator."""
         params = estimator.get_params(deep=False)
         own = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
-        optimisation = Optimisation.of(estimator, automatic_rate=True, within=OF_FLOWS)
+        optimisation = Optimisation.of(
+            estimator,
+            automatic_rate=True,
+            within=OF_FLOWS,
+            identity=loop_identity(estimator),
+        )
         return cls(**own, optimisation=optimisation)  # pyright: ignore - which is what it checks
 
 
