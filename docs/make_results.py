@@ -151,6 +151,7 @@ def section(result: dict[str, Any], folder: Path, pictures: Sequence[str]) -> st
     parts = [
         f"## {result['name']}\n",
         table(["figure", "value", "target", "met"], figures),
+        *(["```text", *result["table"], "```\n"] if result.get("table") else []),
         *(f"- {key}: {value}" for key, value in origin(result).items()),
         *(f"\n![{Path(name).stem}]({(folder / name).as_posix()})" for name in pictures),
     ]

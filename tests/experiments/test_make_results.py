@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anabranch.experiments import Figure, results, run_experiment, write_result
+from anabranch.experiments import Figure, Outcome, results, run_experiment, write_result
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def folder(make_results, calls, tmp_path, monkeypatch):
         Figure("ratio a|b", 3.25, target=4.0, better="higher"),
         Figure("loss", float("nan"), target=1.0, better="lower"),
     ]
-    write_result("bench-w1", figures, {"b": 1, "a": 2}, [0], 12.4, folder)
+    write_result("bench-w1", Outcome(figures, {"b": 1, "a": 2}), [0], 12.4, folder)
     (tmp_path / "docs").mkdir()
     return folder
 
@@ -41,6 +41,7 @@ def test_the_page(make_results, folder, tmp_path):
     assert "`anabranch reproduce coin-flips --budget cpu`" in text
     assert '- settings: `{"a": 2, "b": 1}`' in text
     assert "- time: 12 s" in text
+    assert "```text\nheads tails\n1 1\n```" in text
     link = "../results/pictures/coin-flips-coin.png"
     assert f"![coin-flips-coin]({link})" in text
     assert (page.parent / link).exists()
@@ -97,10 +98,12 @@ def test_files_that_are_no_results(make_results, tmp_path, content):
 
 def test_tables_of_other_pages_are_filled(make_results, folder, tmp_path):
     figures = [Figure(f"{d}, {m}, nats", d + m / 8) for d in (1, 2) for m in (3, 4)]
-    write_result("bench-toy", [*figures[:-1], Figure("seconds", 1.0)], {}, [0], 1.0, folder)
+    outcome = Outcome([*figures[:-1], Figure("seconds", 1.0)], {})
+    write_result("bench-toy", outcome, [0], 1.0, folder)
     other = tmp_path / "docs" / "guide.md"
     other.write_text(
-        "Before.\n<!-- table: bench-toy (\\d), (\\d), nats -->\nold\n<!-- end of table -->\nAfter.\n"
+        "Before.\n<!-- table: bench-toy (\\d), (\\d), nats -->\nold\n"
+        "<!-- end of table -->\nAfter.\n"
     )
     make_results.main([str(folder), str(tmp_path / "docs" / "results.md")])
     text = other.read_text()

@@ -22,7 +22,7 @@ from anabranch.problems.banana import Banana
 from anabranch.problems.base import Entropy, Problem
 from anabranch.problems.energies import Energy
 from anabranch.problems.gaussian_mixture import GaussianMixtureProblem
-from anabranch.problems.hidden_clusters import HiddenBlobs, TwoFacets
+from anabranch.problems.hidden_clusters import HiddenBlobs, TwoFacets, through_network
 from anabranch.problems.ising import Ising
 from anabranch.problems.mixture_1d import Mixture1D
 from anabranch.problems.moons import Moons
@@ -64,5 +64,6 @@ __all__ = [
     "random_gaussian",
     "round_gaussians",
     "sample_unbalanced",
+    "through_network",
     "unlike_gaussians",
 ]
