@@ -34,6 +34,9 @@ Every figure on this page comes from a file in `results/`, which one command wri
 `anabranch reproduce NAME`, or `make bench` for the benchmarks. `make results` makes the page, and
 refuses files of a tree with changes that no commit holds, of other seeds than the default ones, or
 with other figures or targets than the code states.
+
+Seeds from 100 on are for choosing settings: with them, images and bits are judged on a part of
+the training data, and never on the test files.
 """
 BENCHMARK = "bench-"
 PICTURES = {".png", ".gif"}

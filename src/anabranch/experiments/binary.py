@@ -119,6 +119,9 @@ def _figures(name: str, rows: Rows[Scores]) -> list[Figure]:
 def scores(seed: int, name: str, run: Run) -> Scores:
     """All models on one of the data sets."""
     split = read_debd(run.path("binary-debd"), name)
+    if run.tuning:
+        train, valid = np.split(split["train"], [len(split["train"]) * 9 // 10])
+        split = {"train": train, "valid": valid, "test": split["valid"]}
     single = MADE | SINGLE.get(name, {})
     return compared(seed, split, single, MADE | ORDERINGS.get(name, MANY_ROWS))
 
