@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import Any
 
 from anabranch.distributions import Distribution
-from anabranch.estimators.counting import free_parameters
+from anabranch.models.counting import free_parameters
 from anabranch.models import build
 
 
