@@ -4,8 +4,8 @@ from bisect import bisect_right
 from typing import Any
 
 from anabranch.distributions import Distribution
-from anabranch.models.counting import free_parameters
 from anabranch.models import build
+from anabranch.models.counting import free_parameters
 
 
 def parameters(flow: dict[str, Any], features: int) -> int:
