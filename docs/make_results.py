@@ -39,6 +39,7 @@ Seeds from 100 on are for choosing settings: with them, images and bits are judg
 the training data, and never on the test files.
 """
 BENCHMARK = "bench-"
+RECORDED = re.compile(r'record\(\s*"(bench-[\w-]+)"')
 PICTURES = {".png", ".gif"}
 MARKS = {True: "yes", False: "**no**", None: ""}
 SIGNS = {"higher": "≥ ", "lower": "≤ "}
@@ -127,8 +128,10 @@ def missed(results: Sequence[dict[str, Any]]) -> str:
 
 
 def not_run(names: Sequence[str]) -> str:
-    """The experiments that have no result."""
-    left = [name for name in list_experiments() if name not in names]
+    """The experiments and benchmarks that have no result."""
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
+    benchmarks = sorted(name for text in sources for name in RECORDED.findall(text))
+    left = [name for name in (*list_experiments(), *benchmarks) if name not in names]
     return f"Not run yet: {', '.join(f'`{name}`' for name in left)}.\n" if left else ""
 
 

@@ -31,7 +31,7 @@ def test_the_page(make_results, folder, tmp_path):
     opening = text.index("| [bench-w1](#bench-w1) | ratio a\\|b | 3.25 | ≥ 4 |")
     assert text.index("## Missed") < opening < text.index("## All")
     assert "| [bench-w1](#bench-w1) | loss | not finite | ≤ 1 |" in text
-    assert "Not run yet: `needs-mnist`." in text
+    assert "Not run yet: `needs-mnist`, `bench-consistency-step`, " in text
     assert "| [bench-w1](#bench-w1) | 0 of 2 |" in text
     assert "| [coin-flips](#coin-flips) | 1 of 1 |" in text
     assert "| heads | 0.5 | ≥ 0.4 | yes |" in text
