@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from anabranch.experiments import Figure, write_result
+from anabranch.experiments import Figure, Outcome, write_result
 
 
 def record(
@@ -43,9 +43,8 @@ def record(
     started = time.perf_counter()
     figures = run(**given)
     seconds = time.perf_counter() - started
-    path = write_result(
-        name, figures, settings={**given, **settings}, seeds=[0], seconds=seconds, out=out
-    )
+    outcome = Outcome(figures, {**given, **settings})
+    path = write_result(name, outcome, seeds=[0], seconds=seconds, out=out)
     print(f"wrote {path}")
     if any(figure.met is False for figure in figures):
         raise SystemExit(1)

@@ -1,5 +1,8 @@
 """A registry with one small experiment."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from anabranch.experiments import Figure, Outcome, experiment, registry
@@ -30,3 +33,15 @@ def calls(monkeypatch):
         return Outcome([Figure("size", size, target=5, better="lower")], {})
 
     return seen
+
+
+@pytest.fixture(scope="session")
+def make_results():
+    """The script that makes the page of results."""
+    docs = Path(__file__).parents[2] / "docs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(docs))
+        spec = importlib.util.spec_from_file_location("make_results", docs / "make_results.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module

@@ -40,6 +40,7 @@ def test_with_labels_names_count_and_both_schedules_are_reported():
     found = values(outcome)
     assert len(found) == len(outcome.figures)
     assert found["64 labels: mean ACC of q"] > 0.9
+    assert 0.2 <= found["noise 0.005, 64 labels: mean ACC of q"] <= 1
     assert found["thesis schedule, 64 labels: mean ACC of q"] < found["64 labels: mean ACC of q"]
     assert outcome.settings["thesis"]["semi_supervised"]["order"] == "alternate"
     assert set(outcome.pictures) == {"clusters.png", "thesis.png"}

@@ -51,6 +51,10 @@ def test_it_runs_in_small(capsys):
         assert values[f"MNIST: seconds of {method}"].value > 0
     assert values["MNIST: ACC of dec above its k-means"].met
     assert values["MNIST: published ACC of vade"].value == 0.9446
+    gain = values["MNIST: ACC of vade less that of gmvae"]  # neighbours in the published table
+    vade, gmvae = (values[f"MNIST: test ACC of {method}"].value for method in ("vade", "gmvae"))
+    assert (gain.value, gain.target) == (pytest.approx(vade - gmvae), 0)
+    assert sum(": ACC of" in name and "less" in name for name in values) == 8
     assert values["fits that failed"].met
     lines = outcome.table.splitlines()
     names = [re.split(r"\s{2,}", line)[1] for line in lines[1:]]

@@ -15,6 +15,17 @@ def test_gradients_run_and_meet_their_targets(monkeypatch):
     assert len(outcome.table.splitlines()) == 5
 
 
+def test_priors_run(monkeypatch):
+    monkeypatch.setattr(nvisa_blobs, "WING", 50)
+    for name in ("start__epochs", "max_epochs"):
+        monkeypatch.setitem(nvisa_blobs.BENT, name, 1)
+    outcome = nvisa_blobs.nvisa_flow_prior(Run(seeds=(100,)))
+    values = {figure.name: figure.value for figure in outcome.figures}
+    gain = values["mean ACC with flows"] - values["mean ACC with Gaussians"]
+    assert values["mean ACC with flows less that with Gaussians"] == pytest.approx(gain)
+    assert len(outcome.table.splitlines()) == 3
+
+
 def test_blobs_run(monkeypatch):
     monkeypatch.setattr(nvisa_blobs, "ROWS", 400)
     monkeypatch.setitem(nvisa_blobs.SETTINGS, "start__epochs", 1)

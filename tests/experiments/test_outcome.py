@@ -1,9 +1,11 @@
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from anabranch.experiments import Figure, Run
+from anabranch.experiments import Figure, Run, image_data
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,27 @@ def test_values_that_json_has_not():
     assert Figure("f", math.nan, 1.0, "lower").to_json() == {
         "name": "f", "value": None, "target": 1.0, "better": "lower", "met": False,
     }  # fmt: skip
+
+
+def test_seeds_are_for_figures_or_for_choosing_settings():
+    assert not Run((0, 99)).tuning
+    assert Run((100, 101)).tuning
+    with pytest.raises(ValueError, match=r"all be below 100, .*, got \[0, 100\]"):
+        Run((0, 100))
+
+
+def test_settings_are_chosen_without_the_test_images(monkeypatch):
+    tables = {"train": np.arange(12.0)[:, None], "t10k": np.full((6, 1), -1.0)}
+
+    def read(paths):
+        X = tables[paths[0].name.split("-")[0]]
+        return SimpleNamespace(X=X, labels=np.zeros(len(X), dtype=int))
+
+    monkeypatch.setattr(image_data, "read_tables", read)
+    monkeypatch.setattr(Run, "path", lambda _, *parts: Path(*parts))
+    for seeds, expected in (((0,), ([*range(12)], [-1] * 6)), ((100,), ([*range(10)], [10, 11]))):
+        found = (image_data.images(Run(seeds), "mnist", part)[0] for part in ("train", "t10k"))
+        assert tuple(X[:, 0].tolist() for X in found) == expected
 
 
 def test_paths_of_data(tmp_path):

@@ -16,7 +16,8 @@ from anabranch.experiments import (
 from .conftest import PNG
 
 KEYS = [
-    "name", "budget", "figures", "settings", "seeds", "seconds", "machine", "versions", "commit",
+    "name", "budget", "figures", "table", "settings", "seeds", "seconds", "machine", "versions",
+    "commit",
 ]  # fmt: skip
 
 
@@ -32,6 +33,7 @@ def test_a_run_writes_its_result(calls, tmp_path):
     ]
     assert (result["name"], result["budget"], result["seeds"]) == ("coin-flips", "cpu", [0, 1, 2])
     assert result["settings"] == {"flips": 2}
+    assert result["table"] == ["heads tails", "1 1"]
     assert result["seconds"] >= 0
     assert set(result["machine"]) == {"processor", "cores", "memory_gib"}
     assert result["machine"]["cores"] >= 1
@@ -122,9 +124,9 @@ def test_every_module_with_an_experiment_is_found():
 
 def test_settings_must_be_plain(tmp_path):
     with pytest.raises(TypeError):
-        write_result("x", [], {"a": Path("b")}, [0], 1.0, tmp_path)
+        write_result("x", Outcome([], {"a": Path("b")}), [0], 1.0, tmp_path)
     with pytest.raises(ValueError, match="Out of range float"):
-        write_result("x", [], {"a": float("nan")}, [0], 1.0, tmp_path)
+        write_result("x", Outcome([], {"a": float("nan")}), [0], 1.0, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

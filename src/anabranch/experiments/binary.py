@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
+from anabranch.data import load_sklearn
 from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed, table_of_means
 from anabranch.models import build
 from anabranch.objectives import Likelihood
@@ -73,6 +74,34 @@ def binary_density(run: Run) -> Outcome:
     return Outcome(figures, settings, table_of_means("data", found))
 
 
+@experiment(
+    "binary-digits", seeds=3, summary="NADE and MADE on digits in black and white, beside less"
+)
+def binary_digits(run: Run) -> Outcome:
+    """Mean log-probability of test digits, of which a pixel is one where it is above 8 of 16."""
+    rows = per_seed(run.seeds, digit_scores)
+    figures = [
+        Figure(
+            f"{name}, nats above independent pixels",
+            float(rows.gain(field, over="factorized").mean()),
+            8.0,
+            "higher",
+        )
+        for name, field in (("NADE", "nade"), ("MADE", "made"), (AVERAGED, "orderings"))
+    ]
+    figures += [Figure(f"{field}, nats", rows.mean(field)) for field in ("factorized", "tree")]
+    settings = {"NADE": NADE, "MADE": MADE, "orderings": MANY_ROWS, "fit": SMALL.trajectory()}
+    return Outcome(figures, settings, rows.table())
+
+
+def digit_scores(seed: int) -> Scores:
+    """As `scores`, of 60, 20 and 20 per cent of the digits in the order of the seed."""
+    X = np.asarray(load_sklearn("digits").X) > 8
+    X = np.random.RandomState(seed).permutation(X.astype(float))
+    split: Split = {"train": X[:1080], "valid": X[1080:1440], "test": X[1440:]}
+    return compared(seed, split, MADE, MADE | MANY_ROWS)
+
+
 def _figures(name: str, rows: Rows[Scores]) -> list[Figure]:
     means = [rows.mean(model) for model in ("nade", "made", "orderings")]
     figures = [
@@ -80,18 +109,25 @@ def _figures(name: str, rows: Rows[Scores]) -> list[Figure]:
         for model, mean in zip(("NADE", "MADE", AVERAGED), means, strict=True)
     ]
     if name in PUBLISHED:
-        figures[-1] = replace(figures[-1], target=PUBLISHED[name] - 1.0, better="higher")
+        figures[-1] = replace(figures[-1], target=PUBLISHED[name], better="higher")
     above = max(means) - rows.mean("tree")
     return [*figures, Figure(f"{name}, best above the tree, nats", above, 0.0, "higher")]
 
 
 def scores(seed: int, name: str, run: Run) -> Scores:
-    """NADE, MADE, and MADE averaged over orderings, beside what is known in closed form."""
+    """All models on one of the data sets."""
     split = read_debd(run.path("binary-debd"), name)
+    if run.tuning:
+        train, valid = np.split(split["train"], [len(split["train"]) * 9 // 10])
+        split = {"train": train, "valid": valid, "test": split["valid"]}
+    single = MADE | SINGLE.get(name, {})
+    return compared(seed, split, single, MADE | ORDERINGS.get(name, MANY_ROWS))
+
+
+def compared(seed: int, split: Split, single: dict[str, Any], averaged: dict[str, Any]) -> Scores:
+    """NADE, MADE, and MADE averaged over orderings, beside what is known in closed form."""
     n, features = split["train"].shape
     started = time.perf_counter()
-    single = MADE | SINGLE.get(name, {})
-    averaged = MADE | ORDERINGS.get(name, MANY_ROWS)
     nade, made, orderings = (
         trained(build(**spec, features=features, seed=seed), split, seed)
         for spec in (NADE, single, averaged)

@@ -85,15 +85,21 @@ def circles_semi(run: Run) -> Outcome:
     parts = {
         "64 labels": per_seed(run.seeds, found, THICK, our_fit, n_labels=64),
         "32 labels": per_seed(run.seeds, found, THICK, our_fit, n_labels=32),
+        "noise 0.005, 64 labels": per_seed(first, found, THIN, our_fit, n_labels=64),
         "thesis schedule, 64 labels": per_seed(first, found, THICK, thesis_schedule, n_labels=64),
+        "thesis schedule, noise 0.005, 64 labels": per_seed(
+            first, found, THIN, thesis_schedule, n_labels=64
+        ),
     }
-    many, few = parts["64 labels"], parts["32 labels"]
+    many, few, thin = (parts[name] for name in ("64 labels", "32 labels", "noise 0.005, 64 labels"))
     gap = "mean held-out NLL above the entropy, nats"
     figures = [
         Figure("64 labels: mean ACC of q", many.mean("acc_q"), 0.990, "higher"),
         Figure("64 labels: min ACC of q", many.worst("acc_q"), 0.970, "higher"),
         Figure(f"64 labels: {gap}", many.mean("gap"), 0.3, "lower"),
         Figure("32 labels: mean ACC of q", few.mean("acc_q"), 0.985, "higher"),
+        Figure("noise 0.005, 64 labels: mean ACC of q", thin.mean("acc_q"), 0.990, "higher"),
+        Figure(f"noise 0.005, 64 labels: {gap}", thin.mean("gap"), 0.3, "lower"),
     ]
     named = {figure.name for figure in figures}
     reported = (figure for name, rows in parts.items() for figure in _reported(name, rows))

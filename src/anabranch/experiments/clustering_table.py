@@ -2,6 +2,7 @@
 
 import sys
 import time
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,7 +135,8 @@ def clustering_table(run: Run) -> Outcome:
             for method, one in scores_of(train, test, settings, seed).items():
                 scores.setdefault((name, method), []).append(one)
     ordered = {(name, m): scores[name, m] for name in DATA for m in METHODS}
-    figures = [figure for key, some in ordered.items() for figure in _figures(*key, some)]
+    figures = [figure for name in DATA for figure in _order(name, ordered)]
+    figures += [figure for key, some in ordered.items() for figure in _figures(*key, some)]
     errors = {
         f"{name}, {method}, seed {seed}": one.error
         for (name, method), some in ordered.items()
@@ -248,6 +250,18 @@ def _figures(name: str, method: str, scores: list[Score]) -> list[Figure]:
     if method in PUBLISHED.get(name, {}):
         figures.append(Figure(f"{name}: published ACC of {method}", PUBLISHED[name][method]))
     return figures
+
+
+def _order(name: str, scores: dict[tuple[str, str], list[Score]]) -> list[Figure]:
+    """Whether each method is above the one that is next below it in the published table."""
+    published = PUBLISHED[name]
+    falling = sorted(published, key=lambda method: -published[method])
+    means = {method: done(scores[name, method]).mean("test") for method in falling}
+    return [
+        Figure(f"{name}: ACC of {above} less that of {below}", gain, 0.0, "higher")
+        for above, below in pairwise(falling)
+        for gain in [means[above] - means[below]]
+    ]
 
 
 def done(scores: list[Score]) -> Rows[Score]:

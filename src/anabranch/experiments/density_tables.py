@@ -3,18 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anabranch.distributions import Distribution
+from anabranch.data import load_sklearn
 from anabranch.estimators import FlowDensity, FlowMixture
-from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
+from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
-from anabranch.experiments.tabular import UCI, read_covertype, read_uci
-from anabranch.models import build
-from anabranch.models.counting import free_parameters
+from anabranch.experiments.sizes import of_size, parameters
+from anabranch.experiments.tabular import UCI, read_covertype, read_uci, split
 
 Array = NDArray[np.float64]
 
@@ -120,6 +119,51 @@ def tabular_density(run: Run) -> Outcome:
     return Outcome(figures, settings, table)
 
 
+MAF: dict[str, Any] = {"name": "maf", "n_layers": 5, "hidden": [64]}
+REALNVP: dict[str, Any] = {"name": "realnvp", "n_layers": 10, "hidden": [256]}
+
+
+class Equal(NamedTuple):
+    """Held-out nats of a Gaussian, and of two flows with as many parameters as each other."""
+
+    seed: int
+    gaussian: float
+    realnvp: float
+    maf: float
+
+
+@experiment(
+    "maf-realnvp", seeds=5, summary="MAF beside RealNVP of as many parameters, and a Gaussian"
+)
+def maf_realnvp(run: Run) -> Outcome:
+    """Held-out nats on five splits of one table."""
+    X = np.asarray(load_sklearn("breast_cancer").X, dtype=np.float64)
+    realnvp = of_size(REALNVP, X.shape[1], parameters(MAF, X.shape[1]))
+    rows = per_seed(run.seeds, equal, X, realnvp)
+    maf, above = (
+        float(rows.gain(flow, over=over).mean())
+        for flow, over in (("maf", "realnvp"), ("realnvp", "gaussian"))
+    )
+    figures = [
+        Figure("MAF above RealNVP of as many parameters, nats", maf, 0.0, "higher"),
+        Figure("RealNVP above a Gaussian, nats", above, 0.0, "higher"),
+        *(Figure(f"{name}, nats", rows.mean(name)) for name in ("maf", "realnvp", "gaussian")),
+    ]
+    settings = {"table": "breast_cancer", "MAF": MAF, "RealNVP": realnvp}
+    return Outcome(figures, settings, rows.table())
+
+
+def equal(seed: int, X: Array, realnvp: dict[str, Any]) -> Equal:
+    """All three on one split."""
+    train, validation, test = split(X, seed)
+    gaussian = best_gaussian_mixture(train, validation, [1], seed, covariance_types=["full"])
+    flows = (
+        FlowDensity(flow, random_state=seed).fit(train, X_val=validation).score(test)
+        for flow in (realnvp, MAF)
+    )
+    return Equal(seed, float(gaussian.score(test)), *flows)
+
+
 def read(name: str, run: Run) -> Array:
     """The numbers of a table as they were recorded; naval standardised, without constants."""
     if name == "covtype":
@@ -171,7 +215,8 @@ def _compare(name: str, spec: Spec, run: Run) -> tuple[dict[str, float], dict[st
         for flow, keywords in FLOWS.items()
     }
     best = max(ONE_FLOW, key=lambda flow: fitted[flow].lower_bound_)
-    narrow = narrowed(FLOWS[best], train.shape[1], COMPONENTS)
+    size = parameters(FLOWS[best], train.shape[1])
+    narrow = of_size(FLOWS[best], train.shape[1], size // COMPONENTS)
     judge(
         "mixture",
         lambda: FlowMixture(
@@ -191,26 +236,3 @@ def _best_gmm(train: Array, validation: Array, seed: int) -> Any:
         reg_covars=(1e-6, 1e-3) if len(train) < 50_000 else (1e-6,),
         max_iter=100,
     )
-
-
-def narrowed(flow: dict[str, Any], features: int, n_components: int) -> dict[str, Any]:
-    """The same flow with hidden layers so narrow that K of them have no more parameters than it.
-
-    Example:
-        >>> narrowed({"name": "maf", "hidden": [64, 64]}, 10, 5)["hidden"]
-        [22, 22]
-    """
-    budget = _size(flow, features)
-    width = flow["hidden"][0]
-    layers = len(flow["hidden"])
-    while (
-        width > 1 and n_components * _size({**flow, "hidden": [width] * layers}, features) > budget
-    ):
-        width -= 1
-    return {**flow, "hidden": [width] * layers}
-
-
-def _size(flow: dict[str, Any], features: int) -> int:
-    model = build(**flow, features=features, seed=0)
-    assert isinstance(model, Distribution)
-    return free_parameters(model)

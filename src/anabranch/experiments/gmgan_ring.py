@@ -45,12 +45,14 @@ def gmgan_ring(run: Run) -> Outcome:
     rows = per_seed(run.seeds, drawn)
     best = max(rows, key=lambda row: row.acc)
     more = float(rows.gain("modes", over="plain_modes").mean())
+    nearer = float(rows.gain("near_a_mode", over="plain_near_a_mode").mean())
     figures = [
         Figure("best ACC of the classifier", best.acc, 0.9, "higher"),
         Figure("mean ACC of the classifier", rows.mean("acc")),
         Figure("modes covered in the best run", best.modes, K, "higher"),
         Figure("mean modes covered", rows.mean("modes")),
-        Figure("mean modes covered less those of N(0, I)", more, 0.0, "higher"),
+        Figure("mean modes covered less those of N(0, I)", more, 1.0, "higher"),
+        Figure("share of draws near a mode less that of N(0, I)", nearer, 0.0, "higher"),
         Figure("mean share of draws near a mode", rows.mean("near_a_mode")),
         Figure("the same of N(0, I)", rows.mean("plain_near_a_mode")),
         Figure("processor seconds per seed, both networks", rows.mean("s")),

@@ -26,6 +26,8 @@ def files(run: Run, folder: str, part: str) -> list[Path]:
 def images(run: Run, folder: str, part: str, n_classes: int = 10) -> tuple[Array, Labels]:
     """Pixels and labels of a data set in the format of MNIST; labels serve for scoring only.
 
+    Where settings are chosen, the last sixth of the training images stands for the test part.
+
     Args:
         run: knows where the data sets are.
         folder: "mnist" or "fashion-mnist".
@@ -36,8 +38,11 @@ def images(run: Run, folder: str, part: str, n_classes: int = 10) -> tuple[Array
         FileNotFoundError: where the files are not there.
         ValueError: for files without labels.
     """
-    table = read_tables(files(run, folder, part))
+    table = read_tables(files(run, folder, "train" if run.tuning else part))
     if table.labels is None:
         raise ValueError(f"the {part} files of {folder} hold no labels")
     few = table.labels < n_classes
+    if run.tuning:
+        held_out = np.arange(len(few)) >= len(few) * 5 // 6
+        few &= held_out if part == "t10k" else ~held_out
     return table.X[few].astype(np.float64), table.labels[few]

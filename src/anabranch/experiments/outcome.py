@@ -7,6 +7,7 @@ from typing import Any
 
 BETTER = ("higher", "lower", "report")
 BUDGETS = ("cpu", "full")
+TUNING = 100
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ class Outcome:
 class Run:
     """What an experiment is run with.
 
+    Settings are chosen on seeds from 100 on, which never see the test part of a data set: a part
+    of the training rows stands for it. Others are for the figures.
+
     Attributes:
-        seeds: of data and starts.
+        seeds: of data and starts; all below 100, or none.
         budget: "cpu" for what two cores can do in minutes, "full" for the published size.
         data: folder that holds mnist/, uci/, ...; None where none was given.
     """
@@ -99,6 +103,18 @@ class Run:
     seeds: tuple[int, ...]
     budget: str = "cpu"
     data: Path | None = None
+
+    def __post_init__(self) -> None:
+        if len({seed < TUNING for seed in self.seeds}) > 1:
+            raise ValueError(
+                f"seeds must all be below {TUNING}, for figures, or from there on, for choosing "
+                f"settings, got {list(self.seeds)}"
+            )
+
+    @property
+    def tuning(self) -> bool:
+        """Whether settings are chosen, so that test parts are left alone."""
+        return min(self.seeds) >= TUNING
 
     def path(self, *parts: str) -> Path:
         """A file of the data folder, or the folder itself.

@@ -112,7 +112,7 @@ def run_experiment(
     if on_outcome is not None:
         on_outcome(outcome)
     write_pictures(name, outcome.pictures, out)
-    return write_result(name, outcome.figures, outcome.settings, run.seeds, seconds, out, budget)
+    return write_result(name, outcome, run.seeds, seconds, out, budget)
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:

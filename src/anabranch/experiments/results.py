@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anabranch.data.atomic import atomic_write
-from anabranch.experiments.outcome import Figure
+from anabranch.experiments.outcome import Outcome
 from anabranch.version import __version__
 
 PACKAGES = ("torch", "numpy", "scikit-learn")
@@ -18,19 +18,17 @@ PACKAGES = ("torch", "numpy", "scikit-learn")
 
 def write_result(
     name: str,
-    figures: Sequence[Figure],
-    settings: Mapping[str, Any],
+    outcome: Outcome,
     seeds: Sequence[int],
     seconds: float,
     out: Path = Path("results"),
     budget: str = "cpu",
 ) -> Path:
-    """Write ``out/NAME.json`` with figures, settings, seeds, machine, versions and commit.
+    """Write ``out/NAME.json`` with figures, settings, table, seeds, machine, versions and commit.
 
     Args:
         name: of the experiment or benchmark.
-        figures: its numbers.
-        settings: plain JSON values.
+        outcome: its figures, its table, and its settings, which are plain JSON values.
         seeds: those it ran with.
         seconds: how long it took.
         out: the folder; made where it is missing.
@@ -46,8 +44,9 @@ def write_result(
     tree = {
         "name": name,
         "budget": budget,
-        "figures": [figure.to_json() for figure in figures],
-        "settings": dict(settings),
+        "figures": [figure.to_json() for figure in outcome.figures],
+        "table": outcome.table.splitlines(),
+        "settings": outcome.settings,
         "seeds": list(seeds),
         "seconds": round(seconds, 3),
         "machine": machine(),

@@ -23,6 +23,7 @@ from anabranch.problems.energies import Energy as Energy
 from anabranch.problems.gaussian_mixture import GaussianMixtureProblem as GaussianMixtureProblem
 from anabranch.problems.hidden_clusters import HiddenBlobs as HiddenBlobs
 from anabranch.problems.hidden_clusters import TwoFacets as TwoFacets
+from anabranch.problems.hidden_clusters import through_network as through_network
 from anabranch.problems.ising import Ising as Ising
 from anabranch.problems.manifolds import Arm as Arm
 from anabranch.problems.manifolds import ManifoldTarget as ManifoldTarget

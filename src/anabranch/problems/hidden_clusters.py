@@ -64,7 +64,7 @@ class HiddenBlobs:
         means = self.draw_means(random)
         labels = random.randint(self.n_components, size=n)
         z = means[labels] + stds * random.normal(size=(n, len(stds)))
-        X = _through_network(z, self.n_features, self.gain, random)
+        X = through_network(z, self.n_features, self.gain, random)
         X = X + self.noise * random.normal(size=X.shape)
         nearest = cdist(z / stds, means / stds).argmin(1)
         return X, labels, float((nearest == labels).mean())
@@ -121,13 +121,23 @@ class TwoFacets:
         means = [_apart(one, self.n_states, scale, self.apart, random) for _ in range(2)]
         z = np.concatenate([means[i][labels[:, i]] for i in range(2)], 1)
         z += random.normal(size=z.shape)
-        X = _through_network(z, self.n_features, self.gain, random)
+        X = through_network(z, self.n_features, self.gain, random)
         return X + self.noise * X.std() * random.normal(size=X.shape), labels
 
 
-def _through_network(
-    z: Array, n_features: int, gain: float, random: np.random.RandomState
-) -> Array:
+def through_network(z: Array, n_features: int, gain: float, random: np.random.RandomState) -> Array:
+    r"""Rows :math:`B \tanh(A z + b)`, (n, D), of latents (n, L) behind a random network.
+
+    Args:
+        z: (n, L).
+        n_features: D.
+        gain: standard deviation of A, times the root of L.
+        random: draws A, B and b.
+
+    Example:
+        >>> through_network(np.zeros((3, 2)), 5, 0.3, np.random.RandomState(0)).shape
+        (3, 5)
+    """
     n_latents = z.shape[1]
     inward = random.normal(0, gain / np.sqrt(n_latents), (n_latents, n_features))
     shift = random.normal(0, 0.5, n_features)
