@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from anabranch.contracts.domain import CIRCLE, Domain
+from anabranch.functional.numbers import check_share, check_whole
 from anabranch.functional.roots import find_root, implicit
-from anabranch.transforms.scalar.base import ScalarMap, check_positive
+from anabranch.transforms.scalar.base import ScalarMap
 
 TURN = 2 * math.pi
 
@@ -48,9 +49,8 @@ class Moebius(ScalarMap):
     bound: float = 0.99
 
     def __post_init__(self) -> None:
-        check_positive(components=self.components, bound=self.bound)
-        if self.bound >= 1:
-            raise ValueError(f"bound must be below 1, got {self.bound}")
+        check_whole(self, ("components",), 1)
+        check_share(self, ("bound",))
 
     @property
     def n_params(self) -> int:
@@ -72,8 +72,7 @@ class Moebius(ScalarMap):
         root = find_root(lambda x: _risen(x, *fixed)[0], target, lower=0.0, upper=TURN)
         slope = _risen(root, weights, u, v)[1]
         x = implicit(lambda x: _risen(x, weights, u, v)[0], root, target, slope)
-        if x.requires_grad:
-            slope = _risen(x, weights, u, v)[1]
+        slope = _risen(x, weights, u, v)[1]
         return torch.remainder(x, TURN).to(z.dtype), -slope.log().to(z.dtype)
 
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
