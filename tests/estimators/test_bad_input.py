@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.counting import free_parameters
 from anabranch.metrics import clustering_accuracy
 from anabranch.transforms import LULinear, TriangularAffine

@@ -1,7 +1,5 @@
 """What a user's table must be, said in one sentence when it is not."""
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,10 +9,6 @@ Array = NDArray[np.float64]
 
 # Ratio of the farthest value to the interquartile range beyond which one value flattens the column.
 FARTHEST = 1e7
-
-
-class ConstantColumnWarning(UserWarning):
-    """A column does not vary: it tells clusters nothing and gets the variance ``reg_covar``."""
 
 
 def column_names(estimator: object, n_features: int) -> list[str]:
@@ -70,30 +64,6 @@ def check_range(z: Tensor, X: Array, columns: list[str]) -> None:
             f"column {columns[column]!r} holds {X[row, column]:.3g}, too far from the rows that "
             "the model was fitted to for single precision"
         )
-
-
-def constant_columns(X: Array, columns: list[str], reg_covar: float) -> NDArray[np.bool_]:
-    """Which columns do not vary beyond rounding; warns with their names.
-
-    Example:
-        >>> import warnings
-        >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore")
-        ...     constant_columns(np.array([[1.0, 2.0], [1.0, 3.0]]), ["a", "b"], 1e-6)
-        array([ True, False])
-    """
-    constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
-    if constant.any():
-        names = [repr(columns[j]) for j in np.flatnonzero(constant)]
-        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        warnings.warn(
-            f"{len(names)} of {len(columns)} columns are constant ({shown}): they tell clusters "
-            f"nothing and are given a variance of {reg_covar:g} or more; drop them for a density "
-            "that is not inflated by them",
-            ConstantColumnWarning,
-            stacklevel=4,
-        )
-    return constant
 
 
 def check_levels(X: Array, levels: int, columns: list[str]) -> None:

@@ -22,7 +22,8 @@ from anabranch.algorithms.gaussians import (
 )
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
-from anabranch.estimators.checks import column_names, constant_columns
+from anabranch.estimators.checks import column_names
+from anabranch.estimators.column_warnings import constant_columns, warn_regularised
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
@@ -168,7 +169,9 @@ class GaussianMixture(MixtureEstimator):
         plan.warn_unused()
         targets, n_components = _targets(plan, y, len(X))
         self._check_warm(X.shape[1], n_components)
-        constant_columns(X, column_names(self, X.shape[1]), self.reg_covar)
+        columns = column_names(self, X.shape[1])
+        constant = constant_columns(X, columns, self.reg_covar)
+        warn_regularised(X, constant, columns, self.reg_covar)
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 best = self._best(X, targets, n_components, plan)
@@ -215,7 +218,8 @@ class GaussianMixture(MixtureEstimator):
             if plan.is_auto:
                 yield _annihilated(X, start, plan, prior)
             else:
-                yield _converged(X, start, targets, plan, prior)
+                before = self.lower_bound_ if warm else -np.inf
+                yield _converged(X, start, targets, plan, prior, before)
 
     def _keep(self, best: _Fit) -> None:
         self.lower_bounds_ = best.objectives
@@ -244,6 +248,11 @@ class GaussianMixture(MixtureEstimator):
                 "warm_start goes on with the last mixture, which has {} {} components in {} "
                 "columns, now {} {} in {}: fit with warm_start=False".format(*old, *new)
             )
+
+    @property
+    def precisions_(self) -> Array:
+        """Inverse covariances, in the shape of ``covariances_``."""
+        return reduced(np.linalg.inv(self.parameters_.covariances), self.covariance_type_)
 
     # -- using -----------------------------------------------------------------------------------
 
@@ -345,16 +354,18 @@ def _converged(
     targets: Array | None,
     plan: GaussianPlan,
     prior: GaussianPrior | None,
+    before: float,
 ) -> _Fit:
-    """EM from a start."""
+    """EM from a start; ``before`` is the last objective of a fit that goes on."""
     path = gaussian_em_path(X, start, plan.model, known=targets, prior=prior, restart=True)
     objectives: list[float] = []
     parameters = start
     for objective, improved in islice(path, plan.max_iter):
         parameters = improved
         objectives.append(objective)
-        if len(objectives) > 1 and abs(objective - objectives[-2]) < plan.tol:
+        if abs(objective - before) < plan.tol:
             return _Fit(parameters, objectives, True, len(objectives))
+        before = objective
     return _Fit(parameters, objectives, False, len(objectives))
 
 

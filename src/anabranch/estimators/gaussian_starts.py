@@ -32,8 +32,8 @@ def gaussian_start(
     given, model = _given(plan, n_components, X.shape[1]), plan.model
     if len(given) == 3:
         return GaussianParameters(**given, diagonal=model.is_diagonal)
-    # units must not decide which columns the distances see
-    Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
+    # units must not decide which columns the distances see, nor offsets how many of their digits
+    Z = (X - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1.0)
     assigned = assignments(Z, targets, n_components, plan.init_params, random_state)
     start = gaussian_m_step(X, assigned, model, prior)
     return replace(start, **given)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
-from anabranch.estimators.checks import check_range, column_names, constant_columns
+from anabranch.estimators.checks import check_range, column_names
+from anabranch.estimators.column_warnings import constant_columns
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import (
