@@ -15,7 +15,7 @@ from anabranch.estimators.groups import (
     migrated,
     read_group,
 )
-from anabranch.estimators.numbers import check_positive
+from anabranch.functional.numbers import check_positive
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from anabranch.procedures.preparation import robust_statistics
+
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -19,7 +21,7 @@ SHARE, HELD = 0.05, 10
 FEW = 10  # distinct values, up to which a column is a category rather than a measure
 RUNNER_UP = 5  # how many times more often than any other a value is held that is a spike
 DROWNING = 0.01  # share of a variance that ``reg_covar`` may add to it unnoticed
-STRAY = 10.0  # standard deviations over robust ones, from which single rows set the scale
+ROWS = 2000  # that columns are compared on, or twice as many as there are columns
 
 
 class ColumnWarning(UserWarning):
@@ -69,10 +71,15 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
     dependent = np.zeros(Z.shape[1], bool)
     if len(Z) <= Z.shape[1]:  # any columns of so few rows depend on each other
         return dependent
-    triangle, order = qr(Z, mode="r", pivoting=True, check_finite=False)
-    left = np.abs(np.diagonal(triangle)) / np.sqrt(len(Z))
+    some = Z[:: max(1, len(Z) // max(ROWS, 2 * Z.shape[1]))]
+    triangle, order = qr(some, mode="r", pivoting=True, check_finite=False)
+    left = np.abs(np.diagonal(triangle)) / np.sqrt(len(some))
     dependent[order[left < DETERMINED]] = True
-    dependent &= Z.any(axis=0)
+    dependent &= some.any(axis=0)
+    if dependent.any():
+        multiples = np.linalg.lstsq(some[:, ~dependent], some[:, dependent])[0]
+        missed = Z[:, dependent] - Z[:, ~dependent] @ multiples
+        dependent[dependent] = missed.std(0) < DETERMINED
     if dependent.any():
         _warn(
             f"other columns determine {_names(columns, dependent)}, exactly: the density of such a "
@@ -91,7 +98,8 @@ def warn_few_values(X: Array, columns: list[str]) -> None:
         >>> str(caught[0].message)
         "column 'flag' takes few values, or one for many rows: such values have no density, ..."
     """
-    bad = np.array([_has_spike(column) for column in X.T])
+    some = X[:: max(1, len(X) // (10 * ROWS))]
+    bad = np.array([_has_spike(column) for column in some.T])
     if bad.any():
         _warn(
             f"{_plural(bad)} {_names(columns, bad)} {'take' if bad.sum() > 1 else 'takes'} few "
@@ -122,29 +130,24 @@ def warn_regularised(X: Array, constant: Mask, columns: list[str], reg_covar: fl
         )
 
 
-def robust_scale(X: Array, columns: list[str]) -> tuple[Array, Array]:
-    """Centre and scale of columns: mean and standard deviation, if single rows do not set them.
-
-    Where they do, the median and the interquartile range over that of a standard normal; warns.
+def warn_stray(X: Array, columns: list[str]) -> None:
+    """Warn of columns that `robust_statistics` scales otherwise, naming their farthest value.
 
     Example:
-        >>> robust_scale(np.array([[0.0], [2.0]]), ["a"])
-        (array([1.]), array([1.]))
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_stray(np.array([[0.0], [1.0], [2.0], [99999.0]]), ["a"])
+        >>> str(caught[0].message)
+        "column 'a' holds 99999, far from its median 1.5, and is scaled by its interquartile ..."
     """
-    size = np.abs(X).max(0)
-    size = np.where(size > 0, size, 1.0)  # squares of numbers of any size stay in range
-    loc, scale = X.mean(0), (X / size).std(0) * size
-    low, middle, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
-    robust = (high - low) / 1.349
-    stray = (robust > 0) & (scale > STRAY * robust)
-    for j in np.flatnonzero(stray):
-        far = X[np.abs(X[:, j] - middle[j]).argmax(), j]
+    for j in np.flatnonzero(robust_statistics(X)[2]):
+        middle = np.median(X[:, j])
+        far = X[np.abs(X[:, j] - middle).argmax(), j]
         _warn(
-            f"column {columns[j]!r} holds {far:.6g}, far from its median {middle[j]:.6g}, and is "
+            f"column {columns[j]!r} holds {far:.6g}, far from its median {middle:.6g}, and is "
             "scaled by its interquartile range: remove the value if it stands for a missing one, "
             "or transform the column"
         )
-    return np.where(stray, middle, loc), np.where(stray, robust, scale)
 
 
 def _has_spike(column: Array) -> bool:

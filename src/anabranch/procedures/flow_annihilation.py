@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import message_length, mml_weights
-from anabranch.estimators.epochs import joint_in_parts
-from anabranch.estimators.gaussian_guard import epochs_of, unrecorded
-from anabranch.estimators.rows import Rows
-from anabranch.estimators.trainer import Candidate, MixtureTask
 from anabranch.models import MixtureModel, keep_components
+from anabranch.procedures.fit_flow_mixture import Candidate, MixtureTask
+from anabranch.procedures.gaussian_guard import epochs_of, unrecorded
+from anabranch.procedures.mixture_epochs import joint_in_parts
+from anabranch.procedures.rows import Rows
 from anabranch.training import fit
 
 # Steps of a level: with the rows of the last level's components, and free.
