@@ -1,4 +1,4 @@
-"""Columns that a density cannot be trusted with: constant, repeated, of few values, in odd units."""
+"""Columns whose density means little: constant, determined by others, of few values, stray."""
 
 import warnings
 from collections.abc import Sequence

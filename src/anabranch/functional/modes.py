@@ -1,6 +1,7 @@
-"""Under what torch runs: autocast, a compiler, a transform of `torch.func`."""
+"""Under what torch runs: autocast, a compiler, a transform of `torch.func`, its defaults."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -29,3 +30,25 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     if known and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """Single precision on the CPU with derivatives, whatever a process has set, for a while.
+
+    Example:
+        >>> with torch.inference_mode(), usual_torch():
+        ...     torch.zeros(1, requires_grad=True).exp().requires_grad
+        True
+    """
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    with ExitStack() as stack:
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        if device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in {"cpu", device.type, *(["cuda"] if torch.cuda.is_available() else [])}:
+            stack.enter_context(full_precision(torch.device(kind)))
+        yield
