@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anabranch.functional.numbers import is_whole
+
 Array = NDArray[np.float64]
 
 # Ratio of the farthest value to the interquartile range beyond which one value flattens the column.
@@ -82,3 +84,46 @@ def check_levels(X: Array, levels: int, columns: list[str]) -> None:
             f"levels={levels} needs integers 0..{levels - 1}, got {X[row, column]:g} in column "
             f"{columns[int(column)]!r}, row {row}"
         )
+
+
+def check_rows(n_rows: int, n_components: int, trained: int | None = None) -> None:
+    """Refuse more components than rows to find them in.
+
+    Args:
+        n_rows: N.
+        n_components: K.
+        trained: how many of the rows are not held out.
+
+    Raises:
+        ValueError: with the numbers.
+
+    Example:
+        >>> check_rows(120, 120, 108)
+        Traceback (most recent call last):
+        ValueError: 120 components, but 108 of the 120 rows are trained on: lower n_com...
+    """
+    if n_rows < n_components:
+        raise ValueError(
+            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must be at "
+            "least n_components"
+        )
+    if trained is not None and trained < n_components:
+        raise ValueError(
+            f"{n_components} components, but {trained} of the {n_rows} rows are trained on: lower "
+            "n_components or validation_fraction"
+        )
+
+
+def check_draws(n_samples: object) -> None:
+    """Refuse a number of draws that is none.
+
+    Raises:
+        ValueError: for what is no integer of at least 1.
+
+    Example:
+        >>> check_draws(1e3)
+        Traceback (most recent call last):
+        ValueError: n_samples must be at least 1 and an integer, got 1000.0
+    """
+    if not is_whole(n_samples) or int(n_samples) < 1:
+        raise ValueError(f"n_samples must be at least 1 and an integer, got {n_samples!r}")

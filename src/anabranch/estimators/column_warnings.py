@@ -1,7 +1,6 @@
 """Columns whose density means little: constant, determined by others, of few values, stray."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +71,7 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
     if len(Z) <= Z.shape[1]:  # any columns of so few rows depend on each other
         return dependent
     some = Z[:: max(1, len(Z) // max(ROWS, 2 * Z.shape[1]))]
-    triangle, order = qr(some, mode="r", pivoting=True, check_finite=False)
+    triangle, order = qr(some, mode="r", pivoting=True)  # pyright: ignore[reportAssignmentType]
     left = np.abs(np.diagonal(triangle)) / np.sqrt(len(some))
     dependent[order[left < DETERMINED]] = True
     dependent &= some.any(axis=0)
@@ -164,8 +163,8 @@ def _plural(bad: Mask) -> str:
     return "columns" if bad.sum() > 1 else "column"
 
 
-def _names(columns: Sequence[str], bad: Mask) -> str:
-    names = [repr(columns[j]) for j in np.flatnonzero(bad)]
+def _names(columns: list[str], bad: Mask) -> str:
+    names = [repr(name) for name, wrong in zip(columns, bad, strict=True) if wrong]
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 

@@ -14,7 +14,13 @@ from torch import Tensor
 
 from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
-from anabranch.estimators.checks import check_levels, check_range, check_spread, column_names
+from anabranch.estimators.checks import (
+    check_levels,
+    check_range,
+    check_rows,
+    check_spread,
+    column_names,
+)
 from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import (
@@ -228,6 +234,7 @@ class DeepClustering(
         share = plan.optimisation.validation_fraction
         n_held_out = 0 if len(x) < 10 else max(round(share * len(x)), 2)
         held_out, train = order[:n_held_out], order[n_held_out:]
+        check_rows(len(rows), plan.n_components, len(train))
         seed = int(state.randint(2**30 - 1))
         task = _task(plan, (x, x[train], x[held_out if n_held_out else train]), seed, stages)
         with stages.running():
@@ -334,11 +341,7 @@ class DeepClustering(
         return X
 
     def _check_start(self, plan: ClusteringPlan, n_rows: int) -> None:
-        if n_rows < plan.n_components:
-            raise ValueError(
-                f"X has {n_rows} rows, fewer than the {plan.n_components} components: n_samples "
-                "must be at least n_components"
-            )
+        check_rows(n_rows, plan.n_components)
         if plan.responsibilities is not None and len(plan.responsibilities) != n_rows:
             raise ValueError(
                 f"start must have a cluster for each of the {n_rows} rows of X, got "

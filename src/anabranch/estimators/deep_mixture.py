@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
+from anabranch.estimators.checks import check_rows
 from anabranch.estimators.deep_plan import (
     Bound,
     Consistency,
@@ -206,14 +207,11 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         clusters = plan.start.of_rows(rows_of_X, plan.n_components)
         given = plan.n_components if clusters is None else clusters.shape[1]
         targets, n_components = check_targets(y, len(rows_of_X), given)
-        if len(rows_of_X) < n_components:
-            raise ValueError(
-                f"X has {len(rows_of_X)} rows, fewer than the {n_components} components: n_samples "
-                "must be at least n_components"
-            )
+        check_rows(len(rows_of_X), n_components)
         plan.warn_of_unused(labelled=targets is not None)
         state = check_random_state(self.random_state)
         rows, held_out = self._split(len(rows_of_X), targets, state)
+        check_rows(len(rows_of_X), n_components, len(rows))
         seed = int(state.randint(2**30 - 1))
         self._prepare(rows_of_X[rows], seed)
         train = self._rows(rows_of_X[rows], None if targets is None else targets[rows], state)

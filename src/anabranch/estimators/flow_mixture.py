@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
 from anabranch.archive import Tree
+from anabranch.estimators.checks import check_rows
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -218,7 +219,8 @@ class FlowMixture(PreparedEstimator):
         targets, n_components = check_targets(y, len(X), plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
-        plan.check_rows(len(X), n_components)
+        check_rows(len(X), n_components)
+        plan.check_weights(n_components)
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)
         random_state = check_random_state(self.random_state)
@@ -228,6 +230,7 @@ class FlowMixture(PreparedEstimator):
             V = X[held_out] if len(held_out) else X
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
+        check_rows(len(X), n_components, len(rows))
         targets = None if targets is None else targets[rows]
         other, given = self._beginning(plan, X, n_components)
         given = None if given is None else given[rows]

@@ -23,7 +23,7 @@ from anabranch.algorithms.gaussians import (
 from anabranch.algorithms.gaussians.seeding import broad_start, reduced
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
-from anabranch.estimators.checks import column_names
+from anabranch.estimators.checks import check_rows, column_names
 from anabranch.estimators.column_warnings import constant_columns, warn_regularised
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
@@ -252,7 +252,8 @@ class GaussianMixture(MixtureEstimator):
     @property
     def precisions_(self) -> Array:
         """Inverse covariances, in the shape of ``covariances_``."""
-        return reduced(np.linalg.inv(self.parameters_.covariances), self.covariance_type_)
+        inverse = np.linalg.inv(self.parameters_.covariances).astype(np.float64, copy=False)
+        return reduced(inverse, self.covariance_type_)
 
     # -- using -----------------------------------------------------------------------------------
 
@@ -340,11 +341,7 @@ def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Arra
             )
         return None, min(plan.max_components, n_rows)
     targets, n_components = check_targets(y, n_rows, plan.n_components)
-    if n_rows < n_components:
-        raise ValueError(
-            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
-            "be at least n_components"
-        )
+    check_rows(n_rows, n_components)
     return targets, n_components
 
 

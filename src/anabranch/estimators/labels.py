@@ -33,6 +33,8 @@ def check_targets(
     if y is None:
         return None, n_components or 1
     y = np.asarray(y)
+    if y.ndim == 0:
+        raise ValueError(f"y must have an entry for each row of X, got {y.item()!r}")
     if len(y) != n_rows:
         raise ValueError(f"y has {len(y)} entries for {n_rows} rows of X")
     if n_components == 1 and y.ndim == 1:
