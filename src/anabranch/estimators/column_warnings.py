@@ -118,7 +118,8 @@ def warn_regularised(X: Array, constant: Mask, columns: list[str], reg_covar: fl
         >>> str(caught[0].message)
         "reg_covar=1e-06 is more than 1 % of the variance of column 'a', down to 2.5e-09: ..."
     """
-    variances = X.var(0)
+    with np.errstate(over="ignore"):
+        variances = X.var(0)
     drowned = ~constant & (reg_covar * DROWNING**-1 > variances)
     if drowned.any():
         _warn(

@@ -153,8 +153,10 @@ class MixturePlan(FlowMixtureOptions):
         if isinstance(weights, str):
             return
         numbers = np.asarray(weights, dtype=np.float64)
-        if numbers.shape != (n_components,) or not (numbers > 0).all():
-            raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
+        if numbers.shape != (n_components,) or not (numbers > 0).all() & np.isfinite(numbers).all():
+            raise ValueError(
+                f"weights must be {n_components} finite positive numbers, got {weights}"
+            )
 
     def check_given_start(self) -> None:
         """Refuse and warn of what does not go with a start that is given."""
