@@ -19,6 +19,7 @@ def trained(kind):
 
 
 def test_the_steps_are_those_of_torch(monkeypatch):
-    expected = trained(torch.optim.AdamW)
-    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # whoever imports it fails
-    torch.testing.assert_close(trained(Adam), expected, atol=0, rtol=0)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch._dynamo", None)  # whoever imports it fails
+        found = trained(Adam)
+    torch.testing.assert_close(found, trained(torch.optim.AdamW), atol=0, rtol=0)

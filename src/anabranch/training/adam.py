@@ -24,4 +24,5 @@ class Adam(AdamW):
     add_param_group = inspect.unwrap(AdamW.add_param_group)
     state_dict = inspect.unwrap(AdamW.state_dict)
     load_state_dict = inspect.unwrap(AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(AdamW.zero_grad)
     step = torch.no_grad()(inspect.unwrap(AdamW.step))
