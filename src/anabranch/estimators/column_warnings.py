@@ -64,7 +64,7 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
         >>> Z = np.random.RandomState(0).randn(50, 2)
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
-        ...     dependent_columns(np.c_[Z, Z.sum(1)], ["a", "b", "total"]).sum()
+        ...     int(dependent_columns(np.c_[Z, Z.sum(1)], ["a", "b", "total"]).sum())
         1
     """
     dependent = np.zeros(Z.shape[1], bool)
@@ -136,9 +136,9 @@ def warn_stray(X: Array, columns: list[str]) -> None:
     Example:
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
-        ...     warn_stray(np.array([[0.0], [1.0], [2.0], [99999.0]]), ["a"])
+        ...     warn_stray(np.r_[np.arange(9.0), 99999.0][:, None], ["a"])
         >>> str(caught[0].message)
-        "column 'a' holds 99999, far from its median 1.5, and is scaled by its interquartile ..."
+        "column 'a' holds 99999, far from its median 4.5, and is scaled by its interquartile ..."
     """
     for j in np.flatnonzero(robust_statistics(X)[2]):
         middle = np.median(X[:, j])
