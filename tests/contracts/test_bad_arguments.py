@@ -28,7 +28,7 @@ TWO = DiagonalNormal(2, batch_shape=(2,))
 REFUSED = {
     "x must be a torch tensor, got list": lambda: models.maf(3).log_prob([[1.0, 2.0, 3.0]]),  # pyright: ignore
     "x must be a torch tensor, got ndarray": lambda: Normal(2).log_prob(np.zeros((1, 2), "f4")),  # pyright: ignore
-    "weights must be 2 finite": lambda: Mixture(TWO, weights=[float("inf"), 1]),
+    "weights must be 2 positive": lambda: Mixture(TWO, weights=[float("inf"), 1]),
     "weights must be 2 non-negative": lambda: Mixture(TWO).set_weights(
         torch.tensor([1.0, torch.inf])
     ),

@@ -238,5 +238,5 @@ def _logits(weights: Tensor | Sequence[float] | None, n: int, anchor: Tensor) ->
         return anchor.new_zeros(n)
     weights = torch.as_tensor(weights, dtype=anchor.dtype, device=anchor.device)
     if weights.shape != (n,) or not bool(((weights > 0) & weights.isfinite()).all()):
-        raise ValueError(f"weights must be {n} finite positive numbers, got {weights.tolist()}")
+        raise ValueError(f"weights must be {n} positive numbers, got {weights.tolist()}")
     return torch.log(weights / weights.sum())

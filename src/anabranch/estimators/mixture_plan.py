@@ -155,7 +155,7 @@ class MixturePlan(FlowMixtureOptions):
         numbers = np.asarray(weights, dtype=np.float64)
         if numbers.shape != (n_components,) or not (numbers > 0).all() & np.isfinite(numbers).all():
             raise ValueError(
-                f"weights must be {n_components} finite positive numbers, got {weights}"
+                f"weights must be {n_components} positive numbers, got {weights}"
             )
 
     def check_given_start(self) -> None:
