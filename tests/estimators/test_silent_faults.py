@@ -162,18 +162,18 @@ def test_a_fit_that_is_refused_leaves_the_one_before(name):
 
 
 def test_more_components_than_trained_rows():
-    with pytest.raises(ValueError, match="120 components, but 108 of the 120 rows"):
+    with pytest.raises(ValueError, match="X has 108 rows to train on"):
         FlowMixture(120, random_state=0).fit(RANDOM.randn(120, 2))
 
 
 def test_draws_and_labels_that_are_none():
     mixture = GaussianMixture(2, random_state=0).fit(X)
     for wrong in (1e3, True, 0):
-        with pytest.raises(ValueError, match="n_samples must be at least 1"):
+        with pytest.raises(ValueError, match="n_samples must be"):
             mixture.sample(wrong)
     with pytest.raises(ValueError, match=r"component must be in 0..1 or None, got 1.0"):
         mixture.sample(5, component=1.0)
-    with pytest.raises(ValueError, match="y must have an entry for each row"):
+    with pytest.raises(ValueError, match="y has the shape"):
         mixture.fit(X, 1)
     assert mixture.sample(np.int64(3))[0].shape == (3, 2)
 

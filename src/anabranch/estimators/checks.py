@@ -123,7 +123,9 @@ def check_draws(n_samples: object) -> None:
     Example:
         >>> check_draws(1e3)
         Traceback (most recent call last):
-        ValueError: n_samples must be at least 1 and an integer, got 1000.0
+        ValueError: n_samples must be an integer, got 1000.0
     """
-    if not is_whole(n_samples) or int(n_samples) < 1:
-        raise ValueError(f"n_samples must be at least 1 and an integer, got {n_samples!r}")
+    if not is_whole(n_samples):
+        raise ValueError(f"n_samples must be an integer, got {n_samples!r}")
+    if int(n_samples) < 1:
+        raise ValueError(f"n_samples must be at least 1, got {n_samples!r}")

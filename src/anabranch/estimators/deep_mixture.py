@@ -207,6 +207,7 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         clusters = plan.start.of_rows(rows_of_X, plan.n_components)
         given = plan.n_components if clusters is None else clusters.shape[1]
         targets, n_components = check_targets(y, len(rows_of_X), given)
+        self._keep_classes(y, targets, given)
         check_rows(len(rows_of_X), n_components)
         plan.warn_of_unused(labelled=targets is not None)
         state = check_random_state(self.random_state)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, is_small
 from anabranch.archive import Tree
-from anabranch.estimators.checks import check_rows
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -217,10 +216,10 @@ class FlowMixture(PreparedEstimator):
         X = self._validated(X, reset=True)
         plan = self._plan()
         targets, n_components = check_targets(y, len(X), plan.wanted)
+        self._keep_classes(y, targets, plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
-        check_rows(len(X), n_components)
-        plan.check_weights(n_components)
+        plan.check_rows(len(X), n_components)
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)
         random_state = check_random_state(self.random_state)
@@ -228,9 +227,9 @@ class FlowMixture(PreparedEstimator):
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(X), targets, share, random_state)
             V = X[held_out] if len(held_out) else X
+            plan.check_rows(len(rows), n_components, " to train on")
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
-        check_rows(len(X), n_components, len(rows))
         targets = None if targets is None else targets[rows]
         other, given = self._beginning(plan, X, n_components)
         given = None if given is None else given[rows]

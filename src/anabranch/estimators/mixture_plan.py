@@ -147,16 +147,19 @@ class MixturePlan(FlowMixtureOptions):
 
     # -- what does not go together ---------------------------------------------------------------
 
-    def check_weights(self, n_components: int) -> None:
-        """Refuse weights of another number of components."""
+    def check_rows(self, n_rows: int, n_components: int, use: str = "") -> None:
+        """Refuse too few rows, and weights of another number of components."""
+        if n_rows < n_components:
+            raise ValueError(
+                f"X has {n_rows} rows{use}, fewer than the {n_components} components: n_samples "
+                "must be at least n_components"
+            )
         weights = self.model_options.weights
         if isinstance(weights, str):
             return
         numbers = np.asarray(weights, dtype=np.float64)
         if numbers.shape != (n_components,) or not (numbers > 0).all() & np.isfinite(numbers).all():
-            raise ValueError(
-                f"weights must be {n_components} positive numbers, got {weights}"
-            )
+            raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
 
     def check_given_start(self) -> None:
         """Refuse and warn of what does not go with a start that is given."""

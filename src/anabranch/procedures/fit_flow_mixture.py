@@ -283,7 +283,7 @@ def _guard(candidate: Candidate, task: MixtureTask, result: FitResult) -> None:
         model.load_state_dict(trained)
         return
     terms = evaluate(candidate.objective, held_out, options.batch_size)
-    result.best_epoch, result.best_score = 0, terms[options.monitor]
+    result.best_epoch, result.best_score = 0, options.monitored(terms)
 
 
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
