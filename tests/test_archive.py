@@ -11,7 +11,7 @@ import torch
 
 from anabranch.archive import (
     FORMAT_VERSION,
-    ArchiveError,
+    ModelFileError,
     fingerprint,
     open_archive,
     read_archive,
@@ -105,7 +105,7 @@ def test_every_flipped_byte_is_noticed(path):
             damaged = bytearray(content)
             damaged[position] ^= flip
             path.write_bytes(damaged)
-            with pytest.raises(ArchiveError, match=r"a\.safetensors"):
+            with pytest.raises(ModelFileError, match=r"a\.safetensors"):
                 read_archive(path, "model")
 
 
@@ -113,10 +113,10 @@ def test_every_truncation_is_noticed(path):
     content = small(path)
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(ArchiveError, match=r"a\.safetensors"):
+        with pytest.raises(ModelFileError, match=r"a\.safetensors"):
             read_archive(path, "model")
     path.write_bytes(content + b"\0")
-    with pytest.raises(ArchiveError, match="damaged"):
+    with pytest.raises(ModelFileError, match="damaged"):
         read_archive(path, "model")
 
 
@@ -128,7 +128,7 @@ class Bomb:
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_pickle_is_refused_unread(path, protocol, capsys):
     path.write_bytes(pickle.dumps(Bomb(), protocol=protocol))
-    with pytest.raises(ArchiveError, match="pickle" if protocol else "not an anabranch file"):
+    with pytest.raises(ModelFileError, match="pickle" if protocol else "not an anabranch file"):
         read_archive(path, "model")
     assert capsys.readouterr().out == ""
 
@@ -136,19 +136,19 @@ def test_a_pickle_is_refused_unread(path, protocol, capsys):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_what_torch_saves_is_refused(path, zipped):
     torch.save({"w": torch.ones(2)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ArchiveError, match=r"pickle or torch\.save file"):
+    with pytest.raises(ModelFileError, match=r"pickle or torch\.save file"):
         read_archive(path, "model")
 
 
 def test_an_empty_file(path):
     path.write_bytes(b"")
-    with pytest.raises(ArchiveError, match="is empty"):
+    with pytest.raises(ModelFileError, match="is empty"):
         read_archive(path, "model")
 
 
 def test_text_is_refused(path):
     path.write_text("x,y\n1,2\n1,3\n")
-    with pytest.raises(ArchiveError, match="not an anabranch file"):
+    with pytest.raises(ModelFileError, match="not an anabranch file"):
         read_archive(path, "model")
 
 
@@ -162,7 +162,7 @@ def test_no_file_and_a_folder(path, tmp_path):
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}])
 def test_safetensors_of_another_program(path, metadata):
     safetensors.torch.save_file({"w": torch.ones(2)}, path, metadata)
-    with pytest.raises(ArchiveError, match="is a safetensors file, but not an anabranch one"):
+    with pytest.raises(ModelFileError, match="is a safetensors file, but not an anabranch one"):
         read_archive(path, "model")
 
 
@@ -179,7 +179,7 @@ def rewrite(path, **changes):
 def test_a_newer_format_says_so(path):
     small(path)
     rewrite(path, format_version=str(FORMAT_VERSION + 1), library_version="99.0")
-    with pytest.raises(ArchiveError, match=r"format 3, written by anabranch 99\.0.*upgrade"):
+    with pytest.raises(ModelFileError, match=r"format 3, written by anabranch 99\.0.*upgrade"):
         read_archive(path, "model")
 
 
@@ -187,12 +187,12 @@ def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(path):
     write_archive(path, "checkpoint", {"w": torch.ones(2)})
     read_archive(path, "checkpoint")
     rewrite(path, format_version="1")
-    with pytest.raises(ArchiveError, match=r"a\.safetensors is the checkpoint of an earlier versi"):
+    with pytest.raises(ModelFileError, match=r"a\.safetensors is the checkpoint of an earlier"):
         read_archive(path, "checkpoint")
     # models are translated by those who read them; here it is the checksum that was not rewritten
     small(path)
     rewrite(path, format_version="1")
-    with pytest.raises(ArchiveError, match="checksum"):
+    with pytest.raises(ModelFileError, match="checksum"):
         read_archive(path, "model")
 
 
@@ -214,7 +214,7 @@ def test_what_is_read_is_not_left_in_the_file(path):
 
 def test_another_kind(path):
     small(path)
-    with pytest.raises(ArchiveError, match="is a model file, expected a checkpoint"):
+    with pytest.raises(ModelFileError, match="is a model file, expected a checkpoint"):
         read_archive(path, "checkpoint")
 
 
@@ -222,7 +222,7 @@ def test_another_kind(path):
 def test_changed_metadata_are_noticed(path, change):
     small(path)
     rewrite(path, **change)
-    with pytest.raises(ArchiveError):
+    with pytest.raises(ModelFileError):
         read_archive(path, "model")
 
 

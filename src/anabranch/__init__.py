@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anabranch.version import __version__
 
 if TYPE_CHECKING:
-    from anabranch.archive import ArchiveError
+    from anabranch.archive import ModelFileError
     from anabranch.estimators import (
         RAD,
         DeepClustering,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # imported on first use, so that `import anabranch` costs little
 _HOMES = {
-    "ArchiveError": "anabranch.archive",
+    "ModelFileError": "anabranch.archive",
     "DeepClustering": "anabranch.estimators",
     "DeepMixture": "anabranch.estimators",
     "FlowDensity": "anabranch.estimators",
@@ -40,13 +40,13 @@ _HOMES = {
 
 __all__ = [
     "RAD",
-    "ArchiveError",
     "DeepClustering",
     "DeepMixture",
     "FlowDensity",
     "FlowGMM",
     "FlowMixture",
     "GaussianMixture",
+    "ModelFileError",
     "__version__",
     "load",
     "save",

@@ -1,7 +1,8 @@
 """Archives: one safetensors file that holds a tree of tensors and plain JSON values.
 
 Model files and checkpoints are archives. Nothing is ever unpickled: reading one runs no code, and a
-checksum over all contents tells a damaged file from a whole one.
+checksum over all contents tells a damaged file from a whole one. It does not tell who wrote it, so
+that what a tree may cost is limited before it is built.
 """
 
 import hashlib
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from anabranch.data.atomic import atomic_write
@@ -23,13 +24,16 @@ FORMAT_VERSION = 2
 # Fits go on only where every step would be the same; models of earlier formats are translated.
 OLDEST = {"checkpoint": 2}
 _TENSOR = "__tensor__"
+# Of what is read and written: bytes of the header, tensors, plain values, and branches in branches.
+# A history of a hundred thousand evaluations is within them.
+MAX_HEADER, MAX_TENSORS, MAX_VALUES, MAX_DEPTH = 2**24, 100_000, 1_000_000, 64
 
 Leaf: TypeAlias = Tensor | str | int | float | bool | None
 Tree: TypeAlias = "Leaf | Mapping[str, Tree] | Sequence[Tree]"
 
 
-class ArchiveError(ValueError):
-    """A file that is not a whole archive of the expected kind."""
+class ModelFileError(ValueError):
+    """A model file or checkpoint that is damaged, foreign, of another kind, or makes no sense."""
 
 
 class Header(NamedTuple):
@@ -55,6 +59,7 @@ def write_archive(path: str | Path, kind: str, tree: Mapping[str, Tree]) -> None
     Raises:
         OSError: where the file cannot be written; an older file of that name is left as it was.
         TypeError: for a leaf that is neither a tensor nor a JSON value.
+        ValueError: for a tree that is larger than what may be read.
 
     Example:
         >>> import tempfile, torch
@@ -71,6 +76,7 @@ def write_archive(path: str | Path, kind: str, tree: Mapping[str, Tree]) -> None
         "kind": kind,
         "tree": json.dumps(_detach(tree, "", tensors)),
     }
+    _check_size(metadata["tree"], len(tensors))
     metadata["sha256"] = _digest(metadata, tensors)
     with atomic_write(path) as file:
         file.write(save(tensors, metadata))
@@ -88,22 +94,27 @@ def open_archive(path: str | Path, kind: str) -> tuple[Header, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: where there is no such file.
-        ArchiveError: for a file that is empty, truncated, damaged, a pickle, of another program, of
-            another kind, of a newer format than this version knows, or a checkpoint of an older.
+        ModelFileError: for a file that is empty, truncated, damaged, a pickle, a pipe, of another
+            program, of another kind, of a newer format than this version knows, or a checkpoint of
+            an older.
     """
     path = Path(path)
-    _refuse_foreign(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            header = _checked_header(path, metadata, kind)
-            # get_tensor gives views of a memory map: what is written to the file would change them
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, UnicodeDecodeError) as error:
-        raise ArchiveError(f"{path} is damaged or not an anabranch file: {error}") from error
-    if metadata.get("sha256") != _digest(metadata, tensors):
-        raise ArchiveError(f"{path} is damaged: its contents do not match their checksum")
-    return header, _attach(json.loads(metadata["tree"]), tensors)
+        metadata, content = _read(path)
+        # in memory of their own: a map of the file would change with it, or die with it
+        tensors = load(content)
+        header = _checked_header(path, metadata, kind)
+        if metadata.get("sha256") != _digest(metadata, tensors):
+            raise ModelFileError(f"{path} is damaged: its contents do not match their checksum")
+        _check_size(metadata["tree"], len(tensors))
+        tree = _attach(json.loads(metadata["tree"]), tensors)
+        if not isinstance(tree, dict):
+            raise ValueError(f"it holds a {type(tree).__name__}, expected an object")
+        return header, tree
+    except ModelFileError:
+        raise
+    except (SafetensorError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is damaged or not an anabranch file: {error}") from error
 
 
 def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
@@ -117,12 +128,14 @@ def fingerprint(tensors: dict[str, Tensor], prefix: str = "") -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def _detach(node: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
     """The JSON form of a tree, with its tensors moved out to a flat dict."""
+    if name.count("/") > MAX_DEPTH:
+        raise ValueError(f"the tree has more than {MAX_DEPTH} levels")
     if isinstance(node, Tensor):
         tensors[name] = node.detach().cpu().contiguous().clone()
         return {_TENSOR: name}
@@ -137,13 +150,15 @@ def _detach(node: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"{name} is a {type(node).__name__}, neither a tensor nor a JSON value")
 
 
-def _attach(node: Any, tensors: dict[str, Tensor]) -> Any:
+def _attach(node: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"its tree has more than {MAX_DEPTH} levels")
     if isinstance(node, dict):
         if set(node) == {_TENSOR}:
             return tensors[node[_TENSOR]]
-        return {key: _attach(value, tensors) for key, value in node.items()}
+        return {key: _attach(value, tensors, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
-        return [_attach(value, tensors) for value in node]
+        return [_attach(value, tensors, depth + 1) for value in node]
     return node
 
 
@@ -152,41 +167,65 @@ def _digest(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
     return fingerprint(tensors, json.dumps(rest, sort_keys=True))
 
 
-def _refuse_foreign(path: Path) -> None:
+def _read(path: Path) -> tuple[dict[str, str], bytes]:
+    """The metadata of a safetensors file, and all of its bytes."""
     if path.is_dir():
         raise IsADirectoryError(f"cannot read {path}: it is a folder")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    if not path.is_file():
+        raise ModelFileError(f"{path} is a pipe or a device, not an anabranch file")
     with path.open("rb") as file:
         start = file.read(9)
+        _refuse_foreign(path, start)
+        length = int.from_bytes(start[:8], "little")
+        text = start[8:] + file.read(min(length, MAX_HEADER) - 1)
+        if len(text) != length or text.count(b'"data_offsets"') > MAX_TENSORS:
+            raise ModelFileError(f"{path} is damaged: its header is cut off, or far too large")
+        metadata = json.loads(text).get("__metadata__") or {}
+        return metadata, start[:8] + text + file.read()
+
+
+def _check_size(text: str, n_tensors: int) -> None:
+    """Refuse a tree, as JSON, that takes far more memory than any of ours."""
+    n_values = text.count(",") + text.count("{") + text.count("[")
+    if len(text) > MAX_HEADER or n_tensors > MAX_TENSORS or n_values > MAX_VALUES:
+        raise ValueError(
+            f"a tree of {len(text)} letters, {n_values} values and {n_tensors} tensors is larger "
+            "than a file may hold"
+        )
+
+
+def _refuse_foreign(path: Path, start: bytes) -> None:
+    """Tell pickles, and what is no safetensors file at all, by their first nine bytes."""
     if not start:
-        raise ArchiveError(f"{path} is empty")
+        raise ModelFileError(f"{path} is empty")
     # The first eight bytes are the length of a header, whose low bytes can be any.
     if start[4:] == b"\0\0\0\0{":
         return
     if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise ArchiveError(
+        raise ModelFileError(
             f"{path} is a pickle or torch.save file; reading one can run code, so it is refused. "
             "Write models with anabranch.save"
         )
-    raise ArchiveError(f"{path} is damaged or not an anabranch file")
+    raise ModelFileError(f"{path} is damaged or not an anabranch file")
 
 
 def _checked_header(path: Path, metadata: dict[str, str], kind: str) -> Header:
     if metadata.get("format") != "anabranch":
-        raise ArchiveError(f"{path} is a safetensors file, but not an anabranch one")
+        raise ModelFileError(f"{path} is a safetensors file, but not an anabranch one")
     version = metadata.get("format_version", "")
     if not version.isdigit():
-        raise ArchiveError(f"{path} is damaged: its format version is {version!r}")
+        raise ModelFileError(f"{path} is damaged: its format version is {version!r}")
     if int(version) > FORMAT_VERSION:
-        raise ArchiveError(
+        raise ModelFileError(
             f"{path} has format {version}, written by anabranch {metadata.get('library_version')}; "
             f"this is anabranch {__version__}, which knows formats up to {FORMAT_VERSION}: upgrade"
         )
     if metadata.get("kind") != kind:
-        raise ArchiveError(f"{path} is a {metadata.get('kind')} file, expected a {kind}")
+        raise ModelFileError(f"{path} is a {metadata.get('kind')} file, expected a {kind}")
     if int(version) < OLDEST.get(kind, 1):
-        raise ArchiveError(
+        raise ModelFileError(
             f"{path} is the {kind} of an earlier version of anabranch (format {version}), which "
             "this one cannot go on with: begin anew, or finish with the version that wrote it"
         )

@@ -165,9 +165,9 @@ def unfinished(tmp_path, interrupt):
     ("changes", "named"),
     [
         ({"random_state": 1}, "seed was 953246512, now 710190855"),
-        ({"latent": 3}, "latent was '2', now '3'"),
-        ({"max_epochs": 5}, "max_epochs was '4', now '5'"),
-        ({"method": "idec"}, "method was '\"vade\"', now '\"idec\"'"),
+        ({"latent": 3}, "latent was 2, now 3"),
+        ({"max_epochs": 5}, "max_epochs was 4, now 5"),
+        ({"method": "idec"}, "method was 'vade', now 'idec'"),
         ({"learning_rate": 0.01}, "options.learning_rate was 0.001, now 0.01"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anabranch import FlowMixture, load, save
-from anabranch.archive import ArchiveError, read_archive, write_archive
+from anabranch.archive import ModelFileError, read_archive, write_archive
 from anabranch.objectives import MixtureObjective
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
 
@@ -114,7 +114,7 @@ def test_a_file_of_another_version_is_refused(tmp_path):
         {"state": {**tree["state"], "model": {**model, "recipe": unknown}}},
     ):
         write_archive(path, "model", {**tree, **change})
-        with pytest.raises(ArchiveError, match="does not fit this version of anabranch"):
+        with pytest.raises(ModelFileError, match="does not fit this version of anabranch"):
             load(path)
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         damaged = bytearray(content)
         damaged[place] ^= 0x10
         path.write_bytes(damaged)
-        with pytest.raises(ArchiveError, match="model"):
+        with pytest.raises(ModelFileError, match="model"):
             load(path)
 
 
@@ -203,8 +203,11 @@ def test_an_interrupted_fit_is_resumed_to_the_same_bits(tmp_path, interrupt, cas
         ({"random_state": 1}, r"seed was \d+, now \d+"),
         ({"learning_rate": 0.02}, "options.learning_rate was"),
         ({"init_params": "random"}, "start"),
-        ({"flow": "maf"}, "shapes"),
+        ({"flow": "maf"}, "flow.name was 'realnvp', now 'maf'"),
         ({"batch_size": 50}, "options.batch_size was"),
+        ({"flow": {**FLOW, "activation": "tanh"}}, "flow.activation was 'silu', now 'tanh'"),
+        ({"patience": None}, "patience was 20, now None; schedules"),
+        ({"patience": 30}, "patience was 20, now 30; schedules.learning_rate.patience was"),
     ],
 )
 def test_a_fit_with_other_settings_is_refused(tmp_path, change, named):
@@ -218,6 +221,25 @@ def test_a_fit_with_other_settings_is_refused(tmp_path, change, named):
         moved(**{**settings, **change}).fit(X, resume=True)
     with pytest.raises(ValueError, match=r"another run: .*data was"):
         moved(**settings).fit(bent(seed=1)[0], resume=True)
+
+
+def test_what_decides_a_schedule_is_named(tmp_path):
+    """A rate along a cosine, and a temperature, would have been others from the first step on."""
+    settings = {
+        "inference": "variational",
+        "patience": None,
+        "max_epochs": 1,
+        "fit_options": {"checkpoint": tmp_path / "run.checkpoint"},
+    }
+    y = np.where(np.arange(400) < 40, LABELS, -1)
+    moved(**settings).fit(X, y)
+    for change, named in (
+        ({"max_epochs": 2}, "max_epochs was 1, now 2; "),
+        ({"temperature": {"decay": 0.5}}, "temperature.decay was 0.001, now 0.5"),
+        ({"semi_supervised": {"label_weight": 3.0}}, "semi_supervised.label_weight was 1.0, now 3"),
+    ):
+        with pytest.raises(ValueError, match=f"checkpoint of another run: {named}"):
+            moved(**{**settings, **change}).fit(X, y, resume=True)
 
 
 def test_a_fit_that_had_not_come_to_a_checkpoint_starts_anew(tmp_path):

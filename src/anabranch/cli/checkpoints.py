@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anabranch.archive import ArchiveError, read_archive
+from anabranch.archive import ModelFileError, read_archive
 from anabranch.cli.job import note
 from anabranch.cli.kinds import KINDS
 from anabranch.estimators.estimator import Estimator
@@ -48,7 +48,7 @@ def prepare_checkpoint(path: Path, estimator: type[Estimator], *, resume: bool |
 def _require_checkpoint(path: Path) -> None:
     try:
         read_archive(path, "checkpoint")
-    except ArchiveError as error:
+    except ModelFileError as error:
         raise ValueError(
             f"{error}; it stands where the checkpoint should go: choose another --checkpoint"
         ) from error

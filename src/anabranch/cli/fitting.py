@@ -1,6 +1,7 @@
 """What `anabranch fit` does once its arguments are understood."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from anabranch.cli.settings import check_parameters, check_recipes
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_tables
+from anabranch.data.atomic import check_output, is_special
 from anabranch.data.formats import ENDINGS
+from anabranch.data.locks import locked
 from anabranch.data.source import numbered_columns
 from anabranch.estimators import save
 from anabranch.estimators.estimator import Estimator
@@ -30,8 +33,18 @@ def run(request: Fit) -> None:
     """Fit, save, remove the checkpoint, and print a summary.
 
     Raises:
+        OSError: where another process writes the model or the checkpoint.
         KeyboardInterrupt: on Ctrl-C, with a message that names the checkpoint where there is one.
     """
+    with ExitStack() as held:
+        for path in (request.output, request.checkpoint):
+            if path is not None and not is_special(path):
+                check_output(path)
+                held.enter_context(locked(path))
+        _run(request)
+
+
+def _run(request: Fit) -> None:
     _check(request)
     table, context = split_columns(_read(request), request.context)
     settings = _settings(request, table)

@@ -1,5 +1,6 @@
 """The border between a command and the shell: errors, warnings, interrupts, exit codes."""
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,8 +33,11 @@ def job(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        # heavy, so that --help is not
+        from anabranch.training.interrupt import handled
+
         try:
-            with warnings_in_one_line():
+            with warnings_in_one_line(), handled(signal.default_int_handler):
                 command(*args, **kwargs)
         except typer.BadParameter as error:
             error.message = plain(error.message)

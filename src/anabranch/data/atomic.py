@@ -2,12 +2,15 @@
 
 import io
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from anabranch.data.locks import take
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -17,16 +20,18 @@ if TYPE_CHECKING:
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes its name only when the block ends without an error.
 
-    The data go to a temporary name in the same folder, which is renamed at the end, or removed
-    when anything is raised: a file that was there before stays as it was. A symbolic link stays
-    one. A target that exists and is no regular file, such as a pipe or `/dev/stdout`, is written
-    directly.
+    The data go to a temporary name in the same folder, which is renamed once they are on the disk,
+    or removed when anything is raised: a file that was there before stays as it was, and one that
+    takes its place has its mode. A symbolic link stays one. What killed processes have left under
+    temporary names is removed. A target that exists and is no regular file, such as a pipe or
+    `/dev/stdout`, is written directly.
 
     Args:
         path: The file to write.
 
     Raises:
-        OSError: If the folder is missing or read-only, the path is a folder, the disk is full.
+        OSError: If the folder is missing or read-only, the path is a folder or a file that is
+            read-only, the disk is full.
 
     Example:
         >>> import tempfile
@@ -45,12 +50,20 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         return
     with _naming(path):
         _check_target(target)
+    _remove_stale(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with _open(temporary, "xb", path) as file:
+            take(file.fileno())
             yield file
+            file.flush()
+            with _naming(path):
+                if target.exists():
+                    os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+                os.fsync(file.fileno())
         with _naming(path):
             os.replace(temporary, target)
+            _sync_folder(target.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -66,7 +79,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
         path: The file that will be written.
 
     Raises:
-        OSError: If the folder is missing or read-only, or the path is a folder.
+        OSError: If the folder is missing or read-only, or the path is a folder or a read-only file.
 
     Example:
         >>> check_output("/none/result.csv")
@@ -112,6 +125,29 @@ def _check_target(target: Path) -> None:
         raise FileNotFoundError(None, f"there is no folder {target.parent}")
     if target.is_dir():
         raise IsADirectoryError(None, "it is a folder")
+    # asked of the mode, for a superuser may write anything
+    if target.is_file() and not target.stat().st_mode & 0o222:
+        raise PermissionError(None, "it is read-only")
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove temporary files of that target whose writer is gone: it held their lock."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
+    for file in target.parent.iterdir():
+        if name.fullmatch(file.name):
+            with suppress(OSError), file.open("rb") as stale:
+                if take(stale.fileno()):
+                    file.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new name outlast a power failure, where folders can be synchronised."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

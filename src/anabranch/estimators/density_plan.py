@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
+from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.identity import loop_identity
 from anabranch.functional.numbers import check_positive, check_whole
 from anabranch.procedures.mixture_options import Spec
-from anabranch.procedures.optimisation import Optimisation, Settings, flow_options
+from anabranch.procedures.optimisation import Optimisation, flow_options
 from anabranch.training import FitOptions
 
 # Columns up to which the start has a full covariance.
@@ -41,11 +43,13 @@ class DensityPlan:
         check_whole(self, ("levels",), 2, optional=True)
 
     @classmethod
-    def of(cls, estimator: Settings) -> Self:
+    def of(cls, estimator: GroupedSettings) -> Self:
         """The plan of an estimator."""
         params = estimator.get_params(deep=False)
         own = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
-        optimisation = Optimisation.of(estimator, automatic_rate=True)
+        optimisation = Optimisation.of(
+            estimator, automatic_rate=True, identity=loop_identity(estimator)
+        )
         return cls(**own, optimisation=optimisation)  # pyright: ignore - which is what it checks
 
     def options(self, n_rows: int) -> FitOptions:

@@ -1,11 +1,12 @@
 """Model files: estimators and recipes, saved and loaded."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from torch import nn
 
-from anabranch.archive import ArchiveError, Header, open_archive, write_archive
+from anabranch.archive import Header, ModelFileError, open_archive, write_archive
 from anabranch.estimators.deep_clustering import DeepClustering
 from anabranch.estimators.deep_mixture import DeepMixture
 from anabranch.estimators.estimator import Estimator, Json, State
@@ -16,6 +17,7 @@ from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.migrations import MIGRATIONS
 from anabranch.estimators.rad import RAD
+from anabranch.estimators.restored import check_restored
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "DeepClustering": DeepClustering,
@@ -66,7 +68,7 @@ def load(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: where there is no such file.
-        ArchiveError: for a file that is damaged, foreign, or of a newer format.
+        ModelFileError: for a file that is damaged, foreign, or of a newer format.
     """
     return _restored(path, _read(path)[1])
 
@@ -75,12 +77,12 @@ def load_estimator(path: str | Path) -> Estimator:
     """Read a file that holds a fitted estimator.
 
     Raises:
-        FileNotFoundError, ArchiveError: as for `load`.
+        FileNotFoundError, ModelFileError: as for `load`.
         ValueError: for a file of a module alone.
     """
     tree = _read(path)[1]
     if "estimator" not in tree:
-        name = tree["model"]["recipe"]["name"]
+        name = _restored(path, tree).recipe["name"]
         raise ValueError(
             f"{path} holds a {name!r} alone, which is no estimator with densities; this "
             "command needs a FlowMixture, as anabranch fit writes it, or another of these"
@@ -92,7 +94,7 @@ def describe(path: str | Path) -> dict[str, Json]:
     """What there is to know of a model file: of its fit, its settings, and who wrote it.
 
     Raises:
-        FileNotFoundError, ArchiveError: as for `load`.
+        FileNotFoundError, ModelFileError: as for `load`.
     """
     header, tree = _read(path)
     model = _restored(path, tree)
@@ -123,7 +125,7 @@ def _read(path: str | Path) -> tuple[Header, State]:
     try:
         for version in range(header.format_version, max(MIGRATIONS) + 1):
             tree = MIGRATIONS[version](tree, ESTIMATORS)
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:
         raise _misfit(path, error) from error
     return header, tree
 
@@ -132,10 +134,13 @@ def _restored(path: str | Path, tree: State) -> Any:
     try:
         if "estimator" not in tree:
             return module_from(tree["model"])
-        return ESTIMATORS[tree["estimator"]].from_state(tree["settings"], tree["state"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        estimator = ESTIMATORS[tree["estimator"]].from_state(tree["settings"], tree["state"])
+        check_restored(estimator)
+        return estimator
+    except Exception as error:  # whatever building from a tree that makes no sense ends in
         raise _misfit(path, error) from error
 
 
-def _misfit(path: str | Path, error: Exception) -> ArchiveError:
-    return ArchiveError(f"{path} does not fit this version of anabranch: {error}")
+def _misfit(path: str | Path, error: Exception) -> ModelFileError:
+    reason = shorten(f"{type(error).__name__}: {error}", 300)
+    return ModelFileError(f"{path} does not fit this version of anabranch: {reason}")

@@ -10,6 +10,7 @@ from torch import nn
 from anabranch.archive import Tree
 from anabranch.estimators.estimator import Json, State
 from anabranch.models import build
+from anabranch.models.blueprint import check_blueprint
 from anabranch.training import FitResult
 
 
@@ -31,8 +32,14 @@ def module_state(module: nn.Module) -> dict[str, Tree]:
 
 
 def module_from(tree: State) -> Any:
-    """The module of a tree again, in evaluation mode."""
-    module = build(tree["recipe"]["name"], **tree["recipe"]["arguments"])
+    """The module of a tree again, in evaluation mode.
+
+    Raises:
+        ValueError: where the tensors are not those that the recipe makes, or are not finite.
+    """
+    recipe = tree["recipe"]
+    check_blueprint(recipe["name"], recipe["arguments"], tree["state"])
+    module = build(recipe["name"], **recipe["arguments"])
     module.load_state_dict(tree["state"])
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(name not in tree["frozen"])

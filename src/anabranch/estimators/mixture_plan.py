@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
 from anabranch.estimators.groups import GroupedSettings, read_group, within
+from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.unused import warn_unused
 from anabranch.functional.numbers import check_choice, check_components, check_whole
 from anabranch.procedures.mixture_options import (
@@ -103,7 +104,9 @@ class MixturePlan(FlowMixtureOptions):
                 head, _, first = old.get(name, "").partition("__")
                 alone = first if head == name else None
                 settings[name] = read_group(name, params[name], group, old=alone)
-        settings["optimisation"] = Optimisation.of(estimator, automatic_rate=True, within=TRAINING)
+        settings["optimisation"] = Optimisation.of(
+            estimator, automatic_rate=True, within=TRAINING, identity=loop_identity(estimator)
+        )
         settings |= {"snapshots": given["fit_options"].get("snapshots", 0), "given": given}
         return cls(**settings)  # pyright: ignore[reportArgumentType] - which is what it checks
 

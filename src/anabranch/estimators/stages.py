@@ -1,19 +1,15 @@
 """Estimators whose fit runs the loop several times, with a checkpoint for each."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from anabranch.estimators.estimator import Estimator
+from anabranch.estimators.identity import settings_identity
 from anabranch.procedures.stages import Stages, stage_files
-
-# Settings that change no step, and those that the checkpoint of every stage holds in another form.
-FREE = ("verbose", "device", "fit_options", "random_state", "start")
 
 
 class StagedEstimator(Estimator):
@@ -65,16 +61,7 @@ class StagedEstimator(Estimator):
 
     def _stages(self, *, resume: bool) -> Stages:
         """The stages of a fit, whose checkpoint ``fit_options`` names."""
-        settings = self.get_params(deep=False)
-        options = settings["fit_options"]
+        options = self.get_params(deep=False)["fit_options"]
         path = options.get("checkpoint") if isinstance(options, Mapping) else None
-        told = {
-            name: json.dumps(value, default=_plain)
-            for name, value in settings.items()
-            if name not in FREE
-        }
+        told = settings_identity(self)
         return Stages(path, resume=resume, identity={"estimator": type(self).__name__, **told})
-
-
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else repr(value)

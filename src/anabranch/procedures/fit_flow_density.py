@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
-from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
@@ -23,7 +22,12 @@ from anabranch.procedures.gaussian_guard import (
     precise,
     race,
 )
-from anabranch.procedures.optimisation import Optimisation, flow_options, rate_schedule
+from anabranch.procedures.optimisation import (
+    Optimisation,
+    flow_options,
+    rate_schedule,
+    run_identity,
+)
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
@@ -159,8 +163,7 @@ def train_density(models: list[Flow], task: DensityTask, *, resume: bool) -> tup
         generator=task.order(),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
         on_epoch=task.renewal(data),
-        # the checkpoint of another start has the same shapes
-        identity={"start": fingerprint(model.state_dict())} if options.checkpoint else None,
+        identity=run_identity(optimisation, model, options),
         stage="train",
     )
     if len(models) > 1:

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anabranch.archive import fingerprint
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, MixtureObjective, cross_entropy
 from anabranch.procedures.gaussian_guard import RACE_STEPS, convincing, epochs_of, race, unrecorded
@@ -18,7 +17,7 @@ from anabranch.procedures.invariant_lessons import Lessons, teach
 from anabranch.procedures.mixture_epochs import epoch_hook, joint_in_parts
 from anabranch.procedures.mixture_options import FlowMixtureOptions
 from anabranch.procedures.mixture_starts import Start
-from anabranch.procedures.optimisation import rate_schedule
+from anabranch.procedures.optimisation import rate_schedule, run_identity
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
@@ -257,9 +256,7 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
         noise=task.noise(),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
         on_epoch=task.hook(model, data),
-        # the checkpoint of another start, or of a model that was started with other settings, has
-        # the same shapes
-        identity=None if options.checkpoint is None else {"start": fingerprint(model.state_dict())},
+        identity=run_identity(task.plan.optimisation, model, options),
         stage="train",
     )
     result.stages[:0] = candidate.stages

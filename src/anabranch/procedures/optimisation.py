@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
+from torch import nn
 
+from anabranch.archive import fingerprint
 from anabranch.functional.numbers import (
     check_dict,
     check_not_negative,
@@ -53,6 +55,7 @@ class Optimisation:
         device: where the model is trained.
         random_state: None, a seed, or a source of numbers.
         verbose: whether progress is shown.
+        identity: what a checkpoint must share beside what the loop knows, as plain values.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -74,6 +77,7 @@ class Optimisation:
     device: str = "cpu"
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
+    identity: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.learning_rate != "auto":
@@ -99,6 +103,7 @@ class Optimisation:
         *,
         automatic_rate: bool = False,
         within: Mapping[str, object] | None = None,
+        identity: Mapping[str, object] | None = None,
     ) -> Self:
         """Those of an estimator.
 
@@ -107,6 +112,7 @@ class Optimisation:
             automatic_rate: whether it understands a learning rate of "auto".
             within: settings that it has as keys of ``fit_options``, and their defaults; those that
                 are none of the above are for the estimator itself to read.
+            identity: what a checkpoint must share.
 
         Raises:
             ValueError: naming the first setting that cannot be meant.
@@ -129,7 +135,7 @@ class Optimisation:
             own = {field.name for field in fields(cls)}
             settings |= {name: value for name, value in found.items() if name in own}
             settings["fit_options"] = further or None
-        return cls(**settings)
+        return cls(**settings, identity=identity or {})
 
     def rate(self, usual: float) -> float:
         """The learning rate, where "auto" stands for the usual one.
@@ -189,6 +195,15 @@ def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") 
         min_evaluation_steps=20 if n_rows > 1000 else 5,
         monitor=monitor,
     )
+
+
+def run_identity(
+    optimisation: Optimisation, model: nn.Module, options: FitOptions
+) -> dict[str, object] | None:
+    """What a checkpoint must share: the settings, and the start, whose shapes say little."""
+    if options.checkpoint is None:
+        return None
+    return {**optimisation.identity, "start": fingerprint(model.state_dict())}
 
 
 def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:

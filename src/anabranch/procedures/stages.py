@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -51,7 +51,7 @@ class Stages:
     """
 
     def __init__(
-        self, path: str | Path | None, *, resume: bool, identity: dict[str, str] | None = None
+        self, path: str | Path | None, *, resume: bool, identity: Mapping[str, Any] | None = None
     ) -> None:
         self.path = None if path is None else Path(path)
         self.resume, self.identity = resume, identity or {}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anabranch.contracts.objective import Objective
 from anabranch.training import FitOptions, FitResult, Schedule, fit
+from anabranch.training.tensors import check_alike
 
 
 @dataclass(frozen=True)
@@ -114,5 +115,7 @@ class LastState(Schedule):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
+        if state["score"] is not None:
+            check_alike("the last state", state["state"], dict(self.module.state_dict()))
         self.value, self.score = state["value"], state["score"]
         self.state = dict(state["state"])

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from anabranch.training.parallel import ProcessGroup, local_rows
+from anabranch.training.tensors import whole_number
 
 Data = dict[str, Tensor]
 
@@ -59,6 +60,26 @@ class Batches:
         rows = local_rows(self.taken * self.size, self.size, self.group)
         self.taken += 1
         return {name: tensor[rows] for name, tensor in self._shuffled.items()}
+
+    def restore(self, order: Tensor | None, taken: int, *, whole: bool) -> None:
+        """Go on within an epoch that was begun before.
+
+        Args:
+            order: of its rows; None between epochs.
+            taken: batches of it that were taken.
+            whole: whether it goes through all rows, each once.
+
+        Raises:
+            ValueError: for what is no such order, or more batches than it has.
+        """
+        rows = torch.zeros(0, dtype=torch.int64) if order is None else order
+        known = rows.dtype == torch.int64 and rows.ndim == 1
+        known = known and bool(((rows >= 0) & (rows < self.n_rows)).all())
+        if whole and order is not None:
+            known = known and len(rows.unique()) == len(rows) == self.n_rows
+        if not known or not 0 <= whole_number(taken) <= len(rows) // self.size:
+            raise ValueError(f"order and taken are no epoch of {self.n_rows} rows")
+        self.order, self.taken = order, taken
 
     def end(self) -> None:
         """Forget the order of the epoch."""

@@ -1,13 +1,17 @@
 """Checkpoints: the whole state of a run in one archive."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 
-from anabranch.archive import read_archive, write_archive
+from anabranch.archive import ModelFileError, read_archive, write_archive
+from anabranch.training.tensors import check_alike
 
 ABSENT = "absent"
 # Differences that a message names, and letters of a value that it shows.
@@ -27,8 +31,16 @@ def save_checkpoint(path: str | Path, tree: dict[str, Any]) -> None:
     write_archive(path, "checkpoint", tree)
 
 
-def load_checkpoint(path: str | Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+def load_checkpoint(
+    path: str | Path, identity: Mapping[str, Any], limits: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Read the state of a run that has this identity.
+
+    Args:
+        path: the file.
+        identity: plain values that must be those of the run.
+        limits: plain values that need not be, but are named first where schedules differ, for
+            these may follow from them, as a cosine rate does from ``max_epochs``.
 
     Raises:
         FileNotFoundError: where there is no such file.
@@ -40,6 +52,8 @@ def load_checkpoint(path: str | Path, identity: Mapping[str, Any]) -> dict[str, 
     now = json.loads(json.dumps(identity))
     found = list(differences(tree.get("identity", {}), now))
     if found:
+        if any(name.startswith("schedules.") for name, _, _ in found):
+            found = [*differences(tree.get("limits", {}), dict(limits or {})), *found]
         named = [f"{name} was {_shown(a)}, now {_shown(b)}" for name, a, b in found[:NAMED]]
         if len(found) > NAMED:
             named.append(f"and {len(found) - NAMED} more")
@@ -67,16 +81,37 @@ def differences(was: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, 
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Restore an optimizer from JSON, which keeps neither integer keys nor tuples."""
-    state = {int(key): value for key, value in saved["state"].items()}
-    groups = []
-    for own, group in zip(
-        optimizer.state_dict()["param_groups"], saved["param_groups"], strict=True
-    ):
-        groups.append(
-            {k: tuple(v) if isinstance(own.get(k), tuple) else v for k, v in group.items()}
-        )
+    """Restore the moments and learning rates of Adam; all else is as it was made.
+
+    Raises:
+        ValueError: for moments of other parameters, or a learning rate that is none.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    for own, group in zip(groups, saved["param_groups"], strict=True):
+        if not 0 <= group["lr"] < math.inf:
+            raise ValueError(f"the learning rate is {group['lr']}")
+        own["lr"] = group["lr"]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    # JSON keeps no integer keys
+    state = {int(key): moments for key, moments in saved["state"].items()}
+    for key, moments in state.items():
+        mean = torch.zeros_like(parameters[key])
+        like = {"step": torch.zeros(()), "exp_avg": mean, "exp_avg_sq": mean}
+        check_alike(f"moments.{key}", moments, like)
+        finite = all(moment.isfinite().all() for moment in moments.values())
+        if not finite or moments["step"] < 0 or (moments["exp_avg_sq"] < 0).any():
+            raise ValueError(f"moments.{key} are none of Adam")
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+@contextmanager
+def refused(path: str | Path) -> Iterator[None]:
+    """Say of whatever the parts of a checkpoint are refused by that it makes no sense."""
+    try:
+        yield
+    except Exception as error:
+        reason = shorten(f"{type(error).__name__}: {error}", 300)
+        raise ModelFileError(f"{path} is no checkpoint that a run has left: {reason}") from error
 
 
 def _shown(value: Any) -> str:

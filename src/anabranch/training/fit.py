@@ -117,6 +117,7 @@ class Descent(Run):
         on_epoch: Callable[[int], Tensor | None] | None,
     ) -> None:
         self.validation, self.on_epoch = validation, on_epoch
+        self.every_row = on_epoch is None
         group = process_group()
         size = min(setup.options.batch_size, number_of_rows(data))
         if size < group.size:

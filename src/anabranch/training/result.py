@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from typing import Self
+
+ENDS = ("max_epochs", "patience", "diverged", "settled", "collapsed")
 
 
 class DivergedWarning(UserWarning):
@@ -20,9 +23,12 @@ class FitResult:
         steps: optimiser steps taken.
         skipped_steps: steps with a non-finite loss or gradient, which changed nothing.
         rollbacks: how often the last good state was restored.
-        stopped: "max_epochs", "patience" or "diverged".
+        stopped: "max_epochs", "patience" or "diverged"; of clusters also "settled" or "collapsed".
         seconds: duration, over all resumed parts.
         stages: names of the fits that led here, this one last; empty where it has no name.
+
+    Raises:
+        ValueError: for what is no number, count or text where one is expected.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -34,6 +40,20 @@ class FitResult:
     stopped: str = "max_epochs"
     seconds: float = 0.0
     stages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        counts = (self.best_epoch, self.steps, self.skipped_steps, self.rollbacks)
+        if not all(isinstance(count, Integral) and count >= 0 for count in counts):
+            raise ValueError(f"the counts of a result must be integers from 0, got {counts}")
+        if self.stopped not in ENDS:
+            raise ValueError(f"stopped must be one of {ENDS}, got {self.stopped!r}")
+        if not (isinstance(self.history, list) and isinstance(self.stages, list)):
+            raise ValueError("the history and the stages of a result must be lists")
+        numbers = (v for entry in self.history for v in (*entry.values(), entry["epoch"]))
+        if not all(isinstance(v, Real) for v in (self.best_score, self.seconds, *numbers)):
+            raise ValueError("the scores, times and history of a result must be numbers")
+        if not all(isinstance(stage, str) for stage in self.stages):
+            raise ValueError("the stages of a result must be texts")
 
     def after(self, *earlier: Self) -> Self:
         """This result, with the stages of earlier fits before its own.

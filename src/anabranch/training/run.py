@@ -5,11 +5,13 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from anabranch.data.locks import locked
 from anabranch.training.allocation import kept_memory
 from anabranch.training.batches import Data
 from anabranch.training.interrupt import deferred_interrupt
@@ -75,8 +77,10 @@ class Run(RunState, ABC):
         self.started = time.perf_counter() - self.result.seconds
         self.logs = Logs(self.options, rank=self.group.rank, stage=self.setup.stage)
         work = self._size() * sum(p.numel() for p in self.parameters)
+        checkpoint = self.options.checkpoint if self.group.rank == 0 else None
         try:
             with (
+                nullcontext() if checkpoint is None else locked(checkpoint),
                 threads_for(work),
                 matrix_products(self.options.matmul, self._products(), self._size()),
                 kept_memory(),

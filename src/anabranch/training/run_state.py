@@ -1,6 +1,8 @@
 """The state of a run of training, and its checkpoints."""
 
+import errno
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,14 +14,25 @@ from anabranch.archive import fingerprint
 from anabranch.training.adam import Adam
 from anabranch.training.average import ParameterAverage
 from anabranch.training.batches import Batches, Data
-from anabranch.training.checkpoint import load_checkpoint, load_optimizer, save_checkpoint
+from anabranch.training.checkpoint import (
+    load_checkpoint,
+    load_optimizer,
+    refused,
+    save_checkpoint,
+)
 from anabranch.training.options import FitOptions
 from anabranch.training.parallel import process_group
 from anabranch.training.result import FitResult
 from anabranch.training.schedules import Schedule, settings_of
-from anabranch.training.tensors import clones, copy_tensors
+from anabranch.training.tensors import check_alike, clones, copy_tensors, whole_number
 
+# What a disk without room says.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 COUNTERS = ("epoch", "waited", "skipped_in_row", "evaluated_at", "sums", "summed")
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint was not written, for the disk is full: an older one stays."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,8 @@ class RunState:
     """Names of the losses whose means a run reports."""
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     """Of Adam."""
+    every_row: bool = True
+    """Whether each epoch goes through all rows, as they are."""
 
     def __init__(
         self, module: nn.Module, players: Sequence[nn.Module], batches: Batches, setup: Setup
@@ -83,23 +98,67 @@ class RunState:
         if self.options.checkpoint is None or self.group.rank != 0:
             return
         self.result.seconds = time.perf_counter() - self.started
-        save_checkpoint(self.options.checkpoint, self._tree())
+        try:
+            save_checkpoint(self.options.checkpoint, self._tree())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            warnings.warn(f"{error}; the fit goes on without it", CheckpointWarning, stacklevel=2)
 
     def load(self) -> None:
         """Take up the run that ``options.checkpoint`` holds."""
         if self.options.checkpoint is None:
             raise ValueError("resume needs options.checkpoint, the file to resume from")
-        tree = load_checkpoint(self.options.checkpoint, self.identity)
+        path = self.options.checkpoint
+        tree = load_checkpoint(path, self.identity, self._limits())
+        with refused(path):
+            self._check(tree)
         self._check_limits(tree)
+        with refused(path):
+            self._restore(tree)
+        self.module.train()
+
+    def _check(self, tree: Mapping[str, Any]) -> None:
+        """Refuse what could not be restored, or what no run could have left."""
+        check_alike("model", tree["model"], dict(self.module.state_dict()))
+        check_alike("copies", tree["copies"], self._copies())
+        n_parameters = len(list(self.module.parameters()))
+        for kept in tree["copies"].values():
+            if not all(tensor.isfinite().all() for tensor in kept[:n_parameters]):
+                raise ValueError("a state that was kept has values that are not finite")
+        made = self._made() if tree["order"] is not None else {}
+        check_alike("data", tree["data"], dict(made))
+        result, counters, limits = FitResult(**tree["result"]), tree["counters"], tree["limits"]
+        for name in COUNTERS:
+            if name != "sums":
+                whole_number(counters[name])
+        check_alike("sums", torch.tensor(counters["sums"]), torch.zeros(len(self.losses)))
+        whole_number(limits["max_epochs"])
+        whole_number(limits["patience"] or 0)
+        evaluated = [entry["step"] for entry in result.history] or [0]
+        possible = (
+            counters["evaluated_at"] == evaluated[-1] <= result.steps
+            and counters["summed"] <= result.steps - counters["evaluated_at"]
+            and counters["waited"] < len(evaluated)
+            and counters["skipped_in_row"] < self.options.max_skipped
+        )
+        if self.every_row:
+            steps = counters["epoch"] * (self.batches.n_rows // self.batches.size) + tree["taken"]
+            possible = possible and steps == result.steps
+        if not possible:
+            raise ValueError("its counters contradict each other")
+
+    def _restore(self, tree: Mapping[str, Any]) -> None:
         self.module.load_state_dict(tree["model"])
         for name, tensors in tree["copies"].items():
             copy_tensors(tensors, self._copies()[name])
         load_optimizer(self.optimizer, tree["optimizer"])
         for schedule, state in zip(self.schedules, tree["schedules"], strict=True):
+            _check_plain(schedule.name, state, schedule.state_dict())
             schedule.load_state_dict(state)
         for generator, state in zip(self._generators(), tree["generators"], strict=True):
             generator.set_state(state)
-        self.batches.order, self.batches.taken = tree["order"], tree["taken"]
+        self.batches.restore(tree["order"], tree["taken"], whole=self.every_row)
         for name, tensor in tree["data"].items():
             self.batches.data[name].copy_(tensor)
         for name in COUNTERS:
@@ -107,7 +166,6 @@ class RunState:
         self.result = FitResult(**tree["result"])
         if self.result.stopped == "patience":  # which may have been raised since
             self.result.stopped = "max_epochs"
-        self.module.train()
 
     def _made(self) -> Data:
         """Tensors of the data that cannot be made again within an epoch."""
@@ -116,7 +174,7 @@ class RunState:
     def _tree(self) -> dict[str, Any]:
         return {
             "identity": self.identity,
-            "limits": {"max_epochs": self.options.max_epochs, "patience": self.options.patience},
+            "limits": self._limits(),
             "model": dict(self.module.state_dict()),
             "copies": self._copies(),
             "optimizer": self.optimizer.state_dict(),
@@ -132,6 +190,9 @@ class RunState:
     def _copies(self) -> dict[str, list[Tensor]]:
         return {"best": self.best, "good": self.good, "average": self.average.values}
 
+    def _limits(self) -> dict[str, Any]:
+        return {"max_epochs": self.options.max_epochs, "patience": self.options.patience}
+
     def _check_limits(self, tree: Mapping[str, Any]) -> None:
         """Refuse limits at which the run would have ended before it came so far."""
         was = tree["limits"]
@@ -139,7 +200,7 @@ class RunState:
         shrunk = {"max_epochs": self.options.max_epochs < begun}
         if self.options.patience is not None:
             shrunk["patience"] = was["patience"] is None or self.options.patience < was["patience"]
-        for name in (name for name, refused in shrunk.items() if refused):
+        for name in (name for name, less in shrunk.items() if less):
             raise ValueError(
                 f"{self.options.checkpoint} is the checkpoint of another run: options.{name} was "
                 f"{was[name]}, now {getattr(self.options, name)}. It may grow, not shrink"
@@ -163,3 +224,12 @@ class RunState:
             "data": fingerprint(self.batches.data),
             "shapes": {name: list(p.shape) for name, p in self.module.state_dict().items()},
         }
+
+
+def _check_plain(name: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse the state of a schedule that has other keys, or no numbers where there are some."""
+    for key, value in own.items():
+        if isinstance(value, float | int) and not isinstance(saved[key], type(value) | int):
+            raise ValueError(f"{name}.{key} is {saved[key]!r:.60}, expected a number")
+    if saved.keys() != own.keys():
+        raise ValueError(f"{name} has {', '.join(saved)}, expected {', '.join(own)}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.training.schedules import Schedule
+from anabranch.training.tensors import check_alike, whole_number
 
 State = dict[str, Tensor]
 
@@ -89,6 +90,9 @@ class Snapshots(Schedule):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; a lower limit than before is met at the next state that is kept."""
-        self.states = [(int(step), dict(tensors)) for step, tensors in state["states"]]
+        own = self.model.state_dict()
+        for step, tensors in state["states"]:
+            check_alike(f"the state of step {whole_number(step)}", tensors, dict(own))
+        self.states = [(step, dict(tensors)) for step, tensors in state["states"]]
         self.interval, self.evaluations = int(state["interval"]), int(state["evaluations"])
         self.steps = int(state["steps"])
