@@ -124,9 +124,9 @@ def test_what_is_no_bit_has_no_probability(value):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="components must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="components must be an integer of at least 1, got 0"):
         GaussianMixtureHead(0)
-    with pytest.raises(ValueError, match="bound must be positive"):
+    with pytest.raises(ValueError, match="bound must be a positive number"):
         LaplaceMixtureHead(2, bound=0.0)
     with pytest.raises(ValueError, match="head must be"):
         make_head("cauchy")

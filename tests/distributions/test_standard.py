@@ -167,7 +167,7 @@ def test_the_moments_of_a_diagonal_normal_follow_its_context():
     contexts = torch.tensor([[-2.0], [2.0]], dtype=torch.float64)
     means = base.sample(5000, contexts, seeded(0)).mean(0)
     assert (means[0] - means[1]).abs().max() > 0.3
-    with pytest.raises(ValueError, match="bound must be positive, got 0"):
+    with pytest.raises(ValueError, match="bound must be a positive number, got 0"):
         DiagonalNormal(2, bound=0)
 
 

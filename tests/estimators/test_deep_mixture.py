@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import DeepMixture, load, save
-from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
 from anabranch.reports import build_report

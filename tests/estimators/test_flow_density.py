@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import FlowDensity, load, save
 from anabranch.data import load_sklearn
-from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.flow_density import AffineFlowWarning
 from anabranch.estimators.supports import emptiest
 from tests.estimators.data import bent, picture

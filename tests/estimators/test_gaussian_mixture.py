@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import GaussianMixture, load, save
-from anabranch.estimators.checks import ConstantColumnWarning
+from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.problems import GaussianMixtureProblem
 from tests.estimators.data import blobs
 

@@ -465,7 +465,7 @@ def test_ten_epochs_in_half_precision_come_as_far(likelihood, apart):
     [
         ({"likelihood": "poisson"}, "likelihood must be one of"),
         ({"posterior": "exact"}, "posterior must be one of"),
-        ({"hidden": []}, "hidden must have at least one size"),
+        ({"hidden": []}, "hidden must be positive integers, at least one"),
         ({"n_components": 0}, "n_components must be at least 1"),
         ({"floor": 0.0}, "floor must be positive"),
         ({"n_components": -1}, "n_components must be at least 1, got -1"),

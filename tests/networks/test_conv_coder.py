@@ -194,5 +194,5 @@ def test_settings_that_cannot_be(changes, message):
 
 
 def test_labels_need_a_hidden_layer():
-    with pytest.raises(ValueError, match="hidden must have at least one size"):
+    with pytest.raises(ValueError, match="hidden must be positive integers, at least one"):
         ConvEncoder((4, 4), 2, 2, hidden=())

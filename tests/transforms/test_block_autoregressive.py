@@ -84,7 +84,7 @@ def test_in_turn_undoes_the_network():
 
 
 def test_a_hidden_layer_is_needed():
-    with pytest.raises(ValueError, match="hidden must have at least one layer"):
+    with pytest.raises(ValueError, match="hidden must be positive integers, at least one"):
         BlockNetwork(2, ())
 
 

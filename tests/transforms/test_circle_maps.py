@@ -95,9 +95,9 @@ def test_spline_density_does_not_jump_where_the_circle_is_cut():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Moebius(0), "components must be positive, got 0"),
-        (lambda: NonCompactProjection(bound=-1.0), "bound must be positive"),
-        (lambda: CircularSpline(1), "bins must be at least 2"),
+        (lambda: Moebius(0), "components must be an integer of at least 1, got 0"),
+        (lambda: NonCompactProjection(bound=-1.0), "bound must be a positive number"),
+        (lambda: CircularSpline(1), "bins must be an integer of at least 2"),
         (lambda: CircularSpline(ratio=1.0), "ratio must be greater than 1"),
         (lambda: ConvexCombination(()), "maps must hold at least one"),
         (lambda: torus_flow(2, circle_map="sine"), "circle_map must be one of"),

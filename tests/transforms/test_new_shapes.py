@@ -181,7 +181,7 @@ def test_structured_affine_is_its_matrix():
 def test_structured_affine_refuses_other_ranks(rank):
     with pytest.raises(ValueError, match=rf"rank must be in 1\.\.3, got {rank}"):
         StructuredAffine(3, rank=rank)
-    with pytest.raises(ValueError, match="bound must be positive, got 0"):
+    with pytest.raises(ValueError, match="bound must be a positive number, got 0"):
         StructuredAffine(3, bound=0)
     with pytest.raises(ValueError, match="must lie within ±5"):
         StructuredAffine(1).set_parameters(torch.zeros(1), torch.full((1,), 6.0), torch.ones(1, 1))
@@ -279,7 +279,7 @@ def test_a_flow_of_two_scales():
         (lambda: Augment(2, Normal((1, 4, 6))), r"\(1, 4, 6\) does not fit beside .* \(2,\)"),
         (lambda: Augment(2, DiagonalNormal(1, context_features=3)), r"event is of \(2,\)"),
         (lambda: Pad(2, 0), "size must be at least 1"),
-        (lambda: Pad(2, 1, std=0.0), "std must be positive, got 0.0"),
+        (lambda: Pad(2, 1, std=0.0), "std must be a positive number, got 0.0"),
         (lambda: VariationalDequantization(2, Normal(3)), r"of \(2,\), the noise of \(3,\)"),
         (lambda: VariationalDequantization(2, Normal(2), levels=1), "levels must be at least 2"),
         (
@@ -420,7 +420,7 @@ def test_moebius_is_a_bijection_of_the_circle():
     distance = torch.remainder(back - x + math.pi, 2 * math.pi) - math.pi
     same(distance, torch.zeros_like(x), 1e-9)
     same(back_slope, -log_slope, 1e-9)
-    with pytest.raises(ValueError, match=r"bound must be below 1, got 1\.0"):
+    with pytest.raises(ValueError, match=r"bound must be in \(0, 1\), got 1\.0"):
         Moebius(bound=1.0)
 
 

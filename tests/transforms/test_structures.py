@@ -205,7 +205,7 @@ def test_a_fresh_structure_is_the_identity(make, scalar_map):
 @pytest.mark.parametrize("scalar_map", [Affine, PReLU])
 def test_a_bound_must_be_positive(scalar_map):
     for bound in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="bound must be positive"):
+        with pytest.raises(ValueError, match="bound must be a positive number"):
             scalar_map(bound=bound)
 
 

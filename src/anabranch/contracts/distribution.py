@@ -1,6 +1,7 @@
 """The contract of every distribution."""
 
 from abc import abstractmethod
+from itertools import chain
 
 import torch
 from torch import Generator, Tensor, nn
@@ -8,7 +9,8 @@ from torch import Generator, Tensor, nn
 from anabranch.contracts.context import needed_context, vector_size
 from anabranch.contracts.domain import REAL, Domain
 from anabranch.functional import broadcast_leading, canonical, check_dtype, expand_batch
-from anabranch.functional.shapes import Shape, as_shape, size_of
+from anabranch.functional.modes import full_precision
+from anabranch.functional.shapes import Shape, as_event_shape, as_shape, size_of
 
 
 class Distribution(nn.Module):
@@ -42,7 +44,7 @@ class Distribution(nn.Module):
         context_shape: int | Shape = (),
     ) -> None:
         super().__init__()
-        self.event_shape = as_shape(event_shape, "event_shape")
+        self.event_shape = as_event_shape(event_shape, "event_shape")
         self.batch_shape = tuple(batch_shape)
         self.context_shape = as_shape(context_shape, "context_shape")
 
@@ -75,7 +77,8 @@ class Distribution(nn.Module):
             TypeError: for a dtype other than the distribution's.
         """
         x, context, lead = self._canonical(x, context)
-        log_prob = self._log_prob(x, context, generator)
+        with full_precision(x.device):
+            log_prob = self._log_prob(x, context, generator)
         if self.batch_shape:
             return expand_batch(log_prob, self.batch_shape, 0)
         return log_prob if len(lead) == 1 else log_prob.reshape(lead)
@@ -87,7 +90,7 @@ class Distribution(nn.Module):
 
         Whoever trains calls it once, before training; arguments and errors as of ``log_prob``.
         """
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(x.device):
             x, context, _ = self._canonical(x, context)
             self._initialize(x, context, generator)
 
@@ -100,7 +103,7 @@ class Distribution(nn.Module):
         """Draw points, without gradients; ``rsample`` keeps them.
 
         Args:
-            sample_shape: how many, an integer or a shape.
+            sample_shape: how many, an integer or a shape of integers that are not negative.
             context: (..., context_features); one set of draws for each.
             generator: source of randomness; torch's default where None.
 
@@ -119,9 +122,9 @@ class Distribution(nn.Module):
     ) -> Tensor:
         """Draw points by reparameterisation; arguments and shapes as in ``sample``."""
         lead, n, context = self._draws(sample_shape, context)
-        x = expand_batch(
-            self._sample(n, context, generator), self.batch_shape, len(self.event_shape)
-        )
+        with full_precision(self._device):
+            x = self._sample(n, context, generator)
+        x = expand_batch(x, self.batch_shape, len(self.event_shape))
         return x.reshape(*self.batch_shape, *lead, *self.event_shape)
 
     def sample_and_log_prob(
@@ -148,7 +151,8 @@ class Distribution(nn.Module):
             The points as of ``sample``, and their log-density in nats, of the same leading shape.
         """
         lead, n, context = self._draws(sample_shape, context)
-        x, log_prob = self._sample_and_log_prob(n, context, generator)
+        with full_precision(self._device):
+            x, log_prob = self._sample_and_log_prob(n, context, generator)
         x = expand_batch(x, self.batch_shape, len(self.event_shape))
         log_prob = expand_batch(log_prob, self.batch_shape, 0)
         shape = (*self.batch_shape, *lead)
@@ -196,6 +200,10 @@ class Distribution(nn.Module):
         lead = (*sample_shape, *self._context_lead(context))
         context = self._spread(context, sample_shape)
         return lead, context.shape[-1 - len(self.context_shape)], context
+
+    @property
+    def _device(self) -> torch.device:
+        return next(chain(self.parameters(), self.buffers(), (torch.empty(0),))).device
 
     def _context_lead(self, context: Tensor) -> Shape:
         lead = tuple(context.shape[: context.ndim - len(self.context_shape)])

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anabranch.contracts.distribution import Distribution
 from anabranch.functional import expand_batch
+from anabranch.functional.modes import full_precision
 
 
 class Marginals(Distribution):
@@ -31,7 +32,8 @@ class Marginals(Distribution):
             ValueError: as ``log_prob``.
         """
         points, conditions, lead = self._canonical(x, context)
-        return self._spread_events(self._cdf(points, conditions), lead)
+        with full_precision(x.device):
+            return self._spread_events(self._cdf(points, conditions), lead)
 
     def icdf(self, u: Tensor, context: Tensor | None = None) -> Tensor:
         """The numbers below which these shares of probability lie; the inverse of ``cdf``.
@@ -41,7 +43,8 @@ class Marginals(Distribution):
             context: as for ``log_prob``.
         """
         shares, conditions, lead = self._canonical(u, context)
-        return self._spread_events(self._icdf(shares, conditions), lead)
+        with full_precision(u.device):
+            return self._spread_events(self._icdf(shares, conditions), lead)
 
     @abstractmethod
     def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor: ...

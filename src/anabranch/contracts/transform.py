@@ -9,7 +9,8 @@ from torch import Generator, Size, Tensor, nn
 from anabranch.contracts.context import needed_context, vector_size
 from anabranch.contracts.domain import REAL, Domain
 from anabranch.functional import broadcast_leading, canonical, check_dtype, expand_batch
-from anabranch.functional.shapes import Shape, as_shape
+from anabranch.functional.modes import full_precision
+from anabranch.functional.shapes import Shape, as_event_shape, as_shape
 
 Pair = tuple[Tensor, Tensor]
 Step = Callable[[Tensor, Tensor | None, Generator | None], Pair]
@@ -24,6 +25,8 @@ class Transform(nn.Module):
     ``decode`` is its negative at the same point. Other members of the algebra (dequantization,
     folds, factor-out, VAE layers) return their log-likelihood contribution; where that makes the
     density a lower bound, ``exact`` is False, and where it is random, ``stochastic`` is True.
+
+    Autocast does not reach inside: a density needs all digits of its data.
 
     A subclass implements ``_encode`` and ``_decode`` on inputs of shape (N, \*event) or
     (\*batch_shape, N, \*event); either may come, and the results broadcast. Both get the context,
@@ -64,8 +67,8 @@ class Transform(nn.Module):
         context_shape: int | Shape = (),
     ) -> None:
         super().__init__()
-        self.event_shape = as_shape(event_shape, "event_shape")
-        self.latent_shape = as_shape(
+        self.event_shape = as_event_shape(event_shape, "event_shape")
+        self.latent_shape = as_event_shape(
             event_shape if latent_shape is None else latent_shape, "latent_shape"
         )
         self.batch_shape = tuple(batch_shape)
@@ -95,14 +98,16 @@ class Transform(nn.Module):
             TypeError: for a dtype other than the transform's.
         """
         x, context, lead = self._canonical(x, context, "x", self.event_shape)
-        return self._shaped(self._encode(x, context, generator), lead, self.latent_shape)
+        with full_precision(x.device):
+            return self._shaped(self._encode(x, context, generator), lead, self.latent_shape)
 
     def decode(
         self, z: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
     ) -> Pair:
         """Map latent to data, (..., *event_shape); other shapes and errors as in ``encode``."""
         z, context, lead = self._canonical(z, context, "z", self.latent_shape)
-        return self._shaped(self._decode(z, context, generator), lead, self.event_shape)
+        with full_precision(z.device):
+            return self._shaped(self._decode(z, context, generator), lead, self.event_shape)
 
     def initialize(
         self, x: Tensor, context: Tensor | None = None, *, generator: Generator | None = None
@@ -112,7 +117,7 @@ class Transform(nn.Module):
         It is called once, before training. There is no hidden first batch: a loaded model is
         never initialised again.
         """
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(x.device):
             points, conditions, _ = self._canonical(x, context, "x", self.event_shape)
             self._initialize(points, conditions, generator)
             return self.encode(x, context, generator=generator)

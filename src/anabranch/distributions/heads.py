@@ -17,6 +17,7 @@ from torch.nn.functional import softplus
 
 from anabranch.contracts.domain import REAL, Domain, Integers
 from anabranch.functional import bounded
+from anabranch.functional.numbers import check_positive, check_whole
 from anabranch.functional.roots import find_root, implicit
 
 
@@ -113,10 +114,8 @@ class MixtureHead(Head):
     bound: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.components < 1:
-            raise ValueError(f"components must be at least 1, got {self.components}")
-        if not self.bound > 0:
-            raise ValueError(f"bound must be positive, got {self.bound}")
+        check_whole(self, ("components",), 1)
+        check_positive(self, ("bound",))
 
     @property
     def n_params(self) -> int:
@@ -144,11 +143,11 @@ class MixtureHead(Head):
             chosen = _categorical(logits, generator)
             noise = self._standard_sample(chosen.shape[1:], loc, generator)
             x = loc.gather(0, chosen)[0] + log_scale.gather(0, chosen)[0].exp() * noise
-        if not (torch.is_grad_enabled() and params.requires_grad):
+        if not torch.is_grad_enabled():
             return x
-        below = self._below(x, logits, loc, log_scale)
-        density = self.log_prob(x, params).detach().exp()
-        return x - (below - below.detach()) / density.clamp_min(torch.finfo(x.dtype).tiny)
+        share = self._below(x, logits, loc, log_scale).detach()
+        density = self.log_prob(x, params).exp()
+        return implicit(lambda x: self._below(x, logits, loc, log_scale), x, share, density)
 
     def cdf(self, x: Tensor, params: Tensor) -> Tensor:
         """The components' distribution functions, weighted."""
@@ -166,7 +165,8 @@ class MixtureHead(Head):
             lower=quantiles.amin(0),
             upper=quantiles.amax(0),
         )
-        return implicit(lambda x: self._below(x, *parts), root, share).to(u.dtype)
+        density = self.log_prob(root, params.double()).exp()
+        return implicit(lambda x: self._below(x, *parts), root, share, density).to(u.dtype)
 
     def _below(self, x: Tensor, logits: Tensor, loc: Tensor, log_scale: Tensor) -> Tensor:
         z = (x - loc) * torch.exp(-log_scale)

@@ -72,7 +72,8 @@ class Mixture(Marginals):
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:
         """Set the weights, (K,) non-negative with a positive sum; a zero switches one off."""
-        if weights.shape != self.logits.shape or not bool((weights >= 0).all() & weights.any()):
+        fit = weights.shape == self.logits.shape and bool((weights >= 0).all() & weights.any())
+        if not fit or not bool(weights.isfinite().all()):
             raise ValueError(
                 f"weights must be {self.n_components} non-negative numbers with a positive sum, "
                 f"got {weights.tolist()}"
@@ -236,6 +237,6 @@ def _logits(weights: Tensor | Sequence[float] | None, n: int, anchor: Tensor) ->
     if weights is None:
         return anchor.new_zeros(n)
     weights = torch.as_tensor(weights, dtype=anchor.dtype, device=anchor.device)
-    if weights.shape != (n,) or not bool((weights > 0).all()):
+    if weights.shape != (n,) or not bool(((weights > 0) & weights.isfinite()).all()):
         raise ValueError(f"weights must be {n} positive numbers, got {weights.tolist()}")
     return torch.log(weights / weights.sum())

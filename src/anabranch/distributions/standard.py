@@ -21,6 +21,7 @@ from anabranch.functional import (
     standard_logistic_log_prob,
     standard_normal_log_prob,
 )
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
 
@@ -199,9 +200,8 @@ class DiagonalNormal(Marginals):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(event_shape, batch_shape=batch_shape, context_shape=context_features)
-        if not bound > 0:
-            raise ValueError(f"bound must be positive, got {bound}")
         self.bound = bound
+        check_positive(self, ("bound",))
         self.shaped = conditioner is not None  # whether the network answers in the event's shape
         if self.context_shape and conditioner is not None:
             self.conditioner: nn.Module = conditioner(
@@ -294,9 +294,8 @@ class DiscretizedLogistic(Distribution):
         self, event_shape: int | Shape, *, bound: float = 5.0, batch_shape: Shape = ()
     ) -> None:
         super().__init__(event_shape, batch_shape=batch_shape)
-        if not bound > 0:
-            raise ValueError(f"bound must be positive, got {bound}")
         self.bound = bound
+        check_positive(self, ("bound",))
         self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
 

@@ -11,10 +11,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from anabranch.archive import Tree
+from anabranch.estimators.checks import check_draws
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.labels import classes_of
 from anabranch.estimators.rows import Seed
+from anabranch.functional.numbers import is_whole
 
 Array = NDArray[np.float64]
 
@@ -80,14 +82,14 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             random_state: by default that of the estimator, so that an integer repeats the draws.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-        if component is not None and not 0 <= component < self.n_components_:
+        check_draws(n_samples)
+        within = is_whole(component) and 0 <= int(component) < self.n_components_
+        if component is not None and not within:
             raise ValueError(
-                f"component must be in 0..{self.n_components_ - 1} or None, got {component}"
+                f"component must be in 0..{self.n_components_ - 1} or None, got {component!r}"
             )
         state = check_random_state(self.random_state if random_state is None else random_state)
-        return self._sample(n_samples, component, state)
+        return self._sample(int(n_samples), None if component is None else int(component), state)
 
     def _keep_classes(
         self, y: ArrayLike | None, targets: Array | None, n_components: int | None

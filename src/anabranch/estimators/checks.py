@@ -1,20 +1,16 @@
 """What a user's table must be, said in one sentence when it is not."""
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anabranch.functional.numbers import is_whole
+
 Array = NDArray[np.float64]
 
 # Ratio of the farthest value to the interquartile range beyond which one value flattens the column.
 FARTHEST = 1e7
-
-
-class ConstantColumnWarning(UserWarning):
-    """A column does not vary: it tells clusters nothing and gets the variance ``reg_covar``."""
 
 
 def column_names(estimator: object, n_features: int) -> list[str]:
@@ -72,30 +68,6 @@ def check_range(z: Tensor, X: Array, columns: list[str]) -> None:
         )
 
 
-def constant_columns(X: Array, columns: list[str], reg_covar: float) -> NDArray[np.bool_]:
-    """Which columns do not vary beyond rounding; warns with their names.
-
-    Example:
-        >>> import warnings
-        >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore")
-        ...     constant_columns(np.array([[1.0, 2.0], [1.0, 3.0]]), ["a", "b"], 1e-6)
-        array([ True, False])
-    """
-    constant = np.ptp(X, axis=0) <= 1e-9 * np.abs(X).max(axis=0)
-    if constant.any():
-        names = [repr(columns[j]) for j in np.flatnonzero(constant)]
-        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        warnings.warn(
-            f"{len(names)} of {len(columns)} columns are constant ({shown}): they tell clusters "
-            f"nothing and are given a variance of {reg_covar:g} or more; drop them for a density "
-            "that is not inflated by them",
-            ConstantColumnWarning,
-            stacklevel=4,
-        )
-    return constant
-
-
 def check_levels(X: Array, levels: int, columns: list[str]) -> None:
     """Refuse data that are not integers 0..levels-1.
 
@@ -112,3 +84,48 @@ def check_levels(X: Array, levels: int, columns: list[str]) -> None:
             f"levels={levels} needs integers 0..{levels - 1}, got {X[row, column]:g} in column "
             f"{columns[int(column)]!r}, row {row}"
         )
+
+
+def check_rows(n_rows: int, n_components: int, trained: int | None = None) -> None:
+    """Refuse more components than rows to find them in.
+
+    Args:
+        n_rows: N.
+        n_components: K.
+        trained: how many of the rows are not held out.
+
+    Raises:
+        ValueError: with the numbers.
+
+    Example:
+        >>> check_rows(120, 120, 108)
+        Traceback (most recent call last):
+        ValueError: 120 components, but 108 of the 120 rows are trained on: lower n_com...
+    """
+    if n_rows < n_components:
+        raise ValueError(
+            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must be at "
+            "least n_components"
+        )
+    if trained is not None and trained < n_components:
+        raise ValueError(
+            f"{n_components} components, but {trained} of the {n_rows} rows are trained on: lower "
+            "n_components or validation_fraction"
+        )
+
+
+def check_draws(n_samples: object) -> None:
+    """Refuse a number of draws that is none.
+
+    Raises:
+        ValueError: for what is no integer of at least 1.
+
+    Example:
+        >>> check_draws(1e3)
+        Traceback (most recent call last):
+        ValueError: n_samples must be an integer, got 1000.0
+    """
+    if not is_whole(n_samples):
+        raise ValueError(f"n_samples must be an integer, got {n_samples!r}")
+    if int(n_samples) < 1:
+        raise ValueError(f"n_samples must be at least 1, got {n_samples!r}")

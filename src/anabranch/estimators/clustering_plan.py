@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from anabranch.contracts.numbers import check_dict, check_sizes, check_whole, is_whole, real
 from anabranch.estimators.groups import read_group
 from anabranch.estimators.unused import warn_unused
+from anabranch.functional.numbers import check_dict, check_sizes, check_whole, is_whole, real
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.procedures.clustering_methods import METHODS, Method
 from anabranch.procedures.optimisation import Optimisation, Settings

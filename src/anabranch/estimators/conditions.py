@@ -11,7 +11,8 @@ from sklearn.utils import check_array
 from torch import Tensor
 
 from anabranch.data.finite import check_finite
-from anabranch.estimators.checks import ConstantColumnWarning, check_spread
+from anabranch.estimators.checks import check_spread
+from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.tables import plain_table
 from anabranch.transforms import Standardize
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.estimators.checks import check_range, column_names
+from anabranch.estimators.checks import check_range, check_rows, column_names
 from anabranch.estimators.clustering_plan import ClusteringPlan, Pretrain
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import (
@@ -231,6 +231,7 @@ class DeepClustering(
         share = plan.optimisation.validation_fraction
         n_held_out = 0 if len(x) < 10 else max(round(share * len(x)), 2)
         held_out, train = order[:n_held_out], order[n_held_out:]
+        check_rows(len(rows), plan.n_components, len(train))
         seed = int(state.randint(2**30 - 1))
         parts = x, x[train], x[held_out if n_held_out else train]
         task = _task(plan, parts, clusters, seed, stages)
@@ -318,11 +319,7 @@ class DeepClustering(
         return x.to(self.device)
 
     def _check_start(self, plan: ClusteringPlan, n_rows: int) -> None:
-        if n_rows < plan.n_components:
-            raise ValueError(
-                f"X has {n_rows} rows, fewer than the {plan.n_components} components: n_samples "
-                "must be at least n_components"
-            )
+        check_rows(n_rows, plan.n_components)
         if plan.coder is None:
             return
         other = fitted(plan.coder)

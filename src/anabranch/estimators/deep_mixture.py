@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
+from anabranch.estimators.checks import check_rows
 from anabranch.estimators.deep_plan import DeepPlan, read_start
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
@@ -203,15 +204,12 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         given = plan.n_components if clusters is None else clusters.shape[1]
         targets, n_components = check_targets(y, len(rows_of_X), given)
         self._keep_classes(y, targets, given)
-        if len(rows_of_X) < n_components:
-            raise ValueError(
-                f"X has {len(rows_of_X)} rows, fewer than the {n_components} components: n_samples "
-                "must be at least n_components"
-            )
+        check_rows(len(rows_of_X), n_components)
         plan.warn_of_unused(labelled=targets is not None)
         state = check_random_state(self.random_state)
         share = plan.optimisation.validation_fraction
         rows, held_out = split_rows(len(rows_of_X), targets, share, state)
+        check_rows(len(rows_of_X), n_components, len(rows))
         seed = int(state.randint(2**30 - 1))
         self._prepare(rows_of_X[rows], seed)
         train = self._rows(rows_of_X[rows], None if targets is None else targets[rows], state)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from anabranch.contracts.numbers import check_sizes, check_whole
 from anabranch.estimators.groups import read_group
 from anabranch.estimators.unused import warn_unused
+from anabranch.functional.numbers import check_sizes, check_whole
 from anabranch.models.coders import NETWORKS
 from anabranch.procedures.nvisa_options import (
     Bound,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from anabranch.contracts.numbers import check_positive, check_whole
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.identity import loop_identity
+from anabranch.functional.numbers import check_positive, check_whole
 from anabranch.procedures.mixture_options import Spec
 from anabranch.procedures.optimisation import OF_FLOWS, Optimisation
 

@@ -3,9 +3,10 @@
 import dataclasses
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,10 @@ from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.tables import plain_table
+from anabranch.functional.modes import usual_torch
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Array = NDArray[np.float64]
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 State: TypeAlias = dict[str, Any]
@@ -48,6 +52,18 @@ class Estimator(GroupedSettings):
     levels: int | None = None
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Keep public methods from what a process has set of torch, and a fit that fails from us.
+
+        The defaults of torch would change the bits of a model or break it; and attributes of a fit
+        that was refused, beside those of the one before, would make answers of neither.
+        """
+        super().__init_subclass__(**settings)
+        for name, method in list(vars(cls).items()):
+            known = name.startswith("_") or hasattr(GroupedSettings, name)
+            if inspect.isfunction(method) and not known:
+                setattr(cls, name, _guarded(method, undo=name.startswith("fit")))
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.fitted_attribute in vars(self)
@@ -178,12 +194,32 @@ class Estimator(GroupedSettings):
         estimator = cls(**(own | {"device": "cpu"} if "device" in own else own))
         if state["feature_names"] is not None:
             estimator.feature_names_in_ = np.asarray(state["feature_names"], dtype=object)
-        estimator._restore(state)
+        with usual_torch():
+            estimator._restore(state)
         return estimator
 
     @abstractmethod
     def _restore(self, state: State) -> None:
         """Set all that ``fit`` would have set."""
+
+
+def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
+    """A method under `usual_torch`, which leaves its object as it was where it fails."""
+
+    @wraps(method)
+    def guarded(*args: P.args, **keywords: P.kwargs) -> T:
+        attributes = vars(args[0])
+        before = dict(attributes)
+        try:
+            with usual_torch():
+                return method(*args, **keywords)
+        except BaseException:
+            if undo:
+                attributes.clear()
+                attributes.update(before)
+            raise
+
+    return guarded
 
 
 def _without_clusters(start: Any, usual: Json) -> Json:

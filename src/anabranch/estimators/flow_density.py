@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anabranch.archive import Tree
 from anabranch.distributions import Flow, Logistic, Normal
-from anabranch.estimators.checks import check_spread
+from anabranch.estimators.checks import check_draws, check_spread
 from anabranch.estimators.conditions import Conditions
 from anabranch.estimators.density_plan import DensityPlan, FlowPlan
 from anabranch.estimators.estimator import Json, State
@@ -296,8 +296,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             (n_samples, D).
         """
         check_is_fitted(self, "model_")
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        check_draws(n_samples)
         self._refuse_unasked(context)
         state = check_random_state(self.random_state if random_state is None else random_state)
         seed = int(state.randint(2**31 - 1))

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
-from anabranch.contracts.numbers import check_choice, check_not_negative, check_positive
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.given_start import StartSource
 from anabranch.estimators.groups import Group, accepts_old_names, read_group
 from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan
 from anabranch.estimators.rows import Seed
+from anabranch.functional.numbers import check_choice, check_not_negative, check_positive
 from anabranch.models import MixtureModel
 from anabranch.procedures.fit_flow_mixture import MixtureTask
 from anabranch.procedures.mixture_options import Spec

@@ -417,9 +417,8 @@ class FlowMixture(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters of the density; the posterior network is no part of it."""
-        mixture = self.model_.mixture
-        learned = mixture.logits.requires_grad
-        return free_parameters(mixture) - (1 if learned else self.n_components_)
+        fixed = self._plan().given_weights(self.n_components_) is not None
+        return free_parameters(self.model_.mixture) - (self.n_components_ if fixed else 1)
 
     @torch.no_grad()
     def _log_q(self, z: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ from anabranch.algorithms.gaussians import (
 from anabranch.algorithms.gaussians.seeding import broad_start, reduced
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
-from anabranch.estimators.checks import column_names, constant_columns
+from anabranch.estimators.checks import check_rows, column_names
+from anabranch.estimators.column_warnings import constant_columns, warn_regularised
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.labels import check_targets
@@ -169,7 +170,9 @@ class GaussianMixture(MixtureEstimator):
         targets, n_components = _targets(plan, y, len(X))
         self._keep_classes(y, targets, None if plan.n_components is None else n_components)
         self._check_warm(X.shape[1], n_components)
-        constant_columns(X, column_names(self, X.shape[1]), self.reg_covar)
+        columns = column_names(self, X.shape[1])
+        constant = constant_columns(X, columns, self.reg_covar)
+        warn_regularised(X, constant, columns, self.reg_covar)
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 best = self._best(X, targets, n_components, plan)
@@ -216,7 +219,8 @@ class GaussianMixture(MixtureEstimator):
             if plan.is_auto:
                 yield _annihilated(X, start, plan, prior)
             else:
-                yield _converged(X, start, targets, plan, prior)
+                before = self.lower_bound_ if warm else -np.inf
+                yield _converged(X, start, targets, plan, prior, before)
 
     def _keep(self, best: _Fit) -> None:
         self.lower_bounds_ = best.objectives
@@ -245,6 +249,12 @@ class GaussianMixture(MixtureEstimator):
                 "warm_start goes on with the last mixture, which has {} {} components in {} "
                 "columns, now {} {} in {}: fit with warm_start=False".format(*old, *new)
             )
+
+    @property
+    def precisions_(self) -> Array:
+        """Inverse covariances, in the shape of ``covariances_``."""
+        inverse = np.linalg.inv(self.parameters_.covariances).astype(np.float64, copy=False)
+        return reduced(inverse, self.covariance_type_)
 
     # -- using -----------------------------------------------------------------------------------
 
@@ -332,11 +342,7 @@ def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Arra
             )
         return None, min(plan.max_components, n_rows)
     targets, n_components = check_targets(y, n_rows, plan.n_components)
-    if n_rows < n_components:
-        raise ValueError(
-            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
-            "be at least n_components"
-        )
+    check_rows(n_rows, n_components)
     return targets, n_components
 
 
@@ -346,16 +352,18 @@ def _converged(
     targets: Array | None,
     plan: GaussianPlan,
     prior: GaussianPrior | None,
+    before: float,
 ) -> _Fit:
-    """EM from a start."""
+    """EM from a start; ``before`` is the last objective of a fit that goes on."""
     path = gaussian_em_path(X, start, plan.model, known=targets, prior=prior, restart=True)
     objectives: list[float] = []
     parameters = start
     for objective, improved in islice(path, plan.max_iter):
         parameters = improved
         objectives.append(objective)
-        if len(objectives) > 1 and abs(objective - objectives[-2]) < plan.tol:
+        if abs(objective - before) < plan.tol:
             return _Fit(parameters, objectives, True, len(objectives))
+        before = objective
     return _Fit(parameters, objectives, False, len(objectives))
 
 

@@ -15,15 +15,15 @@ from anabranch.algorithms.gaussians import (
 )
 from anabranch.algorithms.gaussians.seeding import assignments, expanded
 from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
-from anabranch.contracts.numbers import (
+from anabranch.estimators.rows import Seed
+from anabranch.estimators.unused import warn_unused
+from anabranch.functional.numbers import (
     check_choice,
     check_components,
     check_not_negative,
     check_whole,
     real,
 )
-from anabranch.estimators.rows import Seed
-from anabranch.estimators.unused import warn_unused
 from anabranch.procedures.optimisation import Settings, check_random_state_setting
 
 Array = NDArray[np.float64]
@@ -126,7 +126,7 @@ class GaussianPlan:
         if len(given) == 3:
             return GaussianParameters(**given, diagonal=model.is_diagonal)
         # units must not decide which columns the distances see
-        Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
+        Z = (X - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1.0)
         assigned = assignments(Z, targets, n_components, self.init_params, random_state)
         return replace(gaussian_m_step(X, assigned, model, prior), **given)
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
-from anabranch.contracts.numbers import check_choice, check_components, check_whole
 from anabranch.estimators.groups import GroupedSettings, read_group, within
 from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.unused import warn_unused
+from anabranch.functional.numbers import check_choice, check_components, check_whole
 from anabranch.procedures.mixture_options import (
     Consistency,
     FlowMixtureOptions,
@@ -156,7 +156,7 @@ class MixturePlan(FlowMixtureOptions):
         if isinstance(weights, str):
             return
         numbers = np.asarray(weights, dtype=np.float64)
-        if numbers.shape != (n_components,) or not (numbers > 0).all():
+        if numbers.shape != (n_components,) or not (numbers > 0).all() & np.isfinite(numbers).all():
             raise ValueError(f"weights must be {n_components} positive numbers, got {weights}")
 
     def check_given_start(self) -> None:

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
-from anabranch.estimators.checks import check_range, column_names, constant_columns
+from anabranch.estimators.checks import check_range, column_names
+from anabranch.estimators.column_warnings import (
+    constant_columns,
+    dependent_columns,
+    warn_few_values,
+    warn_stray,
+)
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import (
@@ -38,7 +44,7 @@ class PreparedDensity(DensityEstimator):
 
     Attributes:
         preparation_: the fixed transform before the flows.
-        constant_: (D,) whether a column does not vary.
+        constant_: (D,) whether a column does not vary, or others determine it.
     """
 
     reg_covar: float
@@ -50,18 +56,23 @@ class PreparedDensity(DensityEstimator):
     def _prepare(self, X: Array, seed: int) -> None:
         """Fit the preparation to training rows."""
         columns, how = column_names(self, X.shape[1]), self._preparing()
-        self.constant_ = (
-            constant_columns(X, columns, how.reg_covar)
-            if how.levels is None
-            else np.zeros(X.shape[1], bool)
-        )
+        real = how.levels is None
+        constant = np.zeros(X.shape[1], bool)
+        if real:
+            constant = constant_columns(X, columns, how.reg_covar)
+            warn_few_values(X, columns)
+            warn_stray(X, columns)
         self.preparation_ = Preparation.fit(
             X,
-            self.constant_,
+            constant,
             levels=how.levels,
             alpha=how.alpha,
             support=self._support(X),
         )
+        if real:
+            Z = self.preparation_.transform.encode(torch.as_tensor(X))[0].numpy()
+            constant |= dependent_columns(np.where(constant, 0.0, Z), columns)
+        self.constant_ = constant
 
     def _preparing(self) -> Preparing:
         """The settings of the preparation."""
@@ -74,7 +85,7 @@ class PreparedDensity(DensityEstimator):
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         z, term = self.preparation_.encode(X)
         if self.constant_.any():
-            # without this a flow could raise the density of a constant column without limit
+            # without this a flow could raise the density of such a column without limit
             std = np.sqrt(self._preparing().reg_covar)
             noise = random_state.normal(0, std, (len(X), self.constant_.sum()))
             z[:, torch.as_tensor(self.constant_)] += torch.as_tensor(noise, dtype=z.dtype)

@@ -12,12 +12,6 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.contracts.numbers import (
-    check_choice,
-    check_sizes,
-    check_whole,
-    real,
-)
 from anabranch.distributions import Flow
 from anabranch.estimators.density_plan import FlowPlan
 from anabranch.estimators.estimator import State
@@ -27,6 +21,12 @@ from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Seed, split_rows
 from anabranch.estimators.unused import warn_unused
+from anabranch.functional.numbers import (
+    check_choice,
+    check_sizes,
+    check_whole,
+    real,
+)
 from anabranch.models import rad
 from anabranch.models.counting import free_parameters
 from anabranch.models.mixtures.rad import FOLDS

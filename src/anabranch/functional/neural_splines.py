@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from anabranch.functional.modes import traced
 from anabranch.functional.splines import (
     rational_quadratic,
     rational_quadratic_inverse,
@@ -120,10 +122,16 @@ def neural_spline_inverse(z: Tensor, params: Tensor, law: SplineLaw) -> Pair:
 def _apply(x: Tensor, params: Tensor, law: SplineLaw, inverse: bool) -> Pair:
     shape = torch.broadcast_shapes(x.shape, params.shape[1:])
     params = params.expand(len(params), *shape)
-    if torch.compiler.is_compiling():  # a compiler joins the passes of the plain way by itself
+    # a compiler joins the passes of the plain way by itself; other derivatives need that way
+    if traced() or _is_dual(x) or _is_dual(params):
         plain = rational_quadratic_inverse if inverse else rational_quadratic
         return plain(x, *spline_knots(params, law))
     return _Spline.apply(x.expand(shape).contiguous(), params, law, inverse)  # pyright: ignore
+
+
+def _is_dual(x: Tensor) -> bool:
+    """Whether it carries a tangent of forward-mode differentiation."""
+    return forward_ad.unpack_dual(x).tangent is not None
 
 
 def _shares(raw: Tensor, smallest: float) -> Tensor:

@@ -5,12 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from anabranch.functional.modes import traced
+
 # scipy.optimize.elementwise.find_root is the same method, to the same bits (4e-16 apart). It takes
 # 2.8 times as long here (9.5 ms against 3.3 ms for 4096 roots of x + sinh x on one thread), leaves
 # the device, carries no gradients, and cannot be compiled or run on the meta device.
 
 Function = Callable[[Tensor], Tensor]
 
+ORDER = 2  # of the derivatives that `implicit` gives
 WIDENINGS, STEPS = 128, 200
 UNATTENDED_WIDENINGS, UNATTENDED_STEPS = 32, 64  # where values cannot be looked at
 
@@ -24,7 +27,8 @@ def find_root(
     The function must increase. A bracket that does not hold the root is widened, by twice as much
     each time, until it does. Then Chandrupatla's method: inverse quadratic interpolation where
     that is safe, bisection elsewhere; about ten evaluations, and never many more than bisection
-    takes. While compiled, the numbers of evaluations are fixed and nothing is raised.
+    takes. While compiled or transformed by `torch.func`, the numbers of evaluations are fixed, and
+    a value without a root gives NaN.
 
     Source: Chandrupatla (1997), "A new hybrid quadratic/bisection algorithm for finding the zero
     of a nonlinear function without using derivatives", Advances in Engineering Software 28.
@@ -55,7 +59,7 @@ def find_root(
 
     a = torch.as_tensor(lower, dtype=goal.dtype, device=goal.device).expand(goal.shape)
     b = torch.as_tensor(upper, dtype=goal.dtype, device=goal.device).expand(goal.shape)
-    seen = not torch.compiler.is_compiling()
+    seen = not traced()
     step = torch.where(a < b, b - a, 1.0)
     a, f_a = _widen(excess, a, -step, -1, seen=seen)
     b, f_b = _widen(excess, b, step, 1, seen=seen)
@@ -66,18 +70,19 @@ def find_root(
             f"no root for {int(lost.sum())} of {goal.numel()} values: the function does not "
             f"reach {first:g}, or its parameters are not finite"
         )
-    return _chandrupatla(excess, a, b, f_a, f_b, seen=seen).to(target.dtype)
+    root = _chandrupatla(excess, a, b, f_a, f_b, seen=seen).to(target.dtype)
+    return root if seen else root.masked_fill(lost, torch.nan)
 
 
 def implicit(
     function: Function, root: Tensor, target: Tensor, slope: Tensor | None = None
 ) -> Tensor:
-    r"""Give a root its first-order gradients, with respect to target and all of the function.
+    r"""Give a root its first and second derivatives, by target and all that the function knows.
 
-    .. math:: x = r - \frac{f(r) - y}{f'(r)}
+    .. math:: x_0 = r, \qquad x_{i+1} = x_i - \frac{f(x_i) - y}{f'(r)}
 
-    with r and f'(r) held fixed: one step of Newton's method, which also polishes the root. So
-    :math:`dx = (dy - \partial_\theta f\, d\theta) / f'`, the implicit function theorem.
+    with r and f'(r) held fixed. Each step polishes the root, and is right to one order more: one
+    gives :math:`dx = (dy - \partial_\theta f\, d\theta) / f'`, the implicit function theorem.
 
     Args:
         function: increasing and elementwise; differentiable in what it closes over.
@@ -86,7 +91,7 @@ def implicit(
         slope: f'(root), where it is known; otherwise it is differentiated.
 
     Returns:
-        The root, with gradients.
+        The root, with derivatives right to the second order in reverse and forward mode.
 
     Example:
         >>> a = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
@@ -97,13 +102,16 @@ def implicit(
         (tensor([4.], dtype=torch.float64), tensor(-2., dtype=torch.float64))
     """
     root = root.detach()
+    if torch.is_inference_mode_enabled():  # which knows no derivatives of any kind
+        return root
     if slope is None:
         with torch.enable_grad():
-            point = root.requires_grad_()
+            point = root.clone().requires_grad_()
             (slope,) = torch.autograd.grad(function(point).sum(), point)
-        root = root.detach()
     slope = slope.detach().clamp_min(torch.finfo(root.dtype).tiny)
-    return root - (function(root) - target) / slope
+    for _ in range(ORDER):
+        root = root - (function(root) - target) / slope
+    return root
 
 
 def _widen(

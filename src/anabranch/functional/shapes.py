@@ -7,6 +7,8 @@ from math import prod
 import torch
 from torch import Size, Tensor, nn
 
+from anabranch.functional.numbers import is_whole
+
 Shape = tuple[int, ...]
 
 
@@ -20,10 +22,22 @@ def as_shape(size: int | Sequence[int], name: str) -> Shape:
         >>> as_shape(3, "event_shape"), as_shape((3, 8, 8), "event_shape"), as_shape(0, "context")
         ((3,), (3, 8, 8), ())
     """
-    sizes = ((size,) if size else ()) if isinstance(size, int) else tuple(size)
-    if not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in sizes):
+    sizes = tuple(size) if isinstance(size, Sequence) else (size,) if size else ()
+    if not all(is_whole(s) and int(s) >= 0 for s in sizes):
         raise ValueError(f"{name} must be a size or a shape in integers, got {size!r}")
-    return sizes
+    return tuple(int(s) for s in sizes)
+
+
+def as_event_shape(size: int | Sequence[int], name: str) -> Shape:
+    """The shape of an event, which holds at least one number; () is a single one.
+
+    Raises:
+        ValueError: as `as_shape`, and where a size is zero.
+    """
+    shape = as_shape(size, name)
+    if size == 0 or 0 in shape:
+        raise ValueError(f"{name} must hold at least one number, got {size!r}")
+    return shape
 
 
 def canonical(x: Tensor, event_shape: Shape, batch_shape: Shape, name: str) -> tuple[Tensor, Size]:
@@ -113,7 +127,7 @@ def as_rows(x: Tensor, event_shape: Shape) -> Tensor:
 
 
 def check_dtype(module: nn.Module, x: Tensor, name: str) -> None:
-    """Refuse a floating dtype that differs from the module's: we never cast silently.
+    """Refuse what is no tensor of the module's floating dtype: we never cast silently.
 
     Raises:
         TypeError: naming both dtypes and the two ways out.
@@ -121,6 +135,8 @@ def check_dtype(module: nn.Module, x: Tensor, name: str) -> None:
     Example:
         >>> check_dtype(nn.Linear(2, 2), torch.zeros(2), "x")
     """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
     for tensor in chain(module.parameters(), module.buffers()):
         if not tensor.is_floating_point():
             continue
@@ -135,9 +151,18 @@ def check_dtype(module: nn.Module, x: Tensor, name: str) -> None:
 def size_of(sample_shape: int | Shape) -> tuple[Shape, int]:
     """Normalise a sample shape; return it with its number of points.
 
+    Raises:
+        ValueError: for a negative size.
+        TypeError: for what is no integer, or a shape of them.
+
     Example:
         >>> size_of(3), size_of((2, 5))
         (((3,), 3), ((2, 5), 10))
     """
-    shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
+    sizes = sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)
+    if not all(is_whole(s) for s in sizes):
+        raise TypeError(f"sample_shape must be an integer or a shape, got {sample_shape!r}")
+    if any(s < 0 for s in sizes):
+        raise ValueError(f"sample_shape must not be negative, got {sample_shape!r}")
+    shape = tuple(int(s) for s in sizes)
     return shape, prod(shape)

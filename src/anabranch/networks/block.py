@@ -3,15 +3,40 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from anabranch.functional import bounded
+from anabranch.functional.numbers import check_sizes
 from anabranch.functional.shapes import Shape
 
 Weights = tuple[Tensor, Tensor, Tensor]
-Solve = Callable[[int, Callable[[Tensor], Tensor], Tensor], Tensor]
+
+
+class Rise(NamedTuple):
+    """The map of one feature to its output, elementwise from (*batch_shape, 1, N).
+
+    Attributes:
+        parts: of each layer, the block of the feature and what the features before it add.
+    """
+
+    parts: list[tuple[Tensor, Tensor]]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output."""
+        return _layers(self.parts, x)[-1]
+
+    def slope(self, x: Tensor) -> Tensor:
+        """Its derivative, which is positive."""
+        slope = self.parts[0][0]
+        for (block, _), value in zip(self.parts[1:], _layers(self.parts, x)[:-1], strict=True):
+            slope = block @ ((1 - torch.tanh(value).square()) * slope)
+        return slope
+
+
+Solve = Callable[[int, Rise, Tensor], Tensor]
 
 
 class BlockLinear(nn.Module):
@@ -131,8 +156,7 @@ class BlockNetwork(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden must have at least one layer, got none")
+        check_sizes("hidden", hidden)
         self.features = features
         self._layers = nn.ModuleList(
             BlockLinear(
@@ -190,8 +214,8 @@ class BlockNetwork(nn.Module):
         for d in range(self.features):
             parts = [self._part(i, d, weights[i], known) for i in range(len(weights))]
             last, offset = parts[-1]
-            x = solve(d, lambda t, p=parts: _rise(p, t)[-1], last.sum(-1, True) + offset.abs())
-            values = [x, *map(torch.tanh, _rise(parts, x)[:-1])]
+            x = solve(d, Rise(parts), last.sum(-1, True) + offset.abs())
+            values = [x, *map(torch.tanh, _layers(parts, x)[:-1])]
             known = (
                 [torch.cat(pair, -2) for pair in zip(known, values, strict=True)] if d else values
             )
@@ -217,7 +241,7 @@ class BlockNetwork(nn.Module):
         return matrix[..., rows, first:last], offset
 
 
-def _rise(parts: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
+def _layers(parts: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
     """What the layers of one feature give before their tanh."""
     values: list[Tensor] = []
     for i, (block, offset) in enumerate(parts):

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from anabranch.functional.numbers import check_sizes
 from anabranch.networks.linear import Linear
 from anabranch.networks.mlp import activate, make_activation, run_hidden
 
@@ -49,8 +50,7 @@ class LabelledMLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden must have at least one size: labels enter a hidden layer")
+        check_sizes("hidden", hidden)  # labels enter a hidden layer
         self.activation = make_activation(activation)
         self.hidden = nn.ModuleList(
             Linear(fan_in, fan_out, generator=generator)

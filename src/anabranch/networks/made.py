@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from anabranch.functional import circle_columns, expand_batch, split_parameters
+from anabranch.functional.numbers import check_sizes
 from anabranch.functional.shapes import Shape
 from anabranch.networks.dependence import Dependence, turns
 from anabranch.networks.linear import Linear, affine_columns
@@ -76,6 +77,7 @@ class MADE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_sizes("hidden", hidden, empty=True)
         graph = _graph(features, ordering, passes, adjacency)
         self.n_params = n_params
         self.ordered = adjacency is None

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.functional import expand_batch
+from anabranch.functional.numbers import check_sizes
 from anabranch.functional.shapes import Shape
 from anabranch.networks.linear import Linear
 
@@ -70,6 +71,7 @@ class MLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_sizes("hidden", hidden, empty=True)
         self.context_features = context_features
         sizes = [in_features + context_features, *hidden]
         self.activation = make_activation(activation)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.functional import expand_batch
+from anabranch.functional.numbers import check_sizes
 from anabranch.functional.shapes import Shape
 from anabranch.networks.dependence import Dependence
 from anabranch.networks.linear import affine_columns
@@ -63,6 +64,7 @@ class NADE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_sizes("hidden", (hidden,))
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {ACTIVATIONS}, got {activation!r}")
         self.n_params, self.context_features = n_params, context_features

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anabranch.functional.numbers import check_sizes
 from anabranch.functional.shapes import Shape
 from anabranch.networks.dependence import Dependence
 from anabranch.networks.linear import Linear, affine_columns
@@ -79,6 +80,7 @@ class OrderlessMADE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_sizes("hidden", hidden, empty=True)
         if not len(orderings):
             raise ValueError("orderings must hold at least one ordering")
         self.n_params, self.context_features = n_params, context_features

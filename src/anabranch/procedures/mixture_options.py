@@ -6,7 +6,7 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
-from anabranch.contracts.numbers import (
+from anabranch.functional.numbers import (
     check_choice,
     check_not_negative,
     check_positive,

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import torch
 
-from anabranch.contracts.numbers import (
+from anabranch.functional.numbers import (
     check_choice,
     check_not_negative,
     check_positive,
@@ -109,7 +109,7 @@ class Course:
     Attributes:
         std_first: first bound of standard deviations; "auto" for :math:`\min(1, \sqrt{D/784})`,
             None for no annealing.
-        std_last: the last one.
+        std_last: the last one; the paper's is 1e-4, which takes many more epochs.
         std_share: share of the epochs until the last one.
         rate_halvings: how often the learning rate is halved, at equal distances.
         half_precision: whether networks are in bfloat16, but for the last tenth of the steps.

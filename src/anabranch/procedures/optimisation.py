@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from anabranch.archive import fingerprint
-from anabranch.contracts.numbers import (
+from anabranch.functional.numbers import (
     check_dict,
     check_not_negative,
     check_positive,

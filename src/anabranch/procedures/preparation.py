@@ -20,6 +20,29 @@ from anabranch.transforms import (
 Array = NDArray[np.float64]
 
 
+# Standard deviations over robust ones, from which single rows set the scale of a column.
+STRAY = 10.0
+
+
+def robust_statistics(X: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Centre and scale of columns, and where a few far rows would set them.
+
+    Mean and standard deviation; there the median and the interquartile range over that of a
+    standard normal.
+
+    Example:
+        >>> robust_statistics(np.array([[0.0], [2.0]]))
+        (array([1.]), array([1.]), array([False]))
+    """
+    size = np.abs(X).max(0)
+    size = np.where(size > 0, size, 1.0)  # squares of numbers of any size stay in range
+    loc, scale = X.mean(0), (X / size).std(0) * size
+    low, middle, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
+    robust = (high - low) / 1.349
+    stray = (robust > 0) & (scale > STRAY * robust)
+    return np.where(stray, middle, loc), np.where(stray, robust, scale), stray
+
+
 @dataclass(frozen=True)
 class Preparing:
     """How rows are prepared.
@@ -66,7 +89,7 @@ class Preparation:
         if levels is None:
             if support is not None:
                 X = support.encode(torch.as_tensor(X))[0].numpy()
-            loc, scale = X.mean(0), X.std(0)
+            loc, scale, _ = robust_statistics(X)
             scale = np.where(constant, 1.0, scale)
             steps = preparation.transform.modules()
             standardize = next(step for step in steps if isinstance(step, Standardize))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
+from anabranch.training.adam import Adam
 from anabranch.training.average import ParameterAverage
 from anabranch.training.batches import Batches, Data
 from anabranch.training.checkpoint import (
@@ -76,7 +77,7 @@ class RunState:
         if not all(own):
             raise ValueError("a model must have parameters to train, got none")
         self.parameters = [p for parameters in own for p in parameters]
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = Adam(
             [{"params": parameters} for parameters in own],
             self.options.learning_rate,
             betas=self.betas,

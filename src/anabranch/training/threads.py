@@ -1,12 +1,18 @@
 """Threads for the work at hand."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 # Multiply-adds of one step below which waking other threads costs more than they give.
 SMALL_STEP = 2e8
+
+# A forked process has lost the threads of its parent's pool, and would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 @contextmanager

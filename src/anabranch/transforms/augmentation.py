@@ -11,8 +11,8 @@ from anabranch.contracts.distribution import Distribution
 from anabranch.contracts.domain import UNIT, Integers
 from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import as_rows, standard_normal_log_prob
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape, as_shape
-from anabranch.transforms.scalar.base import check_positive
 
 
 class Augment(Transform):
@@ -100,9 +100,9 @@ class Pad(Transform):
         shape = as_shape(event_shape, "event_shape")
         if size < 1 or not shape:
             raise ValueError(f"size must be at least 1 and the event have an axis, got {size}")
-        check_positive(std=std)
         super().__init__(shape, (shape[0] + size, *shape[1:]))
         self.size, self.std = size, std
+        check_positive(self, ("std",))
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         lead = x.shape[: x.ndim - len(self.event_shape)]

@@ -1,6 +1,6 @@
 """Block autoregressive flow: one network whose Jacobian is triangular."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,7 +10,7 @@ from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
 from anabranch.functional.roots import find_root, implicit
 from anabranch.functional.shapes import Shape
-from anabranch.networks.block import BlockNetwork
+from anabranch.networks.block import BlockNetwork, Rise
 
 # limit of the logit of a gate: the slope far out is at least 1 / (1 + exp(7)), about 0.001
 BOUND = 7.0
@@ -81,7 +81,7 @@ class BlockAutoregressive(Transform):
         columns = expand_batch(z, self.batch_shape, 1).mT.double()
         gate = torch.sigmoid(bounded(self.gate.double(), BOUND))
 
-        def solve(d: int, rise: Callable[[Tensor], Tensor], reach: Tensor) -> Tensor:
+        def solve(d: int, rise: Rise, reach: Tensor) -> Tensor:
             target, share = columns[..., d : d + 1, :], gate[..., d : d + 1, :]
 
             def gated(x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class BlockAutoregressive(Transform):
 
             ends = [(target + sign * share * reach) / (1 - share) for sign in (-1, 1)]
             root = find_root(gated, target, lower=ends[0].detach(), upper=ends[1].detach())
-            return implicit(gated, root, target)
+            return implicit(gated, root, target, share * rise.slope(root) + (1 - share))
 
         x = self.network.in_turn(solve, None if context is None else context.mT)
         x = x.mT.to(z.dtype)

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded, expand_batch
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape
 from anabranch.transforms.rotation import orthogonal
 
@@ -46,6 +47,7 @@ class TriangularAffine(Transform):
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
+        check_positive(self, ("bound",))
         self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.lower = (
@@ -61,7 +63,12 @@ class TriangularAffine(Transform):
             loc: means, (*batch_shape, D).
             scale_tril: Cholesky factors, (*batch_shape, D, D); only their diagonal is used by a
                 diagonal map.
+
+        Raises:
+            ValueError: for a factor whose diagonal is not positive.
         """
+        if not bool((scale_tril.diagonal(dim1=-2, dim2=-1) > 0).all()):
+            raise ValueError("scale_tril must have a positive diagonal")
         precision = torch.linalg.solve_triangular(
             scale_tril.double(),
             torch.eye(scale_tril.shape[-1], dtype=torch.float64, device=scale_tril.device),
@@ -147,6 +154,7 @@ class LULinear(Transform):
             raise ValueError(f"a rotation does not fit within a bound, got bound={bound}")
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
+        check_positive(self, ("bound",), optional=True)
         self.lower = nn.Parameter(torch.zeros(*batch_shape, features, features))
         self.upper = nn.Parameter(torch.zeros(*batch_shape, features, features))
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))

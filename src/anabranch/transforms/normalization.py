@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Transform
 from anabranch.functional import bounded
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape
 
 
@@ -35,6 +36,7 @@ class ActNorm(Transform):
     def __init__(self, features: int, *, bound: float = 5.0, batch_shape: Shape = ()) -> None:
         super().__init__((features,), batch_shape=batch_shape)
         self.bound = bound
+        check_positive(self, ("bound",))
         self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.register_buffer("log_scale_origin", torch.zeros(*batch_shape, 1, features))

@@ -10,6 +10,9 @@ from anabranch.contracts.domain import UNIT, Integers, Interval
 from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape, as_rows
 
+# spreads, in units of what double precision resolves at a column's size, that are no rounding
+RESOLVED = 8.0
+
 
 class Standardize(Transform):
     r"""Fixed shift and scale: :math:`z = (x - m) / s`, term :math:`-\sum_d \log s_d`.
@@ -38,12 +41,18 @@ class Standardize(Transform):
         # Statistics in float64: a feature with a large mean loses its spread in float32.
         rows = x.double().flatten(0, -2)
         loc, scale = rows.mean(0), rows.std(0, correction=0)
-        varies = scale > 1e-9 * loc.abs().clamp_min(1e-30)
+        varies = scale > RESOLVED * torch.finfo(torch.float64).eps * rows.abs().amax(0)
         self.set_statistics(loc, torch.where(varies, scale, 1.0))
 
     @torch.no_grad()
     def set_statistics(self, loc: Tensor, scale: Tensor) -> None:
-        """Set m and s, each (D,)."""
+        """Set m and s, each (D,).
+
+        Raises:
+            ValueError: for a scale that is not positive.
+        """
+        if not bool((scale > 0).all()):
+            raise ValueError(f"scale must be positive, got {scale.tolist()}")
         self.loc.copy_(loc)
         self.scale.copy_(scale)
 

@@ -71,6 +71,8 @@ class Mask(Split):
     inverse_order: Tensor | None
 
     def __init__(self, moves: Sequence[bool]) -> None:
+        if not all(move in (0, 1) for move in moves):
+            raise ValueError(f"moves must be True or False for each feature, got {moves!r}")
         self.moves = [bool(move) for move in moves]
         n_moved = sum(self.moves)
         if not n_moved:

@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import bounded, expand_batch
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape
 
 
@@ -49,10 +50,9 @@ class StructuredAffine(Transform):
     ) -> None:
         if not 1 <= rank <= features:
             raise ValueError(f"rank must be in 1..{features}, got {rank}")
-        if not bound > 0:
-            raise ValueError(f"bound must be positive, got {bound}")
         super().__init__(features, batch_shape=batch_shape)
         self.bound = bound
+        check_positive(self, ("bound",))
         self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
         factor = torch.randn(*batch_shape, features, rank, generator=generator)

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from anabranch.functional import bounded
+from anabranch.functional.numbers import check_positive
 from anabranch.functional.scales import check_law
-from anabranch.transforms.scalar.base import ScalarMap, check_positive
+from anabranch.transforms.scalar.base import ScalarMap
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Scale(ScalarMap):
     law: str = "tanh"
 
     def __post_init__(self) -> None:
-        check_positive(bound=self.bound)
+        check_positive(self, ("bound",))
         check_law(self.law)
 
     @property
@@ -99,7 +100,7 @@ class Affine(ScalarMap):
     law: str = "tanh"
 
     def __post_init__(self) -> None:
-        check_positive(bound=self.bound)
+        check_positive(self, ("bound",))
         check_law(self.law)
 
     @property
@@ -111,13 +112,15 @@ class Affine(ScalarMap):
         """Scale and shift."""
         shift, raw = params.unbind(0)
         log_scale = bounded(raw, self.bound, self.law)
-        return torch.addcmul(shift, x, log_scale.exp()), log_scale
+        z = torch.addcmul(shift, x, log_scale.exp())
+        return z, log_scale.expand_as(z)
 
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the shift, then the scale."""
         shift, raw = params.unbind(0)
         log_slope = -bounded(raw, self.bound, self.law)
-        return (z - shift) * log_slope.exp(), log_slope
+        x = (z - shift) * log_slope.exp()
+        return x, log_slope.expand_as(x)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class GatedAffine(ScalarMap):
     bound: float = 5.0
 
     def __post_init__(self) -> None:
-        check_positive(bound=self.bound)
+        check_positive(self, ("bound",))
 
     @property
     def n_params(self) -> int:
@@ -154,12 +157,14 @@ class GatedAffine(ScalarMap):
     def encode(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Mix the number with the other."""
         other, log_gate = self._parts(params)
-        return torch.lerp(other, x, log_gate.exp()), log_gate
+        z = torch.lerp(other, x, log_gate.exp())
+        return z, log_gate.expand_as(z)
 
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the mixing."""
         other, log_gate = self._parts(params)
-        return other + (z - other) * torch.exp(-log_gate), -log_gate
+        x = other + (z - other) * torch.exp(-log_gate)
+        return x, -log_gate.expand_as(x)
 
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor]:
         other, raw = params.unbind(0)

@@ -39,14 +39,14 @@ class ScalarMap(ABC):
 
 @dataclass(frozen=True)
 class NumericScalarMap(ScalarMap):
-    """A map whose inverse is found by search, in float64, with exact first-order gradients."""
+    """A map whose inverse is found by search, in float64, with exact derivatives to order two."""
 
     @abstractmethod
     def bracket(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Two points that hold the root between them, or nearly; they are widened if not."""
 
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Search the root, then take one step of Newton's method, which carries the gradients.
+        """Search the root, then take steps of Newton's method, which carry the derivatives.
 
         Raises:
             ArithmeticError: where there is no root, as with parameters that are not finite.
@@ -57,19 +57,7 @@ class NumericScalarMap(ScalarMap):
         root = find_root(
             lambda x: self.encode(x, numbers.detach())[0], target, lower=lower, upper=upper
         )
-        log_slope = self.encode(root, numbers)[1]
-        x = implicit(lambda x: self.encode(x, numbers)[0], root, target, log_slope.exp())
-        if x.requires_grad:
-            _, log_slope = self.encode(x, numbers)
+        slope = self.encode(root, numbers)[1].exp()
+        x = implicit(lambda x: self.encode(x, numbers)[0], root, target, slope)
+        log_slope = self.encode(x, numbers)[1]
         return x.to(z.dtype), -log_slope.to(z.dtype)
-
-
-def check_positive(**values: float) -> None:
-    """Refuse a setting that is not above zero.
-
-    Raises:
-        ValueError: naming it.
-    """
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")

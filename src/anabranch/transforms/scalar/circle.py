@@ -11,9 +11,10 @@ from torch import Tensor
 
 from anabranch.contracts.domain import CIRCLE, Domain
 from anabranch.functional.neural_splines import SplineLaw, neural_spline, neural_spline_inverse
+from anabranch.functional.numbers import check_positive, check_share, check_whole
 from anabranch.functional.roots import find_root, implicit
 from anabranch.functional.scales import bounded
-from anabranch.transforms.scalar.base import ScalarMap, check_positive
+from anabranch.transforms.scalar.base import ScalarMap
 from anabranch.transforms.scalar.mixture_cdf import unlike_factors
 
 TURN = 2 * math.pi
@@ -55,8 +56,7 @@ class CircleMap(ScalarMap):
         root = find_root(lambda x: fixed(x)[0], target, lower=0.0, upper=TURN)
         log_slope = moving(root)[1]
         x = implicit(lambda x: moving(x)[0], root, target, log_slope.exp())
-        if x.requires_grad:
-            log_slope = moving(x)[1]
+        log_slope = moving(x)[1]
         return x.to(z.dtype), -log_slope.to(z.dtype)
 
     def encode(self, x: Tensor, params: Tensor) -> Pair:
@@ -102,9 +102,8 @@ class Moebius(CircleMap):
     bound: float = 0.99
 
     def __post_init__(self) -> None:
-        check_positive(components=self.components, bound=self.bound)
-        if self.bound >= 1:
-            raise ValueError(f"bound must be below 1, got {self.bound}")
+        check_whole(self, ("components",), 1)
+        check_share(self, ("bound",))
 
     @property
     def n_shape(self) -> int:
@@ -163,7 +162,8 @@ class NonCompactProjection(CircleMap):
     bound: float = 20.0
 
     def __post_init__(self) -> None:
-        check_positive(components=self.components, log_bound=self.log_bound, bound=self.bound)
+        check_whole(self, ("components",), 1)
+        check_positive(self, ("log_bound", "bound"))
 
     @property
     def n_shape(self) -> int:
@@ -219,10 +219,11 @@ class CircularSpline(CircleMap):
     ratio: float = 20.0
 
     def __post_init__(self) -> None:
-        check_positive(min_width=self.min_width, min_height=self.min_height)
-        if self.bins < 2 or self.bins * max(self.min_width, self.min_height) >= 1:
+        check_whole(self, ("bins",), 2)
+        check_positive(self, ("min_width", "min_height"))
+        if self.bins * max(self.min_width, self.min_height) >= 1:
             raise ValueError(
-                f"bins must be at least 2 and leave room above their floors, got {self.bins} bins "
+                f"bins must leave room above their floors, got {self.bins} bins "
                 f"of widths {self.min_width} and heights {self.min_height}"
             )
         if not self.ratio > 1:

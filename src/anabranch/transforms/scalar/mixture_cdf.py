@@ -8,7 +8,8 @@ from torch import Tensor
 
 from anabranch.functional import bounded
 from anabranch.functional.mixture_cdf import mixture_logit
-from anabranch.transforms.scalar.base import NumericScalarMap, check_positive
+from anabranch.functional.numbers import check_positive, check_share, check_whole
+from anabranch.transforms.scalar.base import NumericScalarMap
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,9 @@ class MixtureLogisticCDF(NumericScalarMap):
     min_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        check_positive(
-            components=self.components,
-            bound=self.bound,
-            log_scale_bound=self.log_scale_bound,
-            scale_bound=self.scale_bound,
-        )
-        check_share(min_slope=self.min_slope)
+        check_whole(self, ("components",), 1)
+        check_positive(self, ("bound", "log_scale_bound", "scale_bound"))
+        check_share(self, ("min_slope",))
 
     @property
     def n_params(self) -> int:
@@ -130,14 +127,3 @@ def sloped_bracket(
     steepness = torch.lerp(rates, torch.ones_like(rates), min_slope)
     roots = (goal - (1 - min_slope) * offsets) / steepness
     return roots.amin(0), roots.amax(0)
-
-
-def check_share(**values: float) -> None:
-    """Refuse a setting outside (0, 1).
-
-    Raises:
-        ValueError: naming it.
-    """
-    for name, value in values.items():
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be between 0 and 1, got {value}")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from anabranch.functional import bounded
-from anabranch.transforms.scalar.base import NumericScalarMap, check_positive
+from anabranch.functional.numbers import check_positive, check_share, check_whole
+from anabranch.transforms.scalar.base import NumericScalarMap
 from anabranch.transforms.scalar.mixture_cdf import (
     WEIGHT_BOUND,
-    check_share,
     sloped_bracket,
     sloped_logit,
     unlike_factors,
@@ -55,8 +55,9 @@ class DeepSigmoidal(NumericScalarMap):
     min_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        check_positive(hidden=self.hidden, bound=self.bound, offset_bound=self.offset_bound)
-        check_share(min_slope=self.min_slope)
+        check_whole(self, ("hidden",), 1)
+        check_positive(self, ("bound", "offset_bound"))
+        check_share(self, ("min_slope",))
 
     @property
     def n_params(self) -> int:

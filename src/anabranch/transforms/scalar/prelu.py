@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from anabranch.functional import bounded
-from anabranch.transforms.scalar.base import ScalarMap, check_positive
+from anabranch.functional.numbers import check_positive
+from anabranch.transforms.scalar.base import ScalarMap
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class PReLU(ScalarMap):
     bound: float = 3.0
 
     def __post_init__(self) -> None:
-        check_positive(bound=self.bound)
+        check_positive(self, ("bound",))
 
     @property
     def n_params(self) -> int:

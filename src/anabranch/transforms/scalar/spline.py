@@ -10,7 +10,8 @@ from anabranch.functional.neural_splines import (
     neural_spline_inverse,
     spline_knots,
 )
-from anabranch.transforms.scalar.base import ScalarMap, check_positive
+from anabranch.functional.numbers import check_positive, check_whole
+from anabranch.transforms.scalar.base import ScalarMap
 
 ENDS = ("linear", "free")
 
@@ -57,9 +58,8 @@ class RationalQuadratic(ScalarMap):
     ratio: float = 5.0
 
     def __post_init__(self) -> None:
-        check_positive(bound=self.bound, min_width=self.min_width, min_height=self.min_height)
-        if self.bins < 2:
-            raise ValueError(f"bins must be at least 2, got {self.bins}")
+        check_whole(self, ("bins",), 2)
+        check_positive(self, ("bound", "min_width", "min_height"))
         if self.ends not in ENDS:
             raise ValueError(f"ends must be one of {ENDS}, got {self.ends!r}")
         if not self.ratio > 1:

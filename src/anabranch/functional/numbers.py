@@ -1,4 +1,4 @@
-"""Numbers among the settings of an estimator, refused by name where they cannot be meant."""
+"""Numbers among settings, refused by name where they cannot be meant."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -128,8 +128,8 @@ def check_dict(settings: object, names: Iterable[str]) -> None:
     _check(settings, names, lambda value: isinstance(value, dict), "a dict", optional=True)
 
 
-def check_sizes(name: str, sizes: object) -> None:
-    """Sizes of layers: positive integers, at least one.
+def check_sizes(name: str, sizes: object, *, empty: bool = False) -> None:
+    """Sizes of layers: positive integers, at least one unless there may be none.
 
     Raises:
         ValueError: for anything else.
@@ -139,9 +139,10 @@ def check_sizes(name: str, sizes: object) -> None:
         Traceback (most recent call last):
         ValueError: hidden must be positive integers, at least one, got 8
     """
-    given = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else []
-    if not given or not all(is_whole(size) and int(size) > 0 for size in given):
-        raise ValueError(f"{name} must be positive integers, at least one, got {sizes!r}")
+    given = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else [None]
+    if not (given or empty) or not all(is_whole(size) and int(size) > 0 for size in given):
+        least = "" if empty else ", at least one"
+        raise ValueError(f"{name} must be positive integers{least}, got {sizes!r}")
 
 
 def is_whole(value: object) -> TypeGuard[SupportsInt]:
