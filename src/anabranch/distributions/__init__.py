@@ -9,6 +9,7 @@ from anabranch.distributions.heads import (
     Head,
     LaplaceMixtureHead,
 )
+from anabranch.distributions.hedged import Hedged
 from anabranch.distributions.latent_tree import LatentTree, TreePosterior
 from anabranch.distributions.mixture import Mixture
 from anabranch.distributions.orderless import OrderlessModel
@@ -30,6 +31,7 @@ __all__ = [
     "Flow",
     "GaussianMixtureHead",
     "Head",
+    "Hedged",
     "LaplaceMixtureHead",
     "LatentTree",
     "Logistic",
