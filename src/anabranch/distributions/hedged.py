@@ -16,13 +16,14 @@ class Hedged(Distribution):
     .. math:: p(x) = a\, f(x) + (1 - a)\, g(x), \qquad \log p(x) \ge \log g(x) + \log(1 - a)
 
     Whatever becomes of f, no point falls more than :math:`-\log(1 - a)` below g. With a component
-    axis each component is hedged with its own g, and has its own a. A draw is one of f or of g, by
-    the flip of a coin.
+    axis each component is hedged with a g of its own, and has an a of its own. A draw is one of f
+    or of g, by the flip of a coin.
 
     Args:
         density: f.
         anchor: g; its parameters are frozen.
-        share: a, in (0, 1), from which gradients move it.
+        share: a, in (0, 1).
+        trainable_share: whether gradients reach a, as a logit.
 
     Raises:
         ValueError: where f and g differ in event shape, component axis, domain or context, or
@@ -38,7 +39,14 @@ class Hedged(Distribution):
         tensor([0.3245])
     """
 
-    def __init__(self, density: Distribution, anchor: Distribution, share: float = 0.8) -> None:
+    def __init__(
+        self,
+        density: Distribution,
+        anchor: Distribution,
+        share: float = 0.8,
+        *,
+        trainable_share: bool = False,
+    ) -> None:
         for what in ("event_shape", "batch_shape", "domain"):
             f, g = getattr(density, what), getattr(anchor, what)
             if f != g:
@@ -56,12 +64,21 @@ class Hedged(Distribution):
         self.exact = density.exact and anchor.exact
         self.stochastic = density.stochastic or anchor.stochastic
         logit = math.log(share) - math.log1p(-share)
-        self.logit = nn.Parameter(torch.full((*self.batch_shape, 1), logit))
+        self.logit = nn.Parameter(
+            torch.full((*self.batch_shape, 1), logit), requires_grad=trainable_share
+        )
 
     @property
     def share(self) -> Tensor:
         """The share a of each component, (*batch_shape,)."""
         return torch.sigmoid(self.logit.squeeze(-1))
+
+    @torch.no_grad()
+    def set_share(self, share: Tensor) -> None:
+        """Set the share a of each component, (*batch_shape,), in (0, 1)."""
+        if not bool(((share > 0) & (share < 1)).all()):
+            raise ValueError(f"share must be in (0, 1), got {share.tolist()}")
+        self.logit.copy_(torch.logit(share).expand(self.batch_shape).unsqueeze(-1))
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         f, g = (part._log_prob(x, context, generator) for part in (self.density, self.anchor))

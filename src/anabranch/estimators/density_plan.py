@@ -5,7 +5,7 @@ from typing import Self
 
 from anabranch.estimators.flow_training import flow_options
 from anabranch.estimators.mixture_plan import Spec
-from anabranch.estimators.numbers import check_positive, check_whole
+from anabranch.estimators.numbers import check_flag, check_positive, check_whole
 from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.training import FitOptions
 
@@ -24,6 +24,7 @@ class DensityPlan:
         reg_covar: smallest variance of the start.
         levels: of integer data, or None.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether the flow is hedged with the Gaussian.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -35,8 +36,10 @@ class DensityPlan:
     reg_covar: float = 1e-6
     levels: int | None = None
     logit_alpha: float = 1e-6
+    hedge: bool = True
 
     def __post_init__(self) -> None:
+        check_flag(self, ("hedge",))
         check_whole(self, ("n_init",), 1)
         check_positive(self, ("reg_covar", "logit_alpha"))
         check_whole(self, ("levels",), 2, optional=True)
@@ -60,4 +63,5 @@ class DensityPlan:
             "flow": self.flow,
             "diagonal": n_features > MAX_FULL,
             "context_features": n_context,
+            "hedge": self.hedge,
         }

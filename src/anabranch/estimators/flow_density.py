@@ -13,13 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.distributions import Flow, Logistic, Normal
+from anabranch.distributions import Flow, Hedged, Logistic, Normal
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.conditions import Conditions
 from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.density_plan import DensityPlan
 from anabranch.estimators.density_trainer import (
     DensityTask,
+    flow_part,
     precise_log_prob,
     set_gaussian,
     train_density,
@@ -50,8 +51,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     As `sklearn.neighbors.KernelDensity` it has no clusters: for those take `FlowMixture`. Before
     its first step the model *is* a Gaussian (with a context, a linear regression with Gaussian
-    errors). A flow that is not convincingly better on rows held out is dropped, and that Gaussian
-    is what is fitted.
+    errors). The flow f is hedged with that Gaussian g, :math:`p(x) = a f(x) + (1 - a) g(x)`, so
+    that no row falls more than :math:`-\log(1 - a)` below it. A flow that is not convincingly
+    better on rows held out is dropped, and the Gaussian is what is fitted.
 
     Args:
         flow: recipe of the flow, a name such as "nsf" or "maf", or {"name": ..., keyword: value};
@@ -66,6 +68,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
             brought to the real line, and log-densities are lower bounds of log-probabilities.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether the flow is hedged with the Gaussian.
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
         weight_decay: of AdamW.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
@@ -89,7 +92,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         history_: one dict per evaluation, see `anabranch.training.fit`.
         conditions_: the scale of the context, None without one.
         bounds_: the supports of the columns, None without any.
-        model_: the `Flow`, in evaluation mode.
+        model_: the `Flow` or, hedged, the `anabranch.distributions.Hedged`, in evaluation mode.
         preparation_: the fixed transform before it.
 
     Example:
@@ -111,12 +114,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         reg_covar: float = 1e-6,
         levels: int | None = None,
         logit_alpha: float = 1e-6,
+        hedge: bool = True,
         learning_rate: float | str = "auto",
         weight_decay: float = 0.0,
         batch_size: int = 512,
         max_epochs: int = 500,
         patience: int | None = 20,
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.15,
         keep: str = "best",
         fit_options: Mapping[str, object] | None = None,
         device: str = "cpu",
@@ -129,6 +133,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self.reg_covar = reg_covar
         self.levels = levels
         self.logit_alpha = logit_alpha
+        self.hedge = hedge
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -196,7 +201,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self._keep(*train_density(self._started(task), task, resume=resume))
         return self
 
-    def _started(self, task: DensityTask) -> list[Flow]:
+    def _started(self, task: DensityTask) -> list[Flow | Hedged]:
         """Flows at the Gaussian that they start from."""
         plan, n_features = task.plan, task.rows.z.shape[1]
         n_context = 0 if self.conditions_ is None else self.conditions_.n_features
@@ -206,7 +211,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             model = flow_density(**recipe, seed=task.seed + i)
             set_gaussian(model, task)
             models.append(model.to(self.device))
-        if n_features == 1 and plan.flow is not None and _is_affine(models[0]):
+        if n_features == 1 and plan.flow is not None and _is_affine(flow_part(models[0])):
             warnings.warn(
                 f"flow {self.flow!r} cannot bend one column: its density keeps the shape of its "
                 "base, a Gaussian as a rule; for a free shape take 'nsf'",
@@ -231,7 +236,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     def _support(self, X: Array) -> Support | None:
         return None if self.bounds_ is None else make_support(X, self.bounds_)
 
-    def _keep(self, model: Flow, result: FitResult) -> None:
+    def _keep(self, model: Flow | Hedged, result: FitResult) -> None:
         self.model_ = model.eval()
         self.history_ = result.history
         self.lower_bound_ = -result.best_score
@@ -298,11 +303,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     def transform(self, X: ArrayLike, *, context: ArrayLike | None = None) -> Array:
         """The latent z of each row, (n, D): independent standard normals if the model is right.
 
-        That holds for flows over a normal base. An autoregressive model without a latent space,
+        That holds for flows over a normal base, and of a hedged one for the rows that the flow has
+        drawn. An autoregressive model without a latent space,
         such as "rnade", gives the whitened rows.
         """
         parts = [
-            self.model_.transform.encode(rows.z, rows.context)[0].double().cpu()
+            flow_part(self.model_).transform.encode(rows.z, rows.context)[0].double().cpu()
             for rows in self._given(X, context)
         ]
         return torch.cat(parts).numpy()
@@ -318,14 +324,15 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         """The rows, in the units of the data, that have these latents; to single precision."""
         check_is_fitted(self, "model_")
         latents: Array = check_array(Z, dtype="float64", input_name="Z")
-        if not self.model_.transform.bijective:
+        transform = flow_part(self.model_).transform
+        if not transform.bijective:
             raise ValueError(f"flow {self.flow!r} is no bijection: latents do not tell their rows")
         if latents.shape[1] != self.n_features_in_:
             raise ValueError(f"Z must have {self.n_features_in_} columns, got {latents.shape[1]}")
         C = self._encoded(context, len(latents))
         z = torch.as_tensor(latents, dtype=torch.float32, device=self.device)
         given = None if C is None else C.to(self.device)
-        return self.preparation_.decode(self.model_.transform.decode(z, given)[0])
+        return self.preparation_.decode(transform.decode(z, given)[0])
 
     def bic(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:
         r"""Bayesian information criterion on X, :math:`-2\log L + p\log n`; lower is better.

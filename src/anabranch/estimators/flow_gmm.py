@@ -10,7 +10,12 @@ from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.groups import Group, accepts_old_names, read_group
 from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan, Spec
-from anabranch.estimators.numbers import check_choice, check_not_negative, check_positive
+from anabranch.estimators.numbers import (
+    check_choice,
+    check_flag,
+    check_not_negative,
+    check_positive,
+)
 from anabranch.estimators.rows import Seed
 from anabranch.estimators.starts import StartSource, affine_of
 from anabranch.estimators.trainer import MixtureTask
@@ -35,8 +40,7 @@ class LatentMeans:
     def __post_init__(self) -> None:
         check_choice(self, "start", ("data", "random"))
         check_positive(self, ("spread",))
-        if not isinstance(self.fixed, bool):
-            raise ValueError(f"fixed must be True or False, got {self.fixed!r}")
+        check_flag(self, ("fixed",))
 
 
 @dataclass(frozen=True)
@@ -176,8 +180,10 @@ class FlowGMM(FlowMixture):
         return read_group("means", self.means, LatentMeans, old="start")
 
     def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
-        shared = {"trunk": self.flow, "flow": None}
-        return {**super()._recipe(plan, n_features, n_components), **shared}
+        recipe = super()._recipe(plan, n_features, n_components)
+        # random Gaussians say nothing of the data that they could be a floor for
+        hedge = recipe["hedge"] and self._means().start == "data"
+        return {**recipe, "trunk": self.flow, "flow": None, "hedge": hedge}
 
     def _set(self, model: MixtureModel, start: GaussianStart, task: MixtureTask) -> None:
         means = self._means()

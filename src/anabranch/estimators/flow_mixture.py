@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,10 +13,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.archive import Tree
+from anabranch.distributions import Hedged
 from anabranch.estimators.annihilation import annihilated
 from anabranch.estimators.counting import free_parameters
+from anabranch.estimators.epochs import joint_in_parts
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.gaussian_guard import precise
@@ -67,8 +70,10 @@ class FlowMixture(PreparedEstimator):
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
 
-    Before its first step the model *is* a Gaussian mixture, chosen on validation rows, and that
-    state competes with all later ones: held out, it is not worse than a `GaussianMixture`.
+    Before its first step the model *is* a Gaussian mixture, chosen on validation rows. Each flow is
+    hedged with its Gaussian, :math:`p(x \mid k) = a f_k(x) + (1 - a) g_k(x)`, so that no row falls
+    more than :math:`-\log(1 - a)` below the start, and the flows are kept only where their gain on
+    validation rows exceeds two standard errors: held out, it is not worse than a `GaussianMixture`.
 
     Args:
         n_components: K; None for as many as there are classes in y, or one; "auto" to begin with
@@ -98,7 +103,7 @@ class FlowMixture(PreparedEstimator):
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
         keep: "best" state on rows held out, or the Gaussian mixture where no flow beats it; or
             "last" for the last state, whatever it is worth.
-        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.1,
+        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.15,
             "weight_decay": 0.0, "snapshots": 0} and those of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
@@ -238,7 +243,7 @@ class FlowMixture(PreparedEstimator):
         else:
             starts = self._starts(task, X[rows], n_components, given, random_state)
             candidate = self._winner(starts, task)
-            candidate = annihilated(candidate, task) if plan.is_auto else candidate
+            candidate = self._fewer(candidate, task) if plan.is_auto else candidate
         trained = train(candidate, task, resume=resume)
         self._keep(candidate.name, candidate.model, trained.result, trained.snapshots)
         return self
@@ -307,6 +312,23 @@ class FlowMixture(PreparedEstimator):
             return candidates[0]
         scores = [head_start(candidate, task) for candidate in candidates]
         return candidates[int(np.argmin(scores))]
+
+    def _fewer(self, candidate: Candidate, task: MixtureTask) -> Candidate:
+        """With the components that annihilation leaves, and the Gaussians of what they own."""
+        candidate = annihilated(candidate, task)
+        model, z = candidate.model, task.rows.z
+        with torch.no_grad():
+            R = torch.softmax(joint_in_parts(model, z.to(self.device)).double(), 0)
+        options = task.plan.start_options(len(R))
+        rows = (part.double().numpy() for part in (z, task.validation.z))
+        start = hard_start(candidate.name, *rows, R.mT.cpu().numpy(), options)
+        gaussian = self._candidate(task, len(R), candidate.name).model
+        self._set(gaussian, start, task)
+        gaussian.posterior.load_state_dict(model.posterior.state_dict())
+        for own, other in zip(model.mixture.groups, gaussian.mixture.groups, strict=True):
+            if isinstance(own, Hedged) and isinstance(other, Hedged):
+                own.anchor.load_state_dict(other.anchor.state_dict())
+        return replace(candidate, gaussian=gaussian.state_dict())
 
     def _starts(
         self,

@@ -14,6 +14,7 @@ from anabranch.estimators.groups import GroupedSettings, read_group, within
 from anabranch.estimators.numbers import (
     check_choice,
     check_components,
+    check_flag,
     check_not_negative,
     check_positive,
     check_whole,
@@ -30,7 +31,7 @@ Spec = str | Mapping[str, object]
 # what `fit_options` holds beside the settings of the loop, and its default
 TRAINING = {
     "patience": 20,
-    "validation_fraction": 0.1,
+    "validation_fraction": 0.15,
     "weight_decay": 0.0,
     "snapshots": 0,
 }
@@ -58,6 +59,8 @@ class ModelOptions:
         reg_covar: smallest variance of the start, in units of the standardised columns, and the
             variance given to constant columns.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether each flow is hedged with the Gaussian it starts from, so that no row falls
+            far below that, see `anabranch.distributions.Hedged`.
     """
 
     posterior: Spec = "mlp"
@@ -68,8 +71,10 @@ class ModelOptions:
     component_cost: float = 0.0075
     reg_covar: float = 1e-6
     logit_alpha: float = 1e-6
+    hedge: bool = True
 
     def __post_init__(self) -> None:
+        check_flag(self, ("hedge",))
         check_choice(self, "algorithm", ("gradient", "em"))
         check_whole(self, ("max_components",), 1)
         check_not_negative(self, ("component_cost",))
@@ -156,7 +161,11 @@ GROUPS: dict[str, type] = {
     "fit_options": dict,
 }
 OLD_NAMES = {
-    **{name: f"model_options__{name}" for name in ModelOptions.__dataclass_fields__},
+    **{
+        name: f"model_options__{name}"
+        for name in ModelOptions.__dataclass_fields__
+        if name != "hedge"
+    },
     "temperature_decay": "temperature__decay",
     "temperature_floor": "temperature__floor",
     "temperature_unit": "temperature__unit",
@@ -316,6 +325,7 @@ class MixturePlan:
             "learn_weights": isinstance(self.model_options.weights, str)
             and self.model_options.weights == "learned",
             "posterior": self.model_options.posterior,
+            "hedge": self.model_options.hedge,
         }
 
     # -- what does not go together ---------------------------------------------------------------
