@@ -319,9 +319,9 @@ class FlowMixture(PreparedEstimator):
         model, z = candidate.model, task.rows.z
         with torch.no_grad():
             R = torch.softmax(joint_in_parts(model, z.to(self.device)).double(), 0)
+        Z, V = z.double().numpy(), task.validation.z.double().numpy()
         options = task.plan.start_options(len(R))
-        rows = (part.double().numpy() for part in (z, task.validation.z))
-        start = hard_start(candidate.name, *rows, R.mT.cpu().numpy(), options)
+        start = hard_start(candidate.name, Z, V, R.mT.cpu().numpy(), options)
         gaussian = self._candidate(task, len(R), candidate.name).model
         self._set(gaussian, start, task)
         gaussian.posterior.load_state_dict(model.posterior.state_dict())
