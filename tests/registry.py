@@ -32,7 +32,7 @@ from anabranch.distributions import (
     Uniform,
 )
 from anabranch.functional import as_shape
-from anabranch.models import made, nade, rnade
+from anabranch.models import made, nade, rnade, torus_flow
 from anabranch.networks import ConvNet
 from anabranch.transforms import (
     AbsoluteFold,
@@ -45,7 +45,9 @@ from anabranch.transforms import (
     BlockAutoregressive,
     Channels,
     Checkerboard,
+    CircularSpline,
     Compose,
+    ConvexCombination,
     Coupling,
     DeepSigmoidal,
     Elementwise,
@@ -62,6 +64,7 @@ from anabranch.transforms import (
     Mask,
     MixtureLogisticCDF,
     Moebius,
+    NonCompactProjection,
     Pad,
     Permutation,
     Planar,
@@ -659,6 +662,7 @@ def _vae(features: int, latent: int) -> Make:
 
 
 SMALL = (2, 4, 6)
+SPLINE = CircularSpline(3)
 SHAPED: list[Case] = [
     Case("reshape-images", 8, _alone(lambda: Reshape(8, (2, 2, 2))), stackable=False),
     Case("squeeze", SMALL, _alone(lambda: Squeeze(SMALL)), stackable=False),
@@ -703,8 +707,21 @@ SHAPED: list[Case] = [
     ),
     Case("vae-layer-3", 3, _vae(3, 2), exact=False, stochastic=True, bijective=False),
     *(
-        Case(f"{name}-circle-2", 2, make(Moebius(2), 2), domain=CIRCLE, contextual=True)
-        for name, make in (("elementwise", _elementwise), ("autoregressive", _autoregressive))
+        Case(f"{name}-circle-{d}", d, make(kind, d), domain=CIRCLE, contextual=True)
+        for name, make, kind, d in (
+            ("elementwise", _elementwise, Moebius(2), 2),
+            ("autoregressive", _autoregressive, Moebius(2), 2),
+            ("autoregressive-spline", _autoregressive, CircularSpline(4), 3),
+            ("coupling-projection", _coupling, NonCompactProjection(2), 2),
+            ("coupling-combination", _coupling, ConvexCombination((Moebius(1), SPLINE)), 3),
+        )
+    ),
+    Case(
+        "autoregressive-circle-ordered-4",
+        4,
+        _autoregressive(CircularSpline(3), 4, (2, 0, 3, 1)),
+        domain=CIRCLE,
+        contextual=True,
     ),
     Case(
         "coupling-integers-3", 3, _coupling(IntegerShift(), 3), domain=Integers(), contextual=True
@@ -1000,6 +1017,14 @@ DISTRIBUTIONS: list[Case] = [
         "flow-circle-1",
         1,
         lambda b, c, g: Flow(Uniform(1, CIRCLE), _elementwise(Moebius(2), 1)(b, c, g)),
+        domain=CIRCLE,
+        contextual=True,
+        smooth=False,
+    ),
+    Case(
+        "flow-torus-2",
+        2,
+        _recipe(torus_flow, 2, size=4, n_layers=1, hidden=[8]),
         domain=CIRCLE,
         contextual=True,
         smooth=False,

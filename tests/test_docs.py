@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
-from anabranch.estimators.mixture_plan import Consistency
 from anabranch.experiments import registry as experiment_registry
 from anabranch.models import registry as recipe_registry
 from anabranch.problems import Pinwheel
+from anabranch.procedures.mixture_options import Consistency
 from tests import registry
 from tests.discovery import exported
 from tests.transforms import test_battery

@@ -45,7 +45,7 @@ TRIED = (
 )
 
 
-PLAN = f"{PACKAGE}/estimators/mixture_plan.py"
+PLAN = f"{PACKAGE}/procedures/mixture_options.py"
 SETTING = """
 from typer.testing import CliRunner
 from anabranch import FlowMixture, load

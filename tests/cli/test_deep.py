@@ -12,8 +12,8 @@ from typer.main import get_command
 from anabranch import DeepClustering, DeepMixture, load
 from anabranch.cli.app import app
 from anabranch.estimators import FlowMixture
-from anabranch.estimators.clustering_methods import METHODS
 from anabranch.metrics import clustering_accuracy
+from anabranch.procedures.clustering_methods import METHODS
 from anabranch.training.run import Run
 
 SMALL = ("--set", "latent=2", "--set", "hidden=[8]", "--max-epochs", "2")

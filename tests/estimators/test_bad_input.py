@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from anabranch.estimators.checks import ConstantColumnWarning
-from anabranch.estimators.counting import free_parameters
 from anabranch.metrics import clustering_accuracy
+from anabranch.models.counting import free_parameters
 from anabranch.transforms import LULinear, TriangularAffine
 from tests.estimators.data import blobs, picture, quick
 

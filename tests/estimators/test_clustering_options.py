@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anabranch import DeepClustering
-from anabranch.estimators.clustering_methods import METHODS
+from anabranch.procedures.clustering_methods import METHODS
 
 # no clusters, so that every start and every weight matters
 X = np.random.RandomState(0).randn(90, 4)

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from anabranch import DeepClustering, load, save
 from anabranch.cli.app import app
-from anabranch.estimators.clustering_methods import METHODS
 from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.metrics import clustering_accuracy
+from anabranch.procedures.clustering_methods import METHODS
 from tests.estimators.data import folded, picture
 
 

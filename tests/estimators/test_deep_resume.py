@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from anabranch import DeepClustering, DeepMixture, FlowMixture
-from anabranch.estimators.clustering_methods import METHODS
 from anabranch.objectives import Loss
+from anabranch.procedures.clustering_methods import METHODS
 from anabranch.procedures.stages import Stages, stage_files
 from anabranch.training import FitOptions
 from anabranch.training.run import Run

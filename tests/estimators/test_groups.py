@@ -9,13 +9,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
+from anabranch.contracts.numbers import check_positive
 from anabranch.estimators.groups import (
     GroupedSettings,
     accepts_old_names,
     migrated,
     read_group,
 )
-from anabranch.estimators.numbers import check_positive
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from anabranch.estimators.optimisation import Optimisation
+from anabranch.procedures.optimisation import Optimisation
 
 WRONG = [
     ("learning_rate", 0.0),

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from anabranch import FlowGMM, FlowMixture, GaussianMixture, load, save
-from anabranch.estimators.epochs import epoch_hook
 from anabranch.estimators.mixture_plan import MixturePlan
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.rows import Rows
 from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.models import flow_mixture
 from anabranch.problems import Pinwheel
+from anabranch.procedures.mixture_epochs import epoch_hook
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 from tests.estimators.data import FLOW, bent, blobs, moved, picture, quick
 
 X, Y = bent()

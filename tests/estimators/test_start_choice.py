@@ -7,13 +7,12 @@ import torch
 from anabranch import FlowMixture
 from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.graph_clusters import spread_labels
-from anabranch.estimators import flow_mixture as estimator
-from anabranch.estimators import trainer
 from anabranch.estimators.mixture_plan import MixturePlan
-from anabranch.estimators.starts import StartRows, make_starts
 from anabranch.metrics import clustering_accuracy
 from anabranch.objectives import MixtureObjective
 from anabranch.problems import Pinwheel, TwoCircles
+from anabranch.procedures import fit_flow_mixture as trainer
+from anabranch.procedures.mixture_starts import StartRows, make_starts
 
 X, _ = Pinwheel().sample_per_component(80, random_state=0)
 
@@ -34,7 +33,7 @@ def test_the_start_that_is_ahead_is_trained_on(monkeypatch, ahead):
         raced.append(candidate.model)
         return float(len(raced) - 1 != ahead)
 
-    monkeypatch.setattr(estimator, "head_start", head_start)
+    monkeypatch.setattr(trainer, "head_start", head_start)
     mixture = FlowMixture(5, random_state=0, max_epochs=1).fit(X)
     assert len(raced) == 2
     assert mixture.model_ is raced[ahead]

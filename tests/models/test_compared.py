@@ -56,6 +56,8 @@ def make(row, **arguments):
 
 def data(row, *shape):
     x = torch.randn(*shape, generator=seeded(0))
+    if "angles" in row[2][4]:
+        return x.remainder(2 * torch.pi)
     return (x > 0).float() if "bits" in row[2][4] else x
 
 

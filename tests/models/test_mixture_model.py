@@ -10,9 +10,9 @@ from scipy.stats import multivariate_normal
 
 from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.distributions import Flow
-from anabranch.estimators.starts import set_start
 from anabranch.models import flow_mixture
 from anabranch.objectives import MixtureObjective
+from anabranch.procedures.mixture_starts import set_start
 from anabranch.transforms import Autoregressive, Coupling
 from tests.registry import perturb, seeded
 

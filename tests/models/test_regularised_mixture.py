@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from anabranch.estimators.counting import free_parameters
 from anabranch.models import flow_mixture, keep_components
+from anabranch.models.counting import free_parameters
 from anabranch.objectives import MixtureObjective, make_perturbation
 from anabranch.transforms import BatchNorm
 from tests.registry import perturb, seeded

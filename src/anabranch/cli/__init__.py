@@ -9,6 +9,5 @@ import os
 # times as long. OpenMP reads this once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from anabranch.cli.app import app, main
-
-__all__ = ["app", "main"]
+from anabranch.cli.app import app as app
+from anabranch.cli.app import main as main

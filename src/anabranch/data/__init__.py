@@ -5,23 +5,14 @@ Example:
     (8, 8)
 """
 
-from anabranch.data.atomic import atomic_write, check_output
-from anabranch.data.embedded import load_sklearn
-from anabranch.data.finite import check_finite
-from anabranch.data.reading import read_table, read_tables, stream_table, stream_tables
-from anabranch.data.table import Table
-from anabranch.data.writing import TableWriter, write_table
-
-__all__ = [
-    "Table",
-    "TableWriter",
-    "atomic_write",
-    "check_finite",
-    "check_output",
-    "load_sklearn",
-    "read_table",
-    "read_tables",
-    "stream_table",
-    "stream_tables",
-    "write_table",
-]
+from anabranch.data.atomic import atomic_write as atomic_write
+from anabranch.data.atomic import check_output as check_output
+from anabranch.data.embedded import load_sklearn as load_sklearn
+from anabranch.data.finite import check_finite as check_finite
+from anabranch.data.reading import read_table as read_table
+from anabranch.data.reading import read_tables as read_tables
+from anabranch.data.reading import stream_table as stream_table
+from anabranch.data.reading import stream_tables as stream_tables
+from anabranch.data.table import Table as Table
+from anabranch.data.writing import TableWriter as TableWriter
+from anabranch.data.writing import write_table as write_table

@@ -1,44 +1,20 @@
 """Distributions: log_prob and sample, with the component axis."""
 
-from anabranch.contracts.distribution import Distribution
-from anabranch.distributions.autoregressive import AutoregressiveModel
-from anabranch.distributions.flow import Flow
-from anabranch.distributions.heads import (
-    Bernoulli,
-    GaussianMixtureHead,
-    Head,
-    LaplaceMixtureHead,
-)
-from anabranch.distributions.hedged import Hedged
-from anabranch.distributions.latent_tree import LatentTree, TreePosterior
-from anabranch.distributions.mixture import Mixture
-from anabranch.distributions.orderless import OrderlessModel
-from anabranch.distributions.standard import (
-    DiagonalNormal,
-    DiscretizedLogistic,
-    Logistic,
-    Normal,
-    Uniform,
-)
-from anabranch.distributions.tree_structure import TreeStructure
-
-__all__ = [
-    "AutoregressiveModel",
-    "Bernoulli",
-    "DiagonalNormal",
-    "DiscretizedLogistic",
-    "Distribution",
-    "Flow",
-    "GaussianMixtureHead",
-    "Head",
-    "Hedged",
-    "LaplaceMixtureHead",
-    "LatentTree",
-    "Logistic",
-    "Mixture",
-    "Normal",
-    "OrderlessModel",
-    "TreePosterior",
-    "TreeStructure",
-    "Uniform",
-]
+from anabranch.contracts.distribution import Distribution as Distribution
+from anabranch.distributions.autoregressive import AutoregressiveModel as AutoregressiveModel
+from anabranch.distributions.flow import Flow as Flow
+from anabranch.distributions.heads import Bernoulli as Bernoulli
+from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead
+from anabranch.distributions.heads import Head as Head
+from anabranch.distributions.heads import LaplaceMixtureHead as LaplaceMixtureHead
+from anabranch.distributions.hedged import Hedged as Hedged
+from anabranch.distributions.latent_tree import LatentTree as LatentTree
+from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
+from anabranch.distributions.mixture import Mixture as Mixture
+from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
+from anabranch.distributions.standard import DiagonalNormal as DiagonalNormal
+from anabranch.distributions.standard import DiscretizedLogistic as DiscretizedLogistic
+from anabranch.distributions.standard import Logistic as Logistic
+from anabranch.distributions.standard import Normal as Normal
+from anabranch.distributions.standard import Uniform as Uniform
+from anabranch.distributions.tree_structure import TreeStructure as TreeStructure

@@ -1,25 +1,13 @@
 """The scikit-learn face."""
 
-from anabranch.estimators.deep_clustering import DeepClustering
-from anabranch.estimators.deep_mixture import DeepMixture
-from anabranch.estimators.files import load, save
-from anabranch.estimators.flow_density import FlowDensity
-from anabranch.estimators.flow_gmm import FlowGMM
-from anabranch.estimators.flow_mixture import FlowMixture
-from anabranch.estimators.gaussian_mixture import GaussianMixture
-from anabranch.estimators.rad import RAD
-from anabranch.estimators.selection import Selection, choose_n_components
-
-__all__ = [
-    "RAD",
-    "DeepClustering",
-    "DeepMixture",
-    "FlowDensity",
-    "FlowGMM",
-    "FlowMixture",
-    "GaussianMixture",
-    "Selection",
-    "choose_n_components",
-    "load",
-    "save",
-]
+from anabranch.estimators.deep_clustering import DeepClustering as DeepClustering
+from anabranch.estimators.deep_mixture import DeepMixture as DeepMixture
+from anabranch.estimators.files import load as load
+from anabranch.estimators.files import save as save
+from anabranch.estimators.flow_density import FlowDensity as FlowDensity
+from anabranch.estimators.flow_gmm import FlowGMM as FlowGMM
+from anabranch.estimators.flow_mixture import FlowMixture as FlowMixture
+from anabranch.estimators.gaussian_mixture import GaussianMixture as GaussianMixture
+from anabranch.estimators.rad import RAD as RAD
+from anabranch.estimators.selection import Selection as Selection
+from anabranch.estimators.selection import choose_n_components as choose_n_components

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from anabranch.estimators.clustering_methods import METHODS, Method
+from anabranch.contracts.numbers import check_dict, check_sizes, check_whole, is_whole, real
 from anabranch.estimators.groups import read_group
-from anabranch.estimators.numbers import check_dict, check_sizes, check_whole, is_whole, real
-from anabranch.estimators.optimisation import Optimisation, Settings
 from anabranch.estimators.unused import warn_unused
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
+from anabranch.procedures.clustering_methods import METHODS, Method
+from anabranch.procedures.optimisation import Optimisation, Settings
 from anabranch.training import FitOptions
 
 # What `fit` tells a recipe by itself.

@@ -26,7 +26,6 @@ from anabranch.estimators.fitted import (
 )
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.groups import accepts_old_names
-from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
@@ -37,6 +36,7 @@ from anabranch.procedures.clustering_task import (
     CodeModel,
     encode,
 )
+from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.stages import Stages
 from anabranch.training import FitResult
 

@@ -27,12 +27,12 @@ from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
 from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
-from anabranch.estimators.preparation import Preparation
 from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import Rows
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.models import GaussianMixtureVAE, label_log_prob, nvisa
 from anabranch.procedures.fit_nvisa import NvisaRows, fit_nvisa, start_nvisa
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 from anabranch.procedures.stages import Stages
 from anabranch.procedures.training_run import TrainingRun
 from anabranch.training import FitResult

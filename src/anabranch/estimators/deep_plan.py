@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anabranch.estimators.groups import read_group
-from anabranch.estimators.labels import check_targets
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_not_negative,
     check_positive,
     check_share,
     check_sizes,
     check_whole,
 )
-from anabranch.estimators.optimisation import Optimisation, Settings
+from anabranch.estimators.groups import read_group
+from anabranch.estimators.labels import check_targets
 from anabranch.estimators.unused import warn_unused
 from anabranch.models import GaussianMixtureVAE
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
@@ -33,6 +32,7 @@ from anabranch.objectives import (
 from anabranch.objectives.latent_mixture import INFERENCES
 from anabranch.objectives.mixture_bounds import check_bound
 from anabranch.procedures.invariant_lessons import Lessons
+from anabranch.procedures.optimisation import Optimisation, Settings
 from anabranch.procedures.stages import Stages
 from anabranch.procedures.std_annealing import first_std, std_annealing
 from anabranch.training import (

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from anabranch.estimators.flow_training import flow_options
-from anabranch.estimators.mixture_plan import Spec
-from anabranch.estimators.numbers import check_flag, check_positive, check_whole
-from anabranch.estimators.optimisation import Optimisation, Settings
+from anabranch.contracts.numbers import check_flag, check_positive, check_whole
+from anabranch.procedures.mixture_options import Spec
+from anabranch.procedures.optimisation import Optimisation, Settings, flow_options
 from anabranch.training import FitOptions
 
 # Columns up to which the start has a full covariance.

@@ -16,23 +16,24 @@ from anabranch.archive import Tree
 from anabranch.distributions import Flow, Hedged, Logistic, Normal
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.conditions import Conditions
-from anabranch.estimators.counting import free_parameters
 from anabranch.estimators.density_plan import DensityPlan
-from anabranch.estimators.density_trainer import (
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.fitted import module_from
+from anabranch.estimators.prepared import PreparedDensity
+from anabranch.estimators.rows import Seed, length, split_rows
+from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
+from anabranch.models import flow_density
+from anabranch.models.counting import free_parameters
+from anabranch.procedures.fit_flow_density import (
     DensityTask,
     flow_part,
     precise_log_prob,
     set_gaussian,
     train_density,
 )
-from anabranch.estimators.estimator import Json, State
-from anabranch.estimators.fitted import module_from
-from anabranch.estimators.mixture_plan import Spec
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.prepared import PreparedDensity
-from anabranch.estimators.rows import Rows, Seed, length, split_rows
-from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
-from anabranch.models import flow_density
+from anabranch.procedures.mixture_options import Spec
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
 from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
 
@@ -197,13 +198,15 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         train = self._rows(X[rows], None, random_state)
         validation = self._rows(V, None, random_state)
         train.context, validation.context = None if C is None else C[rows], C_val
-        task = DensityTask(plan, train, validation, self.preparation_, seed)
-        self._keep(*train_density(self._started(task), task, resume=resume))
+        task = DensityTask(
+            plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
+        )
+        self._keep(*train_density(self._started(plan, task), task, resume=resume))
         return self
 
-    def _started(self, task: DensityTask) -> list[Flow | Hedged]:
+    def _started(self, plan: DensityPlan, task: DensityTask) -> list[Flow | Hedged]:
         """Flows at the Gaussian that they start from."""
-        plan, n_features = task.plan, task.rows.z.shape[1]
+        n_features = task.rows.z.shape[1]
         n_context = 0 if self.conditions_ is None else self.conditions_.n_features
         models = []
         for i in range(plan.n_init):

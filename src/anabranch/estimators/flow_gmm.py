@@ -7,19 +7,21 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from anabranch.algorithms.gaussians import GaussianParameters, GaussianStart
-from anabranch.estimators.flow_mixture import FlowMixture
-from anabranch.estimators.groups import Group, accepts_old_names, read_group
-from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan, Spec
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_choice,
     check_flag,
     check_not_negative,
     check_positive,
 )
+from anabranch.estimators.flow_mixture import FlowMixture
+from anabranch.estimators.given_start import StartSource
+from anabranch.estimators.groups import Group, accepts_old_names, read_group
+from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan
 from anabranch.estimators.rows import Seed
-from anabranch.estimators.starts import StartSource, affine_of
-from anabranch.estimators.trainer import MixtureTask
 from anabranch.models import MixtureModel
+from anabranch.procedures.fit_flow_mixture import MixtureTask
+from anabranch.procedures.mixture_options import Spec
+from anabranch.procedures.mixture_starts import affine_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class PseudoLabels:
 
     Attributes:
         weight: of the likelihood under such labels; None for 0.
-        perturbation: as in `anabranch.estimators.mixture_plan.Consistency`.
+        perturbation: as in `anabranch.procedures.mixture_options.Consistency`.
     """
 
     weight: float | None = None
@@ -185,11 +187,13 @@ class FlowGMM(FlowMixture):
         hedge = recipe["hedge"] and self._means().start == "data"
         return {**recipe, "trunk": self.flow, "flow": None, "hedge": hedge}
 
-    def _set(self, model: MixtureModel, start: GaussianStart, task: MixtureTask) -> None:
+    def _set(
+        self, model: MixtureModel, start: GaussianStart, plan: MixturePlan, task: MixtureTask
+    ) -> None:
         means = self._means()
         if means.start == "random":
             start = _far_apart(start.parameters.means.shape, means.spread, task.seed)
-        super()._set(model, start, task)
+        super()._set(model, start, plan, task)
         if means.fixed:
             for group in model.mixture.groups:
                 affine_of(group).requires_grad_(False)

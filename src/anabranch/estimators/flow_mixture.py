@@ -1,8 +1,7 @@
 """FlowMixture: GaussianMixture's contract, with flows for components."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,50 +14,47 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.archive import Tree
-from anabranch.distributions import Hedged
-from anabranch.estimators.annihilation import annihilated
-from anabranch.estimators.counting import free_parameters
-from anabranch.estimators.epochs import joint_in_parts
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
-from anabranch.estimators.gaussian_guard import precise
+from anabranch.estimators.given_start import (
+    StartSource,
+    check_same_model,
+    responsibilities_of,
+)
 from anabranch.estimators.groups import (
     Group,
     accepts_old_names,
     read_group,
 )
-from anabranch.estimators.invariance import teach_invariance
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.mixture_plan import (
     GROUPS,
     OLD_NAMES,
     MixturePlan,
-    ModelOptions,
-    Spec,
 )
-from anabranch.estimators.preparation import Preparing
 from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Seed, split_rows
-from anabranch.estimators.starts import (
-    Start,
-    StartRows,
-    StartSource,
-    check_same_model,
-    initialize_components,
-    make_starts,
-    responsibilities_of,
-    set_start,
-)
-from anabranch.estimators.trainer import (
+from anabranch.models import MixtureModel, flow_mixture
+from anabranch.models.counting import free_parameters
+from anabranch.objectives import MixtureObjective
+from anabranch.procedures.fit_flow_mixture import (
     Candidate,
     MixtureTask,
-    head_start,
-    pretrain,
-    teach_posterior,
+    ahead,
+    teach_invariance,
     train,
 )
-from anabranch.models import MixtureModel, flow_mixture
-from anabranch.objectives import MixtureObjective
+from anabranch.procedures.flow_annihilation import annihilated, hedged_with, responsibilities
+from anabranch.procedures.gaussian_guard import precise
+from anabranch.procedures.mixture_options import ModelOptions, Spec
+from anabranch.procedures.mixture_starts import (
+    Start,
+    StartRows,
+    initialize_components,
+    make_starts,
+    set_start,
+)
+from anabranch.procedures.preparation import Preparing
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
@@ -83,7 +79,7 @@ class FlowMixture(PreparedEstimator):
         inference: "exact" likelihood; "variational" bound with a network q(c|x) (VMoNF); or
             "invariant", where q learns first, by answering alike for perturbed rows: for images.
         model_options: rare settings of the model, such as {"weights": "uniform"}; see
-            `anabranch.estimators.mixture_plan.ModelOptions`.
+            `anabranch.procedures.mixture_options.ModelOptions`.
         covariance_type: of the start: "full", "tied", "diag", "spherical", or "auto" to choose
             among them and shrunk ones on validation rows.
         init_params: "kmeans", "gmm", "random", "spectral" (gaps in a neighbourhood graph), or
@@ -239,11 +235,11 @@ class FlowMixture(PreparedEstimator):
         given = None if given is None else given[rows]
         task = self._task(plan, X[rows], V, targets, other, random_state)
         if other is not None:
-            candidate = self._gone_on(task, other)
+            candidate = self._gone_on(plan, task, other)
         else:
-            starts = self._starts(task, X[rows], n_components, given, random_state)
-            candidate = self._winner(starts, task)
-            candidate = self._fewer(candidate, task) if plan.is_auto else candidate
+            starts = self._starts(plan, task, X[rows], n_components, given, random_state)
+            candidate = ahead(starts, task)
+            candidate = self._fewer(plan, candidate, task) if plan.is_auto else candidate
         trained = train(candidate, task, resume=resume)
         self._keep(candidate.name, candidate.model, trained.result, trained.snapshots)
         return self
@@ -292,46 +288,26 @@ class FlowMixture(PreparedEstimator):
         validation = self._rows(V, None, random_state)
         return MixtureTask(plan, rows, validation, targets, self.preparation_, seed)
 
-    def _gone_on(self, task: MixtureTask, other: "FlowMixture") -> Candidate:
+    def _gone_on(self, plan: MixturePlan, task: MixtureTask, other: "FlowMixture") -> Candidate:
         """The model of another fit, as it was left."""
         # the last model of this estimator is trained as it is, that of another one is left alone
         model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
-        objective = self._objective(task.plan, model, task.rows.z.shape[1])
+        objective = self._objective(plan, model, task.rows.z.shape[1])
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 
-    def _winner(self, starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candidate:
-        """The candidate that is ahead after a few hundred steps, where there are several."""
-        candidates = []
-        for candidate, start in starts:
-            if task.plan.inference != "invariant":
-                teach_posterior(candidate, task, start.responsibilities)
-            candidates.append(candidate.as_it_is())
-            if start.trusted:
-                pretrain(candidate, task, start.responsibilities)
-        if len(candidates) == 1:
-            return candidates[0]
-        scores = [head_start(candidate, task) for candidate in candidates]
-        return candidates[int(np.argmin(scores))]
-
-    def _fewer(self, candidate: Candidate, task: MixtureTask) -> Candidate:
+    def _fewer(self, plan: MixturePlan, candidate: Candidate, task: MixtureTask) -> Candidate:
         """With the components that annihilation leaves, and the Gaussians of what they own."""
         candidate = annihilated(candidate, task)
-        model, z = candidate.model, task.rows.z
-        with torch.no_grad():
-            R = torch.softmax(joint_in_parts(model, z.to(self.device)).double(), 0)
-        Z, V = z.double().numpy(), task.validation.z.double().numpy()
-        options = task.plan.start_options(len(R))
-        start = hard_start(candidate.name, Z, V, R.mT.cpu().numpy(), options)
-        gaussian = self._candidate(task, len(R), candidate.name).model
-        self._set(gaussian, start, task)
-        gaussian.posterior.load_state_dict(model.posterior.state_dict())
-        for own, other in zip(model.mixture.groups, gaussian.mixture.groups, strict=True):
-            if isinstance(own, Hedged) and isinstance(other, Hedged):
-                own.anchor.load_state_dict(other.anchor.state_dict())
-        return replace(candidate, gaussian=gaussian.state_dict())
+        R = responsibilities(candidate.model, task.rows)
+        Z, V = task.rows.z.double().numpy(), task.validation.z.double().numpy()
+        start = hard_start(candidate.name, Z, V, R, plan.start_options(R.shape[1]))
+        gaussian = self._candidate(plan, task, R.shape[1], candidate.name).model
+        self._set(gaussian, start, plan, task)
+        return hedged_with(candidate, gaussian)
 
     def _starts(
         self,
+        plan: MixturePlan,
         task: MixtureTask,
         X: Array,
         n_components: int,
@@ -339,12 +315,12 @@ class FlowMixture(PreparedEstimator):
         random_state: np.random.RandomState,
     ) -> Iterator[tuple[Candidate, Start]]:
         """Models set to the starts to compare, and the starts."""
-        plan, rows = task.plan, task.rows
+        rows = task.rows
         Z = rows.z.double().numpy()
         name, network = "given", None
         if plan.inference == "invariant":
             name = "invariant"
-            blank = self._candidate(task, n_components, name)
+            blank = self._candidate(plan, task, n_components, name)
             given = teach_invariance(blank.objective, task)
             network = blank.model.posterior.state_dict()
         V, features = task.validation.z.double().numpy(), self.preparation_.start_features(X, Z)
@@ -357,20 +333,22 @@ class FlowMixture(PreparedEstimator):
             given=None if given is None else (name, given),
         )
         for start in starts:
-            candidate = self._candidate(task, n_components, start.gaussian.name)
-            self._set(candidate.model, start.gaussian, task)
+            candidate = self._candidate(plan, task, n_components, start.gaussian.name)
+            self._set(candidate.model, start.gaussian, plan, task)
             initialize_components(candidate.model, rows.z, start.responsibilities)
             if network is not None:
                 candidate.model.posterior.load_state_dict(network)
                 candidate.stages.append("teach q")
             yield candidate, start
 
-    def _candidate(self, task: MixtureTask, n_components: int, name: str) -> Candidate:
+    def _candidate(
+        self, plan: MixturePlan, task: MixtureTask, n_components: int, name: str
+    ) -> Candidate:
         """A new model, where it is trained."""
         n_features = task.rows.z.shape[1]
-        recipe = self._recipe(task.plan, n_features, n_components)
+        recipe = self._recipe(plan, n_features, n_components)
         model = flow_mixture(**recipe, seed=task.seed % 2**30).to(self.device)
-        return Candidate(name, self._objective(task.plan, model, n_features), {}, task.noise())
+        return Candidate(name, self._objective(plan, model, n_features), {}, task.noise())
 
     def _objective(
         self, plan: MixturePlan, model: MixtureModel, n_features: int
@@ -387,14 +365,16 @@ class FlowMixture(PreparedEstimator):
         )
         return objective.to(self.device)
 
-    def _set(self, model: MixtureModel, start: GaussianStart, task: MixtureTask) -> None:
+    def _set(
+        self, model: MixtureModel, start: GaussianStart, plan: MixturePlan, task: MixtureTask
+    ) -> None:
         """Make a model the Gaussian mixture that it starts from."""
         n_rows, n_features = task.rows.z.shape
         n_components = model.mixture.n_components
         set_start(
             model,
             start.parameters,
-            task.plan.given_weights(n_components),
+            plan.given_weights(n_components),
             freeze=is_small(n_rows, n_components, n_features),
         )
 

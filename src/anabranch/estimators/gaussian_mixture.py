@@ -20,12 +20,12 @@ from anabranch.algorithms.gaussians import (
     gaussian_em_path,
     n_parameters,
 )
+from anabranch.algorithms.gaussians.seeding import broad_start, reduced
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import column_names, constant_columns
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
-from anabranch.estimators.gaussian_starts import broad_start, gaussian_start, reduced
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.rows import Seed
 
@@ -211,7 +211,7 @@ class GaussianMixture(MixtureEstimator):
             elif plan.is_auto:
                 start = broad_start(X, n_components, plan.model, random_state)
             else:
-                start = gaussian_start(X, targets, n_components, plan, prior, random_state)
+                start = plan.start(X, targets, n_components, prior, random_state)
             if plan.is_auto:
                 yield _annihilated(X, start, plan, prior)
             else:

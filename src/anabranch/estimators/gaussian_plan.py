@@ -1,23 +1,30 @@
 """What a fit of a Gaussian mixture shall do: its settings, checked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anabranch.algorithms.gaussians import CovarianceModel, GaussianPrior, weak_prior
+from anabranch.algorithms.gaussians import (
+    CovarianceModel,
+    GaussianParameters,
+    GaussianPrior,
+    gaussian_m_step,
+    weak_prior,
+)
+from anabranch.algorithms.gaussians.seeding import assignments, expanded
 from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_choice,
     check_components,
     check_not_negative,
     check_whole,
     real,
 )
-from anabranch.estimators.optimisation import Settings, check_random_state_setting
 from anabranch.estimators.rows import Seed
 from anabranch.estimators.unused import warn_unused
+from anabranch.procedures.optimisation import Settings, check_random_state_setting
 
 Array = NDArray[np.float64]
 MAX_COMPONENTS = 20
@@ -106,6 +113,54 @@ class GaussianPlan:
             return GaussianPrior(self.weight_concentration_prior)
         return None
 
+    def start(
+        self,
+        X: Array,
+        targets: Array | None,
+        n_components: int,
+        prior: GaussianPrior | None,
+        random_state: np.random.RandomState,
+    ) -> GaussianParameters:
+        """The mixture before the first step: as given, the rest from assigned rows."""
+        given, model = self._given(n_components, X.shape[1]), self.model
+        if len(given) == 3:
+            return GaussianParameters(**given, diagonal=model.is_diagonal)
+        # units must not decide which columns the distances see
+        Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
+        assigned = assignments(Z, targets, n_components, self.init_params, random_state)
+        return replace(gaussian_m_step(X, assigned, model, prior), **given)
+
+    def _given(self, n_components: int, n_features: int) -> dict[str, Array]:
+        """The parameters that the settings prescribe, checked."""
+        given = {}
+        if self.weights_init is not None:
+            weights = _shaped("weights_init", self.weights_init, (n_components,))
+            if not (weights > 0).all() or not np.isclose(weights.sum(), 1):
+                raise ValueError(
+                    f"weights_init must be positive with sum 1, got {weights.tolist()}"
+                )
+            given["weights"] = weights
+        if self.means_init is not None:
+            given["means"] = _shaped("means_init", self.means_init, (n_components, n_features))
+        if self.precisions_init is not None:
+            given["covariances"] = self._covariances(n_components, n_features)
+        return given
+
+    def _covariances(self, n_components: int, n_features: int) -> Array:
+        """The inverses of ``precisions_init``, which has scikit-learn's shape for the type."""
+        shapes = {
+            "full": (n_components, n_features, n_features),
+            "tied": (n_features, n_features),
+            "diag": (n_components, n_features),
+            "spherical": (n_components,),
+        }
+        precisions = _shaped("precisions_init", self.precisions_init, shapes[self.covariance_type])
+        full = expanded(precisions, self.covariance_type, n_components, n_features)
+        symmetric = np.allclose(full, full.transpose(0, 2, 1))
+        if not symmetric or np.linalg.eigvalsh(full).min() <= 0:
+            raise ValueError("precisions_init must be symmetric and positive definite")
+        return np.linalg.inv(full).astype(np.float64, copy=False)
+
     def check_columns(self, n_features: int) -> None:
         """Refuse a prior that so many columns cannot have."""
         freedom = self.degrees_of_freedom_prior
@@ -143,3 +198,13 @@ def _scale(given: ArrayLike, n_features: int) -> Array:
     if not np.allclose(scale, scale.T) or np.linalg.eigvalsh(scale).min() <= 0:
         raise ValueError("covariance_prior must be symmetric and positive definite")
     return scale
+
+
+def _shaped(name: str, value: object, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be finite numbers of shape {shape}, got shape {array.shape}"
+            + ("" if array.shape != shape else " with NaN or infinity")
+        )
+    return array.copy()

@@ -22,8 +22,9 @@ from anabranch.estimators.fitted import (
     result_facts,
     result_state,
 )
-from anabranch.estimators.preparation import Preparation, Preparing
-from anabranch.estimators.rows import Rows, length, split_rows
+from anabranch.estimators.rows import length, split_rows
+from anabranch.procedures.preparation import Preparation, Preparing
+from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
 from anabranch.transforms import Support
 

@@ -11,26 +11,26 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.distributions import Flow
-from anabranch.estimators.counting import free_parameters
-from anabranch.estimators.density_trainer import precise_log_prob
-from anabranch.estimators.estimator import State
-from anabranch.estimators.fitted import module_from
-from anabranch.estimators.flow_training import flow_options, rate_schedule
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_choice,
     check_positive,
     check_sizes,
     check_whole,
     real,
 )
-from anabranch.estimators.optimisation import Optimisation, Settings
+from anabranch.distributions import Flow
+from anabranch.estimators.estimator import State
+from anabranch.estimators.fitted import module_from
 from anabranch.estimators.prepared import PreparedEstimator
-from anabranch.estimators.rows import Rows, Seed, split_rows
+from anabranch.estimators.rows import Seed, split_rows
 from anabranch.estimators.unused import warn_unused
 from anabranch.models import rad
+from anabranch.models.counting import free_parameters
 from anabranch.models.mixtures.rad import FOLDS
 from anabranch.objectives import Likelihood
+from anabranch.procedures.fit_flow_density import precise_log_prob
+from anabranch.procedures.optimisation import Optimisation, Settings, flow_options, rate_schedule
+from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
 from anabranch.training import FitResult, Schedule, fit
 from anabranch.transforms import fold_codes

@@ -1,48 +1,12 @@
-"""Rows ready for training."""
+"""Rows as users give them: how many, and which are held out."""
 
 from collections.abc import Sized
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 # what seeds an estimator
 Seed = int | np.random.RandomState | None
-
-
-@dataclass
-class Rows:
-    """Rows ready for training.
-
-    Attributes:
-        z: (n, D) as the flows see them.
-        term: (n,) log-density terms of the preparation.
-        targets: (n, K) labels, or None.
-        raw: (n, D) integers that are dequantized anew at every epoch, or None.
-        features: (n, D) what the posterior network sees where that is not z, or None.
-        context: (n, C) what a conditional density depends on, standardised, or None.
-    """
-
-    z: Tensor
-    term: Tensor
-    targets: Tensor | None = None
-    raw: Tensor | None = None
-    features: Tensor | None = None
-    context: Tensor | None = None
-
-    @property
-    def seen(self) -> Tensor:
-        """What the posterior network sees."""
-        return self.z if self.features is None else self.features
-
-    def batch(self, device: str) -> dict[str, Tensor]:
-        """The tensors that the model is trained on."""
-        data = {"x": self.z, "term": self.term}
-        for name in ("targets", "features", "context"):
-            if getattr(self, name) is not None:
-                data[name] = getattr(self, name)
-        return {name: tensor.to(device) for name, tensor in data.items()}
 
 
 def length(X: ArrayLike) -> int:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from anabranch.distributions import Distribution
 from anabranch.estimators import FlowDensity, FlowMixture
-from anabranch.estimators.counting import free_parameters
 from anabranch.experiments import Figure, Outcome, Run, experiment, text_table
 from anabranch.experiments.baselines import best_gaussian_mixture, standardized
 from anabranch.experiments.tabular import UCI, read_covertype, read_uci
 from anabranch.models import build
+from anabranch.models.counting import free_parameters
 
 Array = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from anabranch.distributions import Hedged, Mixture
 from anabranch.estimators import FlowMixture
-from anabranch.estimators.gaussian_guard import hedge_weights
 from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_seed
 from anabranch.experiments.baselines import standardized
 from anabranch.experiments.density_tables import TABLES, read
 from anabranch.problems import GaussianMixtureProblem
+from anabranch.procedures.gaussian_guard import hedge_weights
 
 Array = NDArray[np.float64]
 ROWS, COLUMNS, COMPONENTS, TEST = (100, 2000), (1, 20), (1, 5), 2000

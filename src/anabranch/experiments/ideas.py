@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anabranch.estimators import FlowMixture
-from anabranch.estimators.counting import free_parameters
-from anabranch.estimators.mixture_plan import ModelOptions
 from anabranch.experiments import (
     Figure,
     Outcome,
@@ -21,7 +19,9 @@ from anabranch.experiments import (
 from anabranch.experiments.flow_gmm import few_labels
 from anabranch.experiments.pinwheel import picture
 from anabranch.metrics import clustering_accuracy
+from anabranch.models.counting import free_parameters
 from anabranch.problems import Pinwheel, TwoCircles, sample_unbalanced, unlike_gaussians
+from anabranch.procedures.mixture_options import ModelOptions
 
 WING, RING, HELD_OUT = 512, 512, 10_000
 NOISE = 0.03

@@ -7,6 +7,7 @@ features or components vectorise over the samples. On small flows this is about 
 the plain layout; no caller has to know.
 """
 
+import torch
 from torch import Tensor
 
 
@@ -32,3 +33,19 @@ def split_parameters(columns: Tensor, n_params: int) -> Tensor:
     *batch, rows, n = columns.shape
     params = columns.view(*batch, n_params, rows // n_params, n)
     return params.movedim(-3, 0) if batch else params
+
+
+def circle_columns(columns: Tensor) -> Tensor:
+    """Angles as what does not jump where the circle is cut: cosine and sine, one below the other.
+
+    Args:
+        columns: (..., D, N), in radians.
+
+    Returns:
+        (..., 2 D, N).
+
+    Example:
+        >>> circle_columns(torch.tensor([[0.0], [torch.pi]])).round(decimals=4).mT
+        tensor([[ 1.,  0., -1., -0.]])
+    """
+    return torch.stack((columns.cos(), columns.sin()), -2).flatten(-3, -2)

@@ -33,7 +33,8 @@ class SplineLaw(NamedTuple):
         min_height: smallest height of a bin, as a share of the box.
         ratio: the slope at a knot stays within this factor of the harmonic mean of the secants
             beside it, and so within twice this factor of the flatter one.
-        free: whether the slopes at the ends are free; otherwise they are one.
+        ends: slopes at the ends: "linear" for one, with the identity outside, "free" for slopes of
+            their own, or "periodic" for one slope of both, as of a circle cut open.
     """
 
     bins: int
@@ -41,12 +42,17 @@ class SplineLaw(NamedTuple):
     min_width: float
     min_height: float
     ratio: float
-    free: bool
+    ends: str
+
+    @property
+    def free(self) -> bool:
+        """Whether the slopes at the ends are not given."""
+        return self.ends != "linear"
 
     @property
     def n_params(self) -> int:
         """Widths, heights and slopes."""
-        return 3 * self.bins + (1 if self.free else -1)
+        return 3 * self.bins + {"linear": -1, "free": 1, "periodic": 0}[self.ends]
 
 
 def spline_knots(params: Tensor, law: SplineLaw) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,22 +66,25 @@ def spline_knots(params: Tensor, law: SplineLaw) -> tuple[Tensor, Tensor, Tensor
         Three tensors of shape (K + 1, ...).
 
     Example:
-        >>> law = SplineLaw(bins=2, bound=5.0, min_width=0.01, min_height=0.02, ratio=8, free=False)
+        >>> law = SplineLaw(2, 5.0, min_width=0.01, min_height=0.02, ratio=8, ends="linear")
         >>> for values in spline_knots(torch.zeros(law.n_params), law):
         ...     print(values)
         tensor([-5.,  0.,  5.])
         tensor([-5.,  0.,  5.])
         tensor([1., 1., 1.])
     """
-    bins, free = law.bins, law.free
+    bins, raw = law.bins, params[2 * law.bins :]
     widths = _shares(params[:bins], law.min_width)
     heights = _shares(params[bins : 2 * bins], law.min_height)
     secants = heights / widths
-    if free:
+    if law.ends == "periodic":
+        raw = torch.cat((raw, raw[:1]))
+        secants = torch.cat((secants[-1:], secants, secants[:1]))
+    elif law.free:
         secants = torch.cat((secants[:1], secants, secants[-1:]))
     left, right = secants[:-1], secants[1:]
-    slopes = _relative(params[2 * bins :], law).exp() * 2 * left * right / (left + right)
-    if not free:
+    slopes = _relative(raw, law).exp() * 2 * left * right / (left + right)
+    if not law.free:
         one = torch.ones_like(secants[:1])
         slopes = torch.cat((one, slopes, one))
     knots = (torch.cat((torch.zeros_like(s[:1]), s.cumsum(0))) for s in (widths, heights))
@@ -95,7 +104,7 @@ def neural_spline(x: Tensor, params: Tensor, law: SplineLaw) -> Pair:
         z and log dz/dx, each of the broadcast shape.
 
     Example:
-        >>> law = SplineLaw(bins=2, bound=5.0, min_width=0.01, min_height=0.02, ratio=8, free=False)
+        >>> law = SplineLaw(2, 5.0, min_width=0.01, min_height=0.02, ratio=8, ends="linear")
         >>> z, log_slope = neural_spline(torch.tensor([1.0, 9.0]), torch.zeros(5, 2), law)
         >>> bool(torch.allclose(z, torch.tensor([1.0, 9.0])))
         True
@@ -158,11 +167,14 @@ def _bin(unit: Tensor, shares: Tensor, raw: Tensor, law: SplineLaw, inverse: boo
 
 def _near(index: Tensor, law: SplineLaw) -> Tensor:
     """The bin before, the bin, the next; at an end the bin stands for the one that is missing."""
-    return torch.stack((index - 1, index, index + 1)).clamp_(0, law.bins - 1)
+    near = torch.stack((index - 1, index, index + 1))
+    return near.remainder_(law.bins) if law.ends == "periodic" else near.clamp_(0, law.bins - 1)
 
 
 def _ends(index: Tensor, law: SplineLaw) -> Tensor:
     """Places of the slopes at both ends of a bin among the unconstrained ones."""
+    if law.ends == "periodic":
+        return torch.stack((index, index + 1)).remainder_(law.bins)
     first = index if law.free else index - 1
     return torch.stack((first, first + 1)).clamp_(0, law.n_params - 2 * law.bins - 1)
 

@@ -5,30 +5,16 @@ Example:
     1.0
 """
 
-from anabranch.metrics.bits import bits_per_dim
-from anabranch.metrics.clustering import (
-    ContingencyTable,
-    adjusted_rand,
-    clustering_accuracy,
-    contingency_table,
-    match_components,
-    normalized_mutual_info,
-)
-from anabranch.metrics.importance import ImportanceDiagnostics, importance_diagnostics, pareto_k
-from anabranch.metrics.two_sample import Significance, energy_distance_test, ks_test
-
-__all__ = [
-    "ContingencyTable",
-    "ImportanceDiagnostics",
-    "Significance",
-    "adjusted_rand",
-    "bits_per_dim",
-    "clustering_accuracy",
-    "contingency_table",
-    "energy_distance_test",
-    "importance_diagnostics",
-    "ks_test",
-    "match_components",
-    "normalized_mutual_info",
-    "pareto_k",
-]
+from anabranch.metrics.bits import bits_per_dim as bits_per_dim
+from anabranch.metrics.clustering import ContingencyTable as ContingencyTable
+from anabranch.metrics.clustering import adjusted_rand as adjusted_rand
+from anabranch.metrics.clustering import clustering_accuracy as clustering_accuracy
+from anabranch.metrics.clustering import contingency_table as contingency_table
+from anabranch.metrics.clustering import match_components as match_components
+from anabranch.metrics.clustering import normalized_mutual_info as normalized_mutual_info
+from anabranch.metrics.importance import ImportanceDiagnostics as ImportanceDiagnostics
+from anabranch.metrics.importance import importance_diagnostics as importance_diagnostics
+from anabranch.metrics.importance import pareto_k as pareto_k
+from anabranch.metrics.two_sample import Significance as Significance
+from anabranch.metrics.two_sample import energy_distance_test as energy_distance_test
+from anabranch.metrics.two_sample import ks_test as ks_test

@@ -5,8 +5,9 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from anabranch.functional import expand_batch, split_parameters
+from anabranch.functional import circle_columns, expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks.dependence import Dependence, turns
 from anabranch.networks.linear import Linear, affine_columns
@@ -39,6 +40,7 @@ class MADE(nn.Module):
         adjacency: (D, D), true where feature d (row) depends on feature j (column); instead of
             ordering and passes.
         direct: whether outputs see their parents also without a hidden unit between.
+        circular: whether the features are angles; the network sees their cosines and sines.
         activation: name of the activation.
         batch_shape: the component axis.
         generator: source of the initial weights; the last layer starts at zero.
@@ -68,6 +70,7 @@ class MADE(nn.Module):
         passes: int | None = None,
         adjacency: Sequence[Sequence[bool]] | None = None,
         direct: bool = False,
+        circular: bool = False,
         activation: str = "relu",
         batch_shape: Shape = (),
         generator: torch.Generator | None = None,
@@ -77,11 +80,13 @@ class MADE(nn.Module):
         self.n_params = n_params
         self.ordered = adjacency is None
         self.context_features = context_features
+        self.inputs_each = 1 + circular
         self.activation = make_activation(activation)
         # Without a context, units of the empty set would see nothing at all.
         sets = graph.parent_sets(empty=context_features > 0)
         given = torch.zeros(context_features, features, dtype=torch.bool)
-        sources = torch.cat((torch.eye(features, dtype=torch.bool), given))
+        own = torch.eye(features, dtype=torch.bool).repeat_interleave(self.inputs_each, 0)
+        sources = torch.cat((own, given))
         levels = []
         self.hidden = nn.ModuleList()
         for size in hidden:
@@ -95,9 +100,10 @@ class MADE(nn.Module):
             return _masked(mask, batch_shape, generator, repeats=n_params, zero=True)
 
         self.last = outputs(_within(sources, graph.parents))
-        self.direct = outputs(graph.parents) if direct else None
+        seen = graph.parents.repeat_interleave(self.inputs_each, 1)
+        self.direct = outputs(seen) if direct else None
         if adjacency is not None and not direct:
-            _check_width(graph, [*self.hidden, self.last], features)  # pyright: ignore
+            _check_width(graph, [*self.hidden, self.last], own)  # pyright: ignore
         order = graph.levels.argsort(stable=True)
         self.turns = turns(graph.levels[order], levels, each_level=direct or not hidden)
         natural = torch.equal(order, torch.arange(features))
@@ -115,6 +121,7 @@ class MADE(nn.Module):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
+        x = self._seen(x)
         columns = join_context(x, context, self.context_features)
         out = self.last.columns(run_hidden(self.hidden, self.activation, columns))
         return out if self.direct is None else out + self.direct.columns(x)
@@ -154,7 +161,7 @@ class MADE(nn.Module):
         values = Growing(like, [_size(turn.places) for turn in self.turns])
         states = [Growing(like, sizes) for sizes in self._sizes()]
         for t, turn in enumerate(self.turns):
-            known = sources = values.columns
+            known = sources = self._seen(values.columns)
             for pieces, state in zip(hidden, states, strict=True):
                 state.append(activation(affine_columns(*pieces[t], known)))
                 known = state.columns
@@ -163,6 +170,10 @@ class MADE(nn.Module):
                 params = params + affine_columns(*direct[t], sources)
             values.append(draw(split_parameters(params, self.n_params), turn.places))
         return values.columns
+
+    def _seen(self, columns: Tensor) -> Tensor:
+        """What the network sees of the features."""
+        return columns if self.inputs_each == 1 else circle_columns(columns)
 
     @property
     def _hidden(self) -> list[Linear]:
@@ -173,7 +184,7 @@ class MADE(nn.Module):
         layers = [self._weights(layer) for layer in (*self._hidden, self.last)]
         layers[0] = self._inputs(layers[0], context)
         layers[-1] = self._outputs(layers[-1])
-        sources = known = [turn.places.start for turn in self.turns]
+        sources = known = [self.inputs_each * turn.places.start for turn in self.turns]
         pieces = []
         for layer, sizes in zip(layers, self._sizes(), strict=False):
             pieces.append(_split(layer, sizes, known))
@@ -200,7 +211,10 @@ class MADE(nn.Module):
         if self.context_features and context is not None:
             bias = affine_columns(weight[..., n_inputs:], bias, context)
             weight = weight[..., :n_inputs]
-        return weight if self.order is None else weight.index_select(-1, self.order), bias
+        if self.order is not None:
+            pairs = weight.unflatten(-1, (-1, self.inputs_each)).index_select(-2, self.order)
+            weight = pairs.flatten(-2)
+        return weight, bias
 
     def _outputs(self, layer: WeightAndBias) -> WeightAndBias:
         """Rows in the order of the turns, so that those of one turn lie together."""
@@ -277,9 +291,10 @@ def _within(inner: Tensor, outer: Tensor) -> Tensor:
     return (inner.float() @ (~outer).float().mT == 0).mT
 
 
-def _check_width(graph: Dependence, layers: Sequence[Linear], features: int) -> None:
+def _check_width(graph: Dependence, layers: Sequence[Linear], inputs: Tensor) -> None:
     """Too few units for the sets of parents would silently cut connections of the graph."""
-    reach = torch.eye(features, layers[0].in_features)
+    context = layers[0].in_features - len(inputs)
+    reach, features = pad(inputs.float().mT, (0, context)), inputs.shape[1]
     for layer in layers:
         assert layer.mask is not None
         reach = reach @ layer.mask.mT

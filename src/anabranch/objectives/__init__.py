@@ -1,89 +1,44 @@
 """What is minimised: pure functions of log-probabilities."""
 
-from anabranch.contracts.loss import Loss
-from anabranch.objectives.adversarial import (
-    between,
-    nonsaturating_critic,
-    nonsaturating_generator,
-    slope_penalty,
-    wasserstein_critic,
-    wasserstein_generator,
-)
-from anabranch.objectives.consistency import (
-    balance,
-    consistency,
-    pseudo_label_likelihood,
-    shared_information,
-)
-from anabranch.objectives.elbo import elbo_enumerated
-from anabranch.objectives.importance import iwae, nvil, vimco
-from anabranch.objectives.latent_mixture import LatentMixtureBound
-from anabranch.objectives.likelihood import Likelihood
-from anabranch.objectives.mixture_bounds import (
-    Enumerated,
-    Gumbel,
-    MixtureBound,
-    Nvil,
-    Vimco,
-    make_bound,
-)
-from anabranch.objectives.mixture_objective import MixtureObjective, mixture_diagnostics
-from anabranch.objectives.perturbations import (
-    Adversarial,
-    GaussianNoise,
-    Perturbation,
-    RandomAffine,
-    make_perturbation,
-    warp,
-)
-from anabranch.objectives.posterior_penalty import PosteriorPenalty
-from anabranch.objectives.reconstruction import Reconstruction
-from anabranch.objectives.reverse_kl import ReverseKL, importance_diagnostics
-from anabranch.objectives.self_training import self_training, sharpened_targets, student_log_q
-from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
-from anabranch.objectives.variational_bound import VariationalBound
-
-__all__ = [
-    "Adversarial",
-    "Enumerated",
-    "GaussianNoise",
-    "Gumbel",
-    "LatentMixtureBound",
-    "Likelihood",
-    "Loss",
-    "MixtureBound",
-    "MixtureObjective",
-    "Nvil",
-    "Perturbation",
-    "PosteriorPenalty",
-    "RandomAffine",
-    "Reconstruction",
-    "ReverseKL",
-    "VariationalBound",
-    "Vimco",
-    "balance",
-    "between",
-    "consistency",
-    "cross_entropy",
-    "distillation",
-    "elbo_enumerated",
-    "importance_diagnostics",
-    "iwae",
-    "joint_log_likelihood",
-    "make_bound",
-    "make_perturbation",
-    "mixture_diagnostics",
-    "nonsaturating_critic",
-    "nonsaturating_generator",
-    "nvil",
-    "pseudo_label_likelihood",
-    "self_training",
-    "shared_information",
-    "sharpened_targets",
-    "slope_penalty",
-    "student_log_q",
-    "vimco",
-    "warp",
-    "wasserstein_critic",
-    "wasserstein_generator",
-]
+from anabranch.contracts.loss import Loss as Loss
+from anabranch.objectives.adversarial import between as between
+from anabranch.objectives.adversarial import nonsaturating_critic as nonsaturating_critic
+from anabranch.objectives.adversarial import nonsaturating_generator as nonsaturating_generator
+from anabranch.objectives.adversarial import slope_penalty as slope_penalty
+from anabranch.objectives.adversarial import wasserstein_critic as wasserstein_critic
+from anabranch.objectives.adversarial import wasserstein_generator as wasserstein_generator
+from anabranch.objectives.consistency import balance as balance
+from anabranch.objectives.consistency import consistency as consistency
+from anabranch.objectives.consistency import pseudo_label_likelihood as pseudo_label_likelihood
+from anabranch.objectives.consistency import shared_information as shared_information
+from anabranch.objectives.elbo import elbo_enumerated as elbo_enumerated
+from anabranch.objectives.importance import iwae as iwae
+from anabranch.objectives.importance import nvil as nvil
+from anabranch.objectives.importance import vimco as vimco
+from anabranch.objectives.latent_mixture import LatentMixtureBound as LatentMixtureBound
+from anabranch.objectives.likelihood import Likelihood as Likelihood
+from anabranch.objectives.mixture_bounds import Enumerated as Enumerated
+from anabranch.objectives.mixture_bounds import Gumbel as Gumbel
+from anabranch.objectives.mixture_bounds import MixtureBound as MixtureBound
+from anabranch.objectives.mixture_bounds import Nvil as Nvil
+from anabranch.objectives.mixture_bounds import Vimco as Vimco
+from anabranch.objectives.mixture_bounds import make_bound as make_bound
+from anabranch.objectives.mixture_objective import MixtureObjective as MixtureObjective
+from anabranch.objectives.mixture_objective import mixture_diagnostics as mixture_diagnostics
+from anabranch.objectives.perturbations import Adversarial as Adversarial
+from anabranch.objectives.perturbations import GaussianNoise as GaussianNoise
+from anabranch.objectives.perturbations import Perturbation as Perturbation
+from anabranch.objectives.perturbations import RandomAffine as RandomAffine
+from anabranch.objectives.perturbations import make_perturbation as make_perturbation
+from anabranch.objectives.perturbations import warp as warp
+from anabranch.objectives.posterior_penalty import PosteriorPenalty as PosteriorPenalty
+from anabranch.objectives.reconstruction import Reconstruction as Reconstruction
+from anabranch.objectives.reverse_kl import ReverseKL as ReverseKL
+from anabranch.objectives.reverse_kl import importance_diagnostics as importance_diagnostics
+from anabranch.objectives.self_training import self_training as self_training
+from anabranch.objectives.self_training import sharpened_targets as sharpened_targets
+from anabranch.objectives.self_training import student_log_q as student_log_q
+from anabranch.objectives.supervised import cross_entropy as cross_entropy
+from anabranch.objectives.supervised import distillation as distillation
+from anabranch.objectives.supervised import joint_log_likelihood as joint_log_likelihood
+from anabranch.objectives.variational_bound import VariationalBound as VariationalBound

@@ -8,28 +8,30 @@ Example:
     ((3, 2), [0, 0, 0])
 """
 
-from anabranch.problems.arrangements import (
-    concentric_gaussians,
-    corner_gaussians,
-    draw_around,
-    gaussian_grid,
-    gaussian_ring,
-    random_gaussian,
-    round_gaussians,
-    unlike_gaussians,
-)
-from anabranch.problems.banana import Banana
-from anabranch.problems.base import Entropy, Problem
-from anabranch.problems.energies import Energy
-from anabranch.problems.gaussian_mixture import GaussianMixtureProblem
-from anabranch.problems.hidden_clusters import HiddenBlobs, TwoFacets
-from anabranch.problems.ising import Ising
-from anabranch.problems.mixture_1d import Mixture1D
-from anabranch.problems.moons import Moons
-from anabranch.problems.pinwheel import Pinwheel
-from anabranch.problems.sine_chain import SineChain
-from anabranch.problems.two_circles import TwoCircles
-from anabranch.problems.unbalanced import sample_unbalanced
+from anabranch.problems.arrangements import concentric_gaussians as concentric_gaussians
+from anabranch.problems.arrangements import corner_gaussians as corner_gaussians
+from anabranch.problems.arrangements import draw_around as draw_around
+from anabranch.problems.arrangements import gaussian_grid as gaussian_grid
+from anabranch.problems.arrangements import gaussian_ring as gaussian_ring
+from anabranch.problems.arrangements import random_gaussian as random_gaussian
+from anabranch.problems.arrangements import round_gaussians as round_gaussians
+from anabranch.problems.arrangements import unlike_gaussians as unlike_gaussians
+from anabranch.problems.banana import Banana as Banana
+from anabranch.problems.base import Entropy as Entropy
+from anabranch.problems.base import Problem as Problem
+from anabranch.problems.energies import Energy as Energy
+from anabranch.problems.gaussian_mixture import GaussianMixtureProblem as GaussianMixtureProblem
+from anabranch.problems.hidden_clusters import HiddenBlobs as HiddenBlobs
+from anabranch.problems.hidden_clusters import TwoFacets as TwoFacets
+from anabranch.problems.ising import Ising as Ising
+from anabranch.problems.manifolds import Arm as Arm
+from anabranch.problems.manifolds import ManifoldTarget as ManifoldTarget
+from anabranch.problems.mixture_1d import Mixture1D as Mixture1D
+from anabranch.problems.moons import Moons as Moons
+from anabranch.problems.pinwheel import Pinwheel as Pinwheel
+from anabranch.problems.sine_chain import SineChain as SineChain
+from anabranch.problems.two_circles import TwoCircles as TwoCircles
+from anabranch.problems.unbalanced import sample_unbalanced as sample_unbalanced
 
 PROBLEMS: dict[str, type[Problem]] = {
     "banana": Banana,
@@ -40,29 +42,3 @@ PROBLEMS: dict[str, type[Problem]] = {
     "sine-chain": SineChain,
     "two-circles": TwoCircles,
 }
-
-__all__ = [
-    "PROBLEMS",
-    "Banana",
-    "Energy",
-    "Entropy",
-    "GaussianMixtureProblem",
-    "HiddenBlobs",
-    "Ising",
-    "Mixture1D",
-    "Moons",
-    "Pinwheel",
-    "Problem",
-    "SineChain",
-    "TwoCircles",
-    "TwoFacets",
-    "concentric_gaussians",
-    "corner_gaussians",
-    "draw_around",
-    "gaussian_grid",
-    "gaussian_ring",
-    "random_gaussian",
-    "round_gaussians",
-    "sample_unbalanced",
-    "unlike_gaussians",
-]

@@ -1,29 +1,16 @@
 """Systems whose fit takes more than one run of the loop: their starts and their runs."""
 
-from anabranch.procedures.cluster_watch import CollapsedWarning, log_responsibilities
-from anabranch.procedures.codes_start import start_from_codes
-from anabranch.procedures.fit_dec import fit_dec
-from anabranch.procedures.fit_gmgan import fit_gmgan
-from anabranch.procedures.fit_gmvae import fit_gmvae
-from anabranch.procedures.fit_invariant import InvariantPosterior, fit_invariant
-from anabranch.procedures.fit_ltvae import choose_facet, fit_ltvae, start_ltvae
-from anabranch.procedures.fit_mixae import fit_mixae
-from anabranch.procedures.fit_vade import fit_vade
-from anabranch.procedures.training_run import TrainingRun
-
-__all__ = [
-    "CollapsedWarning",
-    "InvariantPosterior",
-    "TrainingRun",
-    "choose_facet",
-    "fit_dec",
-    "fit_gmgan",
-    "fit_gmvae",
-    "fit_invariant",
-    "fit_ltvae",
-    "fit_mixae",
-    "fit_vade",
-    "log_responsibilities",
-    "start_from_codes",
-    "start_ltvae",
-]
+from anabranch.procedures.cluster_watch import CollapsedWarning as CollapsedWarning
+from anabranch.procedures.cluster_watch import log_responsibilities as log_responsibilities
+from anabranch.procedures.codes_start import start_from_codes as start_from_codes
+from anabranch.procedures.fit_dec import fit_dec as fit_dec
+from anabranch.procedures.fit_gmgan import fit_gmgan as fit_gmgan
+from anabranch.procedures.fit_gmvae import fit_gmvae as fit_gmvae
+from anabranch.procedures.fit_invariant import InvariantPosterior as InvariantPosterior
+from anabranch.procedures.fit_invariant import fit_invariant as fit_invariant
+from anabranch.procedures.fit_ltvae import choose_facet as choose_facet
+from anabranch.procedures.fit_ltvae import fit_ltvae as fit_ltvae
+from anabranch.procedures.fit_ltvae import start_ltvae as start_ltvae
+from anabranch.procedures.fit_mixae import fit_mixae as fit_mixae
+from anabranch.procedures.fit_vade import fit_vade as fit_vade
+from anabranch.procedures.training_run import TrainingRun as TrainingRun

@@ -39,9 +39,13 @@ from anabranch.transforms.scalar.affine import GatedAffine as GatedAffine
 from anabranch.transforms.scalar.affine import Scale as Scale
 from anabranch.transforms.scalar.base import NumericScalarMap as NumericScalarMap
 from anabranch.transforms.scalar.base import ScalarMap as ScalarMap
+from anabranch.transforms.scalar.circle import CircleMap as CircleMap
+from anabranch.transforms.scalar.circle import CircularSpline as CircularSpline
+from anabranch.transforms.scalar.circle import ConvexCombination as ConvexCombination
+from anabranch.transforms.scalar.circle import Moebius as Moebius
+from anabranch.transforms.scalar.circle import NonCompactProjection as NonCompactProjection
 from anabranch.transforms.scalar.integer import IntegerShift as IntegerShift
 from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as MixtureLogisticCDF
-from anabranch.transforms.scalar.moebius import Moebius as Moebius
 from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from anabranch.contracts.domain import Circle
 from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
@@ -24,6 +25,7 @@ class Autoregressive(Transform):
 
     With P ``passes`` the features are in P groups, each of which depends on the groups before it;
     two are a coupling. With ``adjacency`` they depend on what a directed acyclic graph says.
+    The network sees angles as cosine and sine.
 
     Args:
         scalar_map: the map.
@@ -78,6 +80,7 @@ class Autoregressive(Transform):
             passes=passes,
             adjacency=adjacency,
             activation=activation,
+            circular=isinstance(scalar_map.domain, Circle),
             batch_shape=batch_shape,
             generator=generator,
         )

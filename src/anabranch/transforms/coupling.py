@@ -7,9 +7,10 @@ from typing import Any
 from torch import Generator, Tensor
 
 from anabranch.contracts.context import vector_size
+from anabranch.contracts.domain import Circle
 from anabranch.contracts.protocols import MakesConditioner
 from anabranch.contracts.transform import Pair, Transform
-from anabranch.functional import expand_batch, split_parameters
+from anabranch.functional import circle_columns, expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
 from anabranch.networks import MLP
 from anabranch.transforms.compose import Compose
@@ -24,9 +25,9 @@ class Coupling(Transform):
 
     .. math:: z_A = x_A, \qquad z_B = f(x_B; \theta(x_A, c))
 
-    One network gives all parameters. It sees :math:`x_A` and the context only, so both directions
-    cost one evaluation. For vectors it is an MLP, or what ``conditioner`` makes; for images, which
-    stay images inside, it has to be made.
+    One network gives all parameters. It sees :math:`x_A` (of angles, cosine and sine) and the
+    context only, so both directions cost one evaluation. For vectors it is an MLP, or what
+    ``conditioner`` makes; for images, which stay images inside, it has to be made.
 
     Args:
         scalar_map: the map.
@@ -75,7 +76,10 @@ class Coupling(Transform):
         if prod(self.split.shape) != prod(self.event_shape):
             raise ValueError(f"split is of {self.split.shape}, the event {self.event_shape}")
         depth, *places = self.split.told_shape
-        shapes = self.split.kept_shape, (scalar_map.n_params * depth, *places)
+        self.circular = self.split.columnar and isinstance(scalar_map.domain, Circle)
+        n_kept = prod(self.split.kept_shape) * (1 + self.circular)
+        kept_shape = (n_kept,) if self.circular else self.split.kept_shape
+        shapes = kept_shape, (scalar_map.n_params * depth, *places)
         if conditioner is not None:
             self.conditioner: Any = conditioner(  # with columns for vectors, called for images
                 *shapes,
@@ -87,7 +91,7 @@ class Coupling(Transform):
         if not self.split.columnar:
             raise ValueError("a coupling of images needs a conditioner, such as partial(ConvNet)")
         self.conditioner = MLP(
-            prod(self.split.kept_shape),
+            n_kept,
             scalar_map.n_params * prod(self.split.told_shape),
             hidden,
             context_features=vector_size(self.context_shape),
@@ -121,6 +125,7 @@ class Coupling(Transform):
         """The parameters of the moved part, (n_params, *moved.shape)."""
         n_params = self.scalar_map.n_params
         if self.split.columnar:
+            kept = circle_columns(kept) if self.circular else kept
             columns = self.conditioner.columns(kept, None if context is None else context.mT)
             return split_parameters(columns, n_params)
         answers = self.conditioner(kept, context)

@@ -1,58 +1,27 @@
 """Gaussian mixtures by expectation maximisation, and what chooses their size."""
 
-from anabranch.algorithms.gaussians.additive import AdditiveMixture, additive_em
-from anabranch.algorithms.gaussians.annihilation import (
-    Annihilation,
-    annihilate,
-    component_cost,
-    n_parameters,
-)
-from anabranch.algorithms.gaussians.em import (
-    CovarianceModel,
-    GaussianParameters,
-    gaussian_e_step,
-    gaussian_em,
-    gaussian_em_path,
-    gaussian_m_step,
-    held_out_log_prob,
-)
-from anabranch.algorithms.gaussians.merging import merge_components
-from anabranch.algorithms.gaussians.message_length import message_length, mml_weights
-from anabranch.algorithms.gaussians.priors import GaussianPrior, weak_prior
-from anabranch.algorithms.gaussians.starts import (
-    GaussianStart,
-    StartOptions,
-    em_start,
-    hard_start,
-    is_small,
-    kmeans_responsibilities,
-    random_responsibilities,
-)
-
-__all__ = [
-    "AdditiveMixture",
-    "Annihilation",
-    "CovarianceModel",
-    "GaussianParameters",
-    "GaussianPrior",
-    "GaussianStart",
-    "StartOptions",
-    "additive_em",
-    "annihilate",
-    "component_cost",
-    "em_start",
-    "gaussian_e_step",
-    "gaussian_em",
-    "gaussian_em_path",
-    "gaussian_m_step",
-    "hard_start",
-    "held_out_log_prob",
-    "is_small",
-    "kmeans_responsibilities",
-    "merge_components",
-    "message_length",
-    "mml_weights",
-    "n_parameters",
-    "random_responsibilities",
-    "weak_prior",
-]
+from anabranch.algorithms.gaussians.additive import AdditiveMixture as AdditiveMixture
+from anabranch.algorithms.gaussians.additive import additive_em as additive_em
+from anabranch.algorithms.gaussians.annihilation import Annihilation as Annihilation
+from anabranch.algorithms.gaussians.annihilation import annihilate as annihilate
+from anabranch.algorithms.gaussians.annihilation import component_cost as component_cost
+from anabranch.algorithms.gaussians.annihilation import n_parameters as n_parameters
+from anabranch.algorithms.gaussians.em import CovarianceModel as CovarianceModel
+from anabranch.algorithms.gaussians.em import GaussianParameters as GaussianParameters
+from anabranch.algorithms.gaussians.em import gaussian_e_step as gaussian_e_step
+from anabranch.algorithms.gaussians.em import gaussian_em as gaussian_em
+from anabranch.algorithms.gaussians.em import gaussian_em_path as gaussian_em_path
+from anabranch.algorithms.gaussians.em import gaussian_m_step as gaussian_m_step
+from anabranch.algorithms.gaussians.em import held_out_log_prob as held_out_log_prob
+from anabranch.algorithms.gaussians.merging import merge_components as merge_components
+from anabranch.algorithms.gaussians.message_length import message_length as message_length
+from anabranch.algorithms.gaussians.message_length import mml_weights as mml_weights
+from anabranch.algorithms.gaussians.priors import GaussianPrior as GaussianPrior
+from anabranch.algorithms.gaussians.priors import weak_prior as weak_prior
+from anabranch.algorithms.gaussians.starts import GaussianStart as GaussianStart
+from anabranch.algorithms.gaussians.starts import StartOptions as StartOptions
+from anabranch.algorithms.gaussians.starts import em_start as em_start
+from anabranch.algorithms.gaussians.starts import hard_start as hard_start
+from anabranch.algorithms.gaussians.starts import is_small as is_small
+from anabranch.algorithms.gaussians.starts import kmeans_responsibilities as kmeans_responsibilities
+from anabranch.algorithms.gaussians.starts import random_responsibilities as random_responsibilities

@@ -74,7 +74,7 @@ class RationalQuadratic(ScalarMap):
     def law(self) -> SplineLaw:
         """The settings, for `anabranch.functional.neural_splines`."""
         return SplineLaw(
-            self.bins, self.bound, self.min_width, self.min_height, self.ratio, self.ends == "free"
+            self.bins, self.bound, self.min_width, self.min_height, self.ratio, self.ends
         )
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_not_negative,
     check_positive,
     check_share,

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import torch
 
-from anabranch.estimators.numbers import (
+from anabranch.contracts.numbers import (
     check_dict,
     check_not_negative,
     check_positive,
@@ -17,9 +17,11 @@ from anabranch.estimators.numbers import (
     is_whole,
     real,
 )
-from anabranch.training import FitOptions
+from anabranch.training import CosineDecay, FitOptions, ReduceOnPlateau, Schedule
 
 KEEP = ("best", "last")
+# Of flows, where there are many rows.
+FLOW_LEARNING_RATE = 5e-3
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
 
@@ -165,6 +167,36 @@ class Optimisation:
         if "learning_rate" not in given:
             given["learning_rate"] = self.learning_rate
         return FitOptions(**given)
+
+
+def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") -> FitOptions:
+    """The settings of the loop.
+
+    Args:
+        optimisation: what the user wants; a learning rate of "auto" is less for fewer than two
+            thousand rows, where a flow overfits within few steps.
+        n_rows: N.
+        monitor: the validation term by which the best state is chosen.
+
+    Example:
+        >>> flow_options(Optimisation(learning_rate="auto"), 1000).learning_rate
+        0.0025
+    """
+    return optimisation.options(
+        n_rows,
+        learning_rate=optimisation.rate(FLOW_LEARNING_RATE * min(1.0, n_rows / 2000)),
+        average=0.99,
+        min_evaluation_steps=20 if n_rows > 1000 else 5,
+        monitor=monitor,
+    )
+
+
+def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:
+    """With patience the rate falls where nothing improves; without, over the whole run."""
+    if patience is None:
+        steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
+        return CosineDecay(steps)
+    return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
 
 
 def _plain(value: object) -> object:

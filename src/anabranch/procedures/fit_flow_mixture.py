@@ -1,7 +1,7 @@
 """The stages of a fit of a mixture of flows: teach q, pretrain, race, train."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
-from anabranch.estimators.epochs import epoch_hook, joint_in_parts
-from anabranch.estimators.flow_training import rate_schedule
-from anabranch.estimators.gaussian_guard import (
+from anabranch.models import MixtureModel
+from anabranch.objectives import Loss, MixtureObjective, cross_entropy
+from anabranch.procedures.gaussian_guard import (
     RACE_STEPS,
     convincing,
     epochs_of,
@@ -22,11 +22,13 @@ from anabranch.estimators.gaussian_guard import (
     settle,
     unrecorded,
 )
-from anabranch.estimators.mixture_plan import MixturePlan
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.rows import Rows
-from anabranch.models import MixtureModel
-from anabranch.objectives import Loss, MixtureObjective, cross_entropy
+from anabranch.procedures.invariant_lessons import Lessons, teach
+from anabranch.procedures.mixture_epochs import epoch_hook, joint_in_parts
+from anabranch.procedures.mixture_options import FlowMixtureOptions
+from anabranch.procedures.mixture_starts import Start
+from anabranch.procedures.optimisation import rate_schedule
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
 from anabranch.training import (
     ExponentialDecay,
@@ -62,7 +64,7 @@ class MixtureTask:
         seed: of the order of rows, of dequantization, and of perturbations.
     """
 
-    plan: MixturePlan
+    plan: FlowMixtureOptions
     rows: Rows
     validation: Rows
     targets: NDArray[np.float64] | None
@@ -174,6 +176,24 @@ def teach_posterior(
     candidate.stages.append("teach q")
 
 
+def teach_invariance(objective: MixtureObjective, task: MixtureTask) -> NDArray[np.float64]:
+    """Train q of a mixture by itself, and give its answers, (N, K); see `teach`."""
+    plan, rows, model = task.plan, task.rows, objective.model
+    if objective.perturbation is None:
+        raise ValueError("invariant inference needs a perturbation")
+    lessons = Lessons(
+        objective.perturbation,
+        model.mixture.n_components,
+        plan.balance / plan.weight,
+        plan.consistency.steps,
+        plan.n_init,
+        None if plan.optimisation.verbose else False,
+    )
+    targets = None if rows.targets is None else rows.targets.double().numpy()
+    seen = rows.seen.to(plan.optimisation.device)
+    return teach(model.posterior, seen, lessons, task.seed, targets)
+
+
 def pretrain(
     candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
 ) -> None:
@@ -209,6 +229,21 @@ def head_start(candidate: Candidate, task: MixtureTask) -> float:
         noise=candidate.noise,
         on_epoch=task.hook(candidate.model, data),
     )
+
+
+def ahead(starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candidate:
+    """The candidate that is ahead after a few hundred steps, where there are several."""
+    candidates = []
+    for candidate, start in starts:
+        if task.plan.inference != "invariant":
+            teach_posterior(candidate, task, start.responsibilities)
+        candidates.append(candidate.as_it_is())
+        if start.trusted:
+            pretrain(candidate, task, start.responsibilities)
+    if len(candidates) == 1:
+        return candidates[0]
+    scores = [head_start(candidate, task) for candidate in candidates]
+    return candidates[int(np.argmin(scores))]
 
 
 def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:

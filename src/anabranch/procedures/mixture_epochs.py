@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from anabranch.estimators.mixture_plan import MixturePlan, SemiSupervised
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.rows import Rows
 from anabranch.models import MixtureModel
+from anabranch.procedures.mixture_options import FlowMixtureOptions, SemiSupervised
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 
 Data = dict[str, Tensor]
 # Rows that a pass without gradients takes at a time.
@@ -19,7 +19,7 @@ def epoch_hook(
     model: MixtureModel,
     data: Data,
     rows: Rows,
-    plan: MixturePlan,
+    plan: FlowMixtureOptions,
     preparation: Preparation,
     seed: int,
 ) -> Callable[[int], Tensor | None] | None:

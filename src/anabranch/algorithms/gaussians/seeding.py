@@ -1,6 +1,4 @@
-"""Where expectation maximisation of a Gaussian mixture begins."""
-
-from dataclasses import replace
+"""Where expectation maximisation of a Gaussian mixture begins, and scikit-learn's covariances."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,33 +8,11 @@ from sklearn.cluster import KMeans
 from anabranch.algorithms.gaussians import (
     CovarianceModel,
     GaussianParameters,
-    GaussianPrior,
     StartOptions,
-    gaussian_m_step,
     kmeans_responsibilities,
 )
-from anabranch.estimators.gaussian_plan import GaussianPlan
 
 Array = NDArray[np.float64]
-
-
-def gaussian_start(
-    X: Array,
-    targets: Array | None,
-    n_components: int,
-    plan: GaussianPlan,
-    prior: GaussianPrior | None,
-    random_state: np.random.RandomState,
-) -> GaussianParameters:
-    """The mixture before the first step: what the settings give, the rest from assigned rows."""
-    given, model = _given(plan, n_components, X.shape[1]), plan.model
-    if len(given) == 3:
-        return GaussianParameters(**given, diagonal=model.is_diagonal)
-    # units must not decide which columns the distances see
-    Z = X / np.where(X.std(0) > 0, X.std(0), 1.0)
-    assigned = assignments(Z, targets, n_components, plan.init_params, random_state)
-    start = gaussian_m_step(X, assigned, model, prior)
-    return replace(start, **given)
 
 
 def broad_start(
@@ -116,37 +92,6 @@ def _centres(Z: Array, targets: Array, random_state: np.random.RandomState, *, f
     return centres
 
 
-def _given(plan: GaussianPlan, n_components: int, n_features: int) -> dict[str, Array]:
-    """The parameters that the settings prescribe, checked."""
-    given = {}
-    if plan.weights_init is not None:
-        weights = _shaped("weights_init", plan.weights_init, (n_components,))
-        if not (weights > 0).all() or not np.isclose(weights.sum(), 1):
-            raise ValueError(f"weights_init must be positive with sum 1, got {weights.tolist()}")
-        given["weights"] = weights
-    if plan.means_init is not None:
-        given["means"] = _shaped("means_init", plan.means_init, (n_components, n_features))
-    if plan.precisions_init is not None:
-        given["covariances"] = _covariances(plan, n_components, n_features)
-    return given
-
-
-def _covariances(plan: GaussianPlan, n_components: int, n_features: int) -> Array:
-    """The inverses of ``precisions_init``, which has scikit-learn's shape for the type."""
-    shapes = {
-        "full": (n_components, n_features, n_features),
-        "tied": (n_features, n_features),
-        "diag": (n_components, n_features),
-        "spherical": (n_components,),
-    }
-    precisions = _shaped("precisions_init", plan.precisions_init, shapes[plan.covariance_type])
-    full = expanded(precisions, plan.covariance_type, n_components, n_features)
-    symmetric = np.allclose(full, full.transpose(0, 2, 1))
-    if not symmetric or np.linalg.eigvalsh(full).min() <= 0:
-        raise ValueError("precisions_init must be symmetric and positive definite")
-    return np.linalg.inv(full).astype(np.float64, copy=False)
-
-
 def expanded(values: Array, kind: str, n_components: int, n_features: int) -> Array:
     """Covariances or precisions of that type as matrices, (K, D, D).
 
@@ -176,13 +121,3 @@ def reduced(covariances: Array, kind: str) -> Array:
         return covariances
     diagonals = np.diagonal(covariances, axis1=1, axis2=2)
     return diagonals[:, 0].copy() if kind == "spherical" else diagonals.copy()
-
-
-def _shaped(name: str, value: object, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(value, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be finite numbers of shape {shape}, got shape {array.shape}"
-            + ("" if array.shape != shape else " with NaN or infinity")
-        )
-    return array.copy()

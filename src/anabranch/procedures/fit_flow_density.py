@@ -13,9 +13,9 @@ from torch import Tensor
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
 from anabranch.archive import fingerprint
 from anabranch.distributions import Distribution, Flow, Hedged
-from anabranch.estimators.density_plan import DensityPlan
-from anabranch.estimators.flow_training import rate_schedule
-from anabranch.estimators.gaussian_guard import (
+from anabranch.models import flow_density
+from anabranch.objectives import Likelihood
+from anabranch.procedures.gaussian_guard import (
     PART,
     RACE_STEPS,
     convincing,
@@ -24,12 +24,11 @@ from anabranch.estimators.gaussian_guard import (
     precise,
     race,
 )
-from anabranch.estimators.preparation import Preparation
-from anabranch.estimators.rows import Rows
-from anabranch.models import flow_density
-from anabranch.objectives import Likelihood
+from anabranch.procedures.optimisation import Optimisation, flow_options, rate_schedule
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
-from anabranch.training import FitResult, Schedule, fit
+from anabranch.training import FitOptions, FitResult, Schedule, fit
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
 
@@ -43,14 +42,16 @@ class DensityTask:
     """What a flow is fitted to, and how.
 
     Attributes:
-        plan: the settings.
+        optimisation: how the loop runs.
+        reg_covar: smallest variance of the start.
         rows: to train on.
         validation: rows that judge.
         preparation: what made them, which dequantizes integers anew.
         seed: of the order of rows and of dequantization.
     """
 
-    plan: DensityPlan
+    optimisation: Optimisation
+    reg_covar: float
     rows: Rows
     validation: Rows
     preparation: Preparation
@@ -59,7 +60,12 @@ class DensityTask:
     @property
     def device(self) -> str:
         """Where the flow is trained."""
-        return self.plan.optimisation.device
+        return self.optimisation.device
+
+    @property
+    def options(self) -> FitOptions:
+        """The settings of the loop."""
+        return flow_options(self.optimisation, len(self.rows.z))
 
     def order(self) -> torch.Generator:
         """A source of the order of rows."""
@@ -98,7 +104,7 @@ def set_gaussian(model: Flow | Hedged, task: DensityTask) -> None:
         with torch.no_grad():
             last.weight.copy_(torch.as_tensor(-coefficients.T))
             last.bias.copy_(torch.as_tensor(-offset).reshape(last.bias.shape))
-    options = StartOptions(1, reg_covar=task.plan.reg_covar)
+    options = StartOptions(1, reg_covar=task.reg_covar)
     start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
@@ -144,12 +150,12 @@ def train_density(
     Where the model is not convincingly better than the Gaussian that it started from, the Gaussian
     is what comes back; a fit that keeps its last state keeps it.
     """
-    gaussian, optimisation = gaussian_part(models[0]), task.plan.optimisation
-    options = task.plan.options(len(task.rows.z))
+    gaussian, optimisation = gaussian_part(models[0]), task.optimisation
+    options = task.options
     held_out = task.validation.batch(task.device)
     terms = evaluate(Likelihood(gaussian), held_out, options.batch_size)
     score = terms[options.monitor]
-    if task.plan.flow is None:  # nothing is left to train
+    if _flow_of(models[0]) is None:  # nothing is left to train
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
         return gaussian, FitResult([start], best_score=score)
     model = models[0]
@@ -187,6 +193,11 @@ def train_density(
     return model, result
 
 
+def _flow_of(model: Flow | Hedged) -> object:
+    recipe: Any = model.recipe
+    return recipe["arguments"]["flow"]
+
+
 def gaussian_part(model: Flow | Hedged) -> Flow:
     """The regression and the affine map of a `flow_density`, over a normal base."""
     recipe: Any = model.recipe
@@ -204,7 +215,7 @@ def _copy_gaussian(flow: Flow, gaussian: Distribution) -> None:
 
 def _head_start(model: Flow | Hedged, task: DensityTask) -> float:
     """How far a few hundred steps get a model: the best validation score."""
-    options, data = task.plan.options(len(task.rows.z)), task.rows.batch(task.device)
+    options, data = task.options, task.rows.batch(task.device)
     return race(
         Likelihood(model),
         data,

@@ -1,0 +1,159 @@
+"""Flows on tori and spheres fitted to densities whose integral is known."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from anabranch.distributions import Distribution
+from anabranch.experiments import Figure, Outcome, Run, experiment
+from anabranch.experiments.pictures import png
+from anabranch.experiments.seeded import Rows, joined, per_seed
+from anabranch.models import torus_flow
+from anabranch.objectives import ReverseKL, importance_diagnostics
+from anabranch.problems import Arm, ManifoldTarget
+from anabranch.training import fit_reverse_kl
+
+STEPS, SAMPLES, RATE, DRAWS = 2000, 256, 5e-3, 50_000
+TORI = ("unimodal", "multimodal", "correlated")
+TORUS: dict[str, Any] = {"inverse": True, "hidden": [32, 32], "activation": "tanh"}
+MAPS: dict[str, dict[str, Any]] = {
+    "spline": {"size": 8, "n_layers": 2},
+    "moebius": {"size": 8, "n_layers": 2},
+    "projection": {"size": 4, "n_layers": 3},
+}
+MOST_KL = {"spline": 0.005, "moebius": 0.005, "projection": 0.02}
+
+
+class Fitted(NamedTuple):
+    """How good a flow is as an approximation of a target."""
+
+    target: str
+    flow: str
+    seed: int
+    kl: float
+    ess: float
+    log_z_error: float
+    model: Distribution | None = None
+
+
+def approximate(
+    flow: Distribution,
+    log_density: Callable[[Tensor], Tensor],
+    seed: int,
+    *,
+    steps: int = STEPS,
+    log_z: float | None = None,
+) -> tuple[float, float, float]:
+    """Fit by reverse KL; KL, effective sample size, and the error of log Z in standard errors."""
+    objective = ReverseKL(flow, log_density, seed=seed)
+    fit_reverse_kl(objective, steps=steps, n_samples=SAMPLES, learning_rate=RATE, annealing=0.2)
+    source = torch.Generator().manual_seed(10_000 + seed)
+    found = importance_diagnostics(flow, log_density, DRAWS, log_z=log_z, generator=source)
+    error = 0.0 if log_z is None else (found.log_z - log_z) / found.log_z_error
+    return found.kl, found.ess, error
+
+
+def on_torus(seed: int, name: str, circle_map: str) -> Fitted:
+    """One flow for one target."""
+    target = ManifoldTarget(name)
+    flow = torus_flow(2, circle_map=circle_map, seed=seed, **MAPS[circle_map], **TORUS)
+    found = approximate(flow, target.log_density, seed, log_z=target.log_z())
+    return Fitted(name, circle_map, seed, *found, flow)
+
+
+def seam(flow: Distribution) -> tuple[float, float]:
+    """The largest jumps of the log-density, and of its gradient, where the circles are cut."""
+    line = torch.linspace(0.1, 6.1, 60, dtype=torch.float64)
+    flow = flow.double()
+    sides = []
+    for edge in (0.0, 2 * math.pi):
+        x = torch.stack((torch.full_like(line, edge), line), -1).requires_grad_()
+        value = flow.log_prob(x)
+        sides.append((value.detach(), torch.autograd.grad(value.sum(), x)[0]))
+    flow.float()
+    jumps = [(a - b).abs().amax().item() for a, b in zip(*sides, strict=True)]
+    return jumps[0], jumps[1]
+
+
+@experiment("torus-targets", seeds=1, summary="flows on the torus fitted to unnormalised densities")
+def torus_targets(run: Run) -> Outcome:
+    """KL and effective sample size of three maps of the circle on three targets."""
+    rows = {m: joined(per_seed(run.seeds, on_torus, name, m) for name in TORI) for m in MAPS}
+    figures = []
+    for name, fitted in rows.items():
+        kl, ess = fitted.worst("kl", "lower"), fitted.worst("ess")
+        figures.append(Figure(f"largest KL, {name}, nats", kl, MOST_KL[name], "lower"))
+        if name == "projection":
+            figures.append(Figure(f"least ESS, {name}", ess))
+        else:
+            figures.append(Figure(f"least ESS, {name}", ess, 0.99, "higher"))
+    jumps = {name: seam(fitted[0].model) for name, fitted in rows.items() if fitted[0].model}
+    figures.append(
+        Figure("largest jump of log p at 0", max(j[0] for j in jumps.values()), 1e-6, "lower")
+    )
+    smooth = max(jumps[name][1] for name in ("moebius", "projection"))
+    figures.append(Figure("largest jump of its gradient, smooth maps", smooth, 1e-6, "lower"))
+    settings = {"steps": STEPS, "n_samples": SAMPLES, "learning_rate": RATE, "draws": DRAWS}
+    every = joined(rows.values())
+    pictures = {"torus.png": torus_picture(every)}
+    return Outcome(figures, settings | {"flow": TORUS, "maps": MAPS}, every.table(), pictures)
+
+
+def torus_picture(rows: Rows[Fitted], points: int = 120) -> bytes:
+    """Each target above the flows."""
+    from matplotlib.figure import Figure as Canvas  # heavy, and an extra
+
+    canvas = Canvas(figsize=(9, 11), layout="constrained")
+    axes = canvas.subplots(1 + len(MAPS), len(TORI))
+    axis = torch.linspace(0, 2 * math.pi, points)
+    grid = torch.cartesian_prod(axis, axis)
+    for column, name in enumerate(TORI):
+        shown = [(name, ManifoldTarget(name).log_density(grid))]
+        for m in MAPS:
+            row = rows.where(target=name, flow=m)[0]
+            assert row.model is not None
+            with torch.no_grad():
+                shown.append((f"{m}: KL {row.kl:.4f}", row.model.log_prob(grid)))
+        for line, (title, log_density) in enumerate(shown):
+            axes[line, column].imshow(
+                log_density.exp().reshape(points, points).mT, origin="lower", cmap="viridis"
+            )
+            axes[line, column].set(title=title, xticks=[], yticks=[])
+    return png(canvas, dpi=80)
+
+
+@experiment("arm", seeds=1, summary="the six angles of an arm whose tip is held at two places")
+def arm(run: Run) -> Outcome:
+    """Reverse KL on the torus in six dimensions."""
+    rows = per_seed(run.seeds, _arm_of)
+    figures = [
+        Figure("least ESS", rows.worst("ess"), 0.3, "higher"),
+        Figure("largest KL, nats", rows.worst("kl", "lower")),
+    ]
+    assert rows[0].model is not None
+    angles = rows[0].model.sample(60, generator=torch.Generator().manual_seed(0))
+    settings = {"steps": 2 * STEPS, "n_samples": SAMPLES, "flow": TORUS, "layers": 2}
+    return Outcome(figures, settings, rows.table(), {"arm.png": arm_picture(angles)})
+
+
+def _arm_of(seed: int) -> Fitted:
+    flow = torus_flow(6, circle_map="spline", size=8, n_layers=2, seed=seed, **TORUS)
+    found = approximate(flow, Arm().log_density, seed, steps=2 * STEPS)
+    return Fitted("arm", "spline", seed, *found, flow)
+
+
+def arm_picture(angles: Tensor) -> bytes:
+    """Arms in the plane."""
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(5, 5), layout="constrained")
+    axis = canvas.subplots()
+    for links in Arm().joints(angles):
+        x, y = torch.cat((links.new_zeros(1, 2), links)).unbind(-1)
+        axis.plot(x, y, color="C0", alpha=0.25)
+    axis.scatter(*zip(*Arm().centres, strict=True), color="C3", zorder=3)
+    axis.set(title="Arms drawn from the flow; the places that hold the tip", aspect="equal")
+    return png(canvas, dpi=90)

@@ -1,0 +1,1 @@
+"""Systems for angles and places on spheres."""
