@@ -424,16 +424,21 @@ def test_a_warm_start_of_another_model_is_refused(change, named):
 @pytest.mark.parametrize(
     ("flow", "weights", "expected"),
     [
-        # D = 3, K = 2. A Gaussian has 3 + 6 a component.
+        # D = 3, K = 2. A Gaussian has 3 + 6 a component, and so has the one that hedges it;
+        # beside, there are the share of the flows and, where they are learned, two sets of weights.
         # A coupling without hidden units keeps one feature: two scales and two shifts.
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4)),
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4) + 1),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4 + 9) + 1),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4 + 9) + 1 + 2),
         # Two couplings of halves 1 and 2 with 4 hidden units, scale and shift:
         # kept 1: 4 + 4, then 4 (4 + 1); kept 2: 8 + 4, then 2 (4 + 1).
-        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22)),
+        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22 + 9) + 1),
         # A MADE whose 4 hidden units have degrees 1, 1, 2, 2: they see 1, 1, 2, 2 features and
         # the outputs of the features see 0, 2, 4 of them; twice, for scale and shift.
-        ({"name": "maf", "n_layers": 1, "hidden": [4]}, "uniform", 2 * (9 + 6 + 4 + 2 * 6 + 6)),
+        (
+            {"name": "maf", "n_layers": 1, "hidden": [4]},
+            "uniform",
+            2 * (9 + 6 + 4 + 2 * 6 + 6 + 9) + 1,
+        ),
     ],
 )
 def test_information_criteria_count_free_parameters(flow, weights, expected):
@@ -448,7 +453,7 @@ def test_information_criteria_are_those_of_the_gaussian_mixture():
     """At the start the model is a GaussianMixture, and differs by its flow's parameters."""
     data, _ = blobs(300)
     flow = {"name": "realnvp", "n_layers": 1, "hidden": []}
-    mixture = quick(flow=flow, max_epochs=0).fit(data)
+    mixture = quick(flow=flow, max_epochs=0, hedge=False).fit(data)
     gmm = GaussianMixture(3, random_state=0).fit(data)
     fit_gap = -2 * 300 * (mixture.score(data) - gmm.score(data))
     expected = fit_gap + 3 * 4 * np.log(300)

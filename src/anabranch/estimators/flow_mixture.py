@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.archive import Tree
+from anabranch.distributions import Hedged
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -441,9 +442,12 @@ class FlowMixture(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters of the density; the posterior network is no part of it."""
-        mixture = self.model_.mixture
-        learned = mixture.logits.requires_grad
-        return free_parameters(mixture) - (1 if learned else self.n_components_)
+        mixture, k = self.model_.mixture, self.n_components_
+        if mixture.logits.requires_grad:
+            return free_parameters(mixture) - 1
+        # where weights are fixed, all components of a hedged mixture have one share
+        shares = k - 1 if isinstance(mixture.groups[0], Hedged) else 0
+        return free_parameters(mixture) - k - shares
 
     @torch.no_grad()
     def _log_q(self, z: Tensor) -> Tensor:
