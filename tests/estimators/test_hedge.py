@@ -85,6 +85,7 @@ def test_no_row_falls_far_below_the_start():
     share = (mixture.weights_ * mixture.model_.mixture.groups[0].share.numpy()).sum()
     assert (start - found).max() <= -np.log1p(-share) + 1e-4
     assert share > 0.5
+    assert mixture.facts()["share_of_flows"] == pytest.approx(share, abs=0.05)
 
 
 def test_plain_gaussians_go_back_to_the_start():

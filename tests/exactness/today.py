@@ -46,6 +46,16 @@ RECORDED_AGAIN = {
             ("FlowMixture", "batchnorm"),
         )
     },
+    **dict.fromkeys(
+        (
+            *("FlowMixture: one column", "FlowMixture: wide", "FlowMixture: levels"),
+            *("FlowMixture: auto", "FlowDensity: cosine"),
+        ),
+        "a flow is kept where its gain exceeds two standard errors, not one",
+    ),
+    **dict.fromkeys(
+        ("FlowMixture: hedged", "FlowDensity: hedged"), "hedges came after that commit"
+    ),
     "DeepMixture: nvil": "the weights of NVIL's baseline, a part of the objective, are drawn apart",
 }
 

@@ -134,7 +134,7 @@ def gains(mixture: FlowMixture, X: Array) -> tuple[Array, float]:
     start.model_.mixture = Mixture([group.anchor for group in groups])
     start.model_.mixture.set_weights(weights)
     shares = torch.cat([group.share for group in groups]).double()
-    left = mixture.model_.mixture.log_weights.double().exp() @ (1 - shares)
+    left = mixture.model_.mixture.log_weights.detach().double().exp() @ (1 - shares)
     return mixture.score_samples(X) - start.score_samples(X), -float(left.log())
 
 
