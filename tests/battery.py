@@ -7,6 +7,7 @@ tests/test_battery_fails.py shows for each that it can fail.
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import re
 from collections.abc import Callable
@@ -20,8 +21,10 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
+from anabranch.contracts import Sphere
 from anabranch.distributions import Distribution, Mixture
 from anabranch.functional import as_rows
+from anabranch.functional.sphere import log_surface, tangent_basis
 from anabranch.networks import select_component
 from anabranch.transforms import Transform
 from tests.registry import draw, seeded
@@ -114,6 +117,8 @@ def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None
             return as_rows(f(y.reshape(*lead, *a), context)[0], b)
 
         matrix = jacobian(rows, as_rows(point, given))
+        if isinstance(transform.domain, Sphere):  # in the tangent spaces
+            matrix = tangent_basis(function(point, context)[0]).mT @ matrix @ tangent_basis(point)
         same(function(point, context)[1].detach(), torch.linalg.slogdet(matrix)[1], 1e-8)
 
 
@@ -375,6 +380,24 @@ def energy_test(x: np.ndarray, y: np.ndarray, permutations: int = 300) -> float:
     shuffled = np.stack([signs] + [rng.permutation(signs) for _ in range(permutations)])
     energies = -np.einsum("pi,pi->p", shuffled @ distances, shuffled)
     return float((energies >= energies[0]).mean())
+
+
+def check_sphere(
+    distribution: Distribution, context: Tensor | None = None, *, n: int = 40_000
+) -> None:
+    """The density integrates to one over the sphere, where samples have its moments."""
+    (features,) = distribution.event_shape
+    noise = torch.randn(n, features, generator=seeded(12), dtype=torch.float64)
+    x = torch.nn.functional.normalize(noise, dim=-1)
+    weights = distribution.log_prob(x, context).exp().detach() * math.exp(log_surface(features))
+    error = weights.std() / n**0.5
+    assert abs(weights.mean() - 1) < 4 * error + 1e-9, f"integral {weights.mean().item()}"
+    drawn = distribution.sample(2000, context, seeded(13)).reshape(-1, features)
+    same(drawn.square().sum(-1), torch.ones(len(drawn), dtype=drawn.dtype), 1e-6)
+    for value, at in ((x, drawn), (x.square(), drawn.square())):
+        expected = (weights.unsqueeze(-1) * value).mean(0)
+        spread = at.std(0) / len(at) ** 0.5 + (weights.unsqueeze(-1) * value).std(0) / n**0.5
+        assert bool(((at.mean(0) - expected).abs() < 4.5 * spread).all())
 
 
 # --- 8: the component axis and the context ------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from anabranch.contracts import Circle, Domain, Integers, Interval, Product
+from anabranch.contracts import Circle, Domain, Integers, Interval, Product, Sphere
 from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
     DiagonalNormal,
@@ -24,15 +24,20 @@ from anabranch.distributions import (
     Distribution,
     Flow,
     Hedged,
+    Kent,
     LatentTree,
     Logistic,
     Mixture,
     Normal,
     TreeStructure,
     Uniform,
+    UniformSphere,
+    VonMises,
+    VonMisesFisher,
 )
 from anabranch.functional import as_shape
-from anabranch.models import made, nade, rnade, torus_flow
+from anabranch.functional.sphere import unit
+from anabranch.models import made, nade, rnade, sphere_flow, torus_flow
 from anabranch.networks import ConvNet
 from anabranch.transforms import (
     AbsoluteFold,
@@ -52,6 +57,7 @@ from anabranch.transforms import (
     DeepSigmoidal,
     Elementwise,
     EveryOther,
+    ExponentialMap,
     FactorOut,
     GatedAffine,
     Half,
@@ -71,6 +77,7 @@ from anabranch.transforms import (
     PReLU,
     Radial,
     RationalQuadratic,
+    RecursiveSphere,
     Reshape,
     Reverse,
     Rotation,
@@ -213,6 +220,8 @@ def draw(domain: Domain | None, shape: Shape, dtype: torch.dtype, generator: Gen
         u = torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
         return domain.length * u + (domain.lower if isinstance(domain, Interval) else domain.origin)
     x = torch.randn(shape, generator=generator, dtype=dtype) * 1.5
+    if isinstance(domain, Sphere):
+        return unit(x)
     return x if domain in (None, REAL) else _inside(domain, x)
 
 
@@ -716,6 +725,36 @@ SHAPED: list[Case] = [
             ("coupling-combination", _coupling, ConvexCombination((Moebius(1), SPLINE)), 3),
         )
     ),
+    *(
+        Case(
+            f"recursive-sphere-{d}",
+            d,
+            lambda b, c, g, d=d: RecursiveSphere(
+                d,
+                circle_map=Moebius(2),
+                bins=3,
+                hidden=HIDDEN,
+                context_features=c,
+                batch_shape=b,
+                generator=g,
+            ),
+            domain=Sphere(),
+            contextual=True,
+        )
+        for d in (2, 3, 4, 5)
+    ),
+    *(
+        Case(
+            f"exponential-map-{d}-{terms}",
+            d,
+            _image(ExponentialMap, d, terms=terms),
+            domain=Sphere(),
+        )
+        for d, terms in ((3, 0), (3, 2), (4, 2))
+    ),
+    Case(
+        "rotation-learned-3", 3, _image(Rotation, 3, learned=True, domain=Sphere()), domain=Sphere()
+    ),
     Case(
         "autoregressive-circle-ordered-4",
         4,
@@ -997,7 +1036,7 @@ def _latent_tree(*structure: Any) -> Make:
 DISTRIBUTIONS: list[Case] = [
     Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),
     Case("discretized-logistic-2", 2, _base(DiscretizedLogistic, 2), domain=Integers()),
-    Case("normal-images", SMALL, _base(Normal, SMALL)),
+    Case("normal-images", SMALL, lambda b, c, g: Normal(SMALL, batch_shape=b)),
     Case(
         "flow-two-scales",
         (1, 4, 4),
@@ -1020,6 +1059,36 @@ DISTRIBUTIONS: list[Case] = [
         domain=CIRCLE,
         contextual=True,
         smooth=False,
+    ),
+    Case("uniform-sphere-4", 4, _base(UniformSphere, 4), domain=Sphere()),
+    *(
+        Case(
+            f"von-mises-fisher-{d}",
+            d,
+            lambda b, c, g, d=d: VonMisesFisher(d, concentration=3.0, batch_shape=b, generator=g),
+            domain=Sphere(),
+        )
+        for d in (2, 3, 4)
+    ),
+    Case(
+        "kent-3",
+        3,
+        lambda b, c, g: Kent(concentration=4.0, batch_shape=b, generator=g),
+        domain=Sphere(),
+    ),
+    Case(
+        "von-mises-1",
+        1,
+        lambda b, c, g: VonMises(concentration=2.0, batch_shape=b, generator=g),
+        domain=CIRCLE,
+        smooth=False,
+    ),
+    Case(
+        "flow-sphere-3",
+        3,
+        _recipe(sphere_flow, 3, n_layers=2, size=2, bins=3, hidden=[8]),
+        domain=Sphere(),
+        contextual=True,
     ),
     Case(
         "flow-torus-2",

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from anabranch import distributions
-from anabranch.contracts.domain import REAL
+from anabranch.contracts.domain import REAL, Sphere
 from anabranch.distributions import Mixture
 from tests import battery
 from tests.registry import CONTEXT, DISTRIBUTIONS, Config, classes_in, configs, fullest, ids
 
 ALL = configs(DISTRIBUTIONS)
 CONTINUOUS = [c for c in ALL if c.case.exact and not c.case.domain.discrete]
+FLAT = [c for c in CONTINUOUS if c.case.domain != Sphere()]
 FULL = [c for c in ALL if c.full]
 
 
@@ -18,7 +19,7 @@ def over(chosen):
     return pytest.mark.parametrize("config", chosen, ids=ids(chosen))
 
 
-def of_shape(*shape, chosen=CONTINUOUS):
+def of_shape(*shape, chosen=FLAT):
     return over([c for c in chosen if c.case.event_shape == shape])
 
 
@@ -51,15 +52,20 @@ def test_integral_1d(config):
     battery.check_integral(config.build(), config.context(), points=points, tolerance=tolerance)
 
 
-@of_shape(2, chosen=[c for c in CONTINUOUS if not c.batch_shape])
+@of_shape(2, chosen=[c for c in FLAT if not c.batch_shape])
 def test_integral_2d(config):
     # a jump costs a cell's width
     tolerance, points = (2e-3, 250) if config.case.smooth else (2e-2, 400)
     battery.check_integral(config.build(), config.context(), points=points, tolerance=tolerance)
 
 
+@over([c for c in ALL if c.case.domain == Sphere() and not c.batch_shape])
+def test_integral_and_samples_on_the_sphere(config):
+    battery.check_sphere(config.build(), config.context())
+
+
 ALONE = [Config(c, (), CONTEXT * c.contextual) for c in DISTRIBUTIONS if c.exact]
-ALONE = [c for c in ALONE if not c.case.domain.discrete]
+ALONE = [c for c in ALONE if not c.case.domain.discrete and c.case.domain != Sphere()]
 
 
 @of_shape(1, chosen=ALONE)

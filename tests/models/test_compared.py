@@ -58,6 +58,8 @@ def data(row, *shape):
     x = torch.randn(*shape, generator=seeded(0))
     if "angles" in row[2][4]:
         return x.remainder(2 * torch.pi)
+    if "directions" in row[2][4]:
+        return x / x.norm(dim=-1, keepdim=True)
     return (x > 0).float() if "bits" in row[2][4] else x
 
 

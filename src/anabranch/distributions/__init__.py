@@ -12,6 +12,10 @@ from anabranch.distributions.latent_tree import LatentTree as LatentTree
 from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.mixture import Mixture as Mixture
 from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
+from anabranch.distributions.sphere import Kent as Kent
+from anabranch.distributions.sphere import UniformSphere as UniformSphere
+from anabranch.distributions.sphere import VonMises as VonMises
+from anabranch.distributions.sphere import VonMisesFisher as VonMisesFisher
 from anabranch.distributions.standard import DiagonalNormal as DiagonalNormal
 from anabranch.distributions.standard import DiscretizedLogistic as DiscretizedLogistic
 from anabranch.distributions.standard import Logistic as Logistic

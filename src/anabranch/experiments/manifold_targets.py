@@ -11,7 +11,7 @@ from anabranch.distributions import Distribution
 from anabranch.experiments import Figure, Outcome, Run, experiment
 from anabranch.experiments.pictures import png
 from anabranch.experiments.seeded import Rows, joined, per_seed
-from anabranch.models import torus_flow
+from anabranch.models import exponential_map_flow, sphere_flow, torus_flow
 from anabranch.objectives import ReverseKL, importance_diagnostics
 from anabranch.problems import Arm, ManifoldTarget
 from anabranch.training import fit_reverse_kl
@@ -25,6 +25,35 @@ MAPS: dict[str, dict[str, Any]] = {
     "projection": {"size": 4, "n_layers": 3},
 }
 MOST_KL = {"spline": 0.005, "moebius": 0.005, "projection": 0.02}
+
+
+RECURSIVE: dict[str, Any] = {"circle_map": "spline", "size": 16, "bins": 16, "n_layers": 2}
+
+
+class Level(NamedTuple):
+    """A flow on the sphere, and what it has to reach."""
+
+    make: Callable[[int], Distribution]
+    target: str
+    kl: float
+    ess: float | None
+
+
+def _walks(terms: int, n_layers: int, kl: float, ess: float) -> Level:
+    def make(seed: int) -> Distribution:
+        return exponential_map_flow(3, terms=terms, n_layers=n_layers, seed=seed)
+
+    return Level(make, "four", kl, ess)
+
+
+SPHERES = {
+    "recursive": Level(lambda seed: sphere_flow(3, seed=seed, **RECURSIVE), "four", 0.03, 0.95),
+    "recursive, S^3": Level(lambda seed: sphere_flow(4, seed=seed, **RECURSIVE), "two", 0.05, None),
+    "EMSRE(24, 1)": _walks(1, 24, 0.10, 0.85),
+    "EMSRE(6, 5)": _walks(5, 6, 0.19, 0.75),
+    "EMSRE(1, 12)": _walks(12, 1, 0.82, 0.42),
+    "EMP": _walks(0, 24, 0.50, 0.43),
+}
 
 
 class Fitted(NamedTuple):
@@ -45,11 +74,14 @@ def approximate(
     seed: int,
     *,
     steps: int = STEPS,
+    annealing: float = 0.2,
     log_z: float | None = None,
 ) -> tuple[float, float, float]:
     """Fit by reverse KL; KL, effective sample size, and the error of log Z in standard errors."""
     objective = ReverseKL(flow, log_density, seed=seed)
-    fit_reverse_kl(objective, steps=steps, n_samples=SAMPLES, learning_rate=RATE, annealing=0.2)
+    fit_reverse_kl(
+        objective, steps=steps, n_samples=SAMPLES, learning_rate=RATE, annealing=annealing
+    )
     source = torch.Generator().manual_seed(10_000 + seed)
     found = importance_diagnostics(flow, log_density, DRAWS, log_z=log_z, generator=source)
     error = 0.0 if log_z is None else (found.log_z - log_z) / found.log_z_error
@@ -122,6 +154,56 @@ def torus_picture(rows: Rows[Fitted], points: int = 120) -> bytes:
                 log_density.exp().reshape(points, points).mT, origin="lower", cmap="viridis"
             )
             axes[line, column].set(title=title, xticks=[], yticks=[])
+    return png(canvas, dpi=80)
+
+
+def on_sphere(seed: int, name: str) -> Fitted:
+    """One flow for its target."""
+    level = SPHERES[name]
+    target, flow = ManifoldTarget(level.target), level.make(seed)
+    found = approximate(flow, target.log_density, seed, annealing=0.5, log_z=target.log_z())
+    return Fitted(level.target, name, seed, *found, flow)
+
+
+@experiment("sphere-targets", seeds=1, summary="flows on spheres fitted to unnormalised densities")
+def sphere_targets(run: Run) -> Outcome:
+    """KL and effective sample size of recursive and exponential-map flows."""
+    rows = {name: per_seed(run.seeds, on_sphere, name) for name in SPHERES}
+    figures = []
+    for name, fitted in rows.items():
+        level, kl, ess = SPHERES[name], fitted.worst("kl", "lower"), fitted.worst("ess")
+        figures.append(Figure(f"largest KL, {name}, nats", kl, level.kl, "lower"))
+        if level.ess is None:
+            off = float(abs(fitted.column("log_z_error")).max())
+            figures.append(Figure(f"integral, {name}, standard errors off", off, 3.0, "lower"))
+        else:
+            figures.append(Figure(f"least ESS, {name}", ess, level.ess, "higher"))
+    every = joined(rows.values())
+    settings = {"steps": STEPS, "n_samples": SAMPLES, "learning_rate": RATE, "annealing": 0.5}
+    pictures = {"sphere.png": sphere_picture(every.where(target="four"))}
+    return Outcome(figures, settings | {"recursive": RECURSIVE}, every.table(), pictures)
+
+
+def sphere_picture(rows: Rows[Fitted], points: int = 90) -> bytes:
+    """The target and the flows on the whole ball, in Mollweide's projection."""
+    from matplotlib.figure import Figure as Canvas
+
+    longitude = torch.linspace(-math.pi, math.pi, 2 * points)
+    latitude = torch.linspace(-math.pi / 2, math.pi / 2, points)
+    grid = torch.cartesian_prod(latitude, longitude)
+    flat = torch.stack((grid[:, 1].cos(), grid[:, 1].sin()), -1) * grid[:, :1].cos()
+    x = torch.cat((flat, grid[:, :1].sin()), -1)
+    shown = [("four modes", ManifoldTarget("four").log_density(x))]
+    for row in rows.where(seed=rows[0].seed):
+        assert row.model is not None
+        with torch.no_grad():
+            shown.append((f"{row.flow}: KL {row.kl:.3f}", row.model.log_prob(x)))
+    canvas = Canvas(figsize=(10, 2.6 * ((len(shown) + 1) // 2)), layout="constrained")
+    for number, (title, log_density) in enumerate(shown, 1):
+        axis = canvas.add_subplot((len(shown) + 1) // 2, 2, number, projection="mollweide")
+        image = log_density.exp().reshape(points, 2 * points)
+        axis.pcolormesh(longitude, latitude, image, cmap="viridis", shading="auto")
+        axis.set(title=title, xticklabels=[], yticklabels=[])
     return png(canvas, dpi=80)
 
 

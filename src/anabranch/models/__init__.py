@@ -26,6 +26,8 @@ from anabranch.models.flows.radial import radial as radial
 from anabranch.models.flows.realnvp import realnvp as realnvp
 from anabranch.models.flows.tabak_turner import tabak_turner as tabak_turner
 from anabranch.models.images.conv_realnvp import conv_realnvp as conv_realnvp
+from anabranch.models.manifolds.sphere_flow import exponential_map_flow as exponential_map_flow
+from anabranch.models.manifolds.sphere_flow import sphere_flow as sphere_flow
 from anabranch.models.manifolds.torus_flow import torus_flow as torus_flow
 from anabranch.models.mixtures.flow_mixture import MixtureModel as MixtureModel
 from anabranch.models.mixtures.flow_mixture import flow_mixture as flow_mixture

@@ -13,6 +13,7 @@ from anabranch.transforms.convolution import InvertibleConv as InvertibleConv
 from anabranch.transforms.coupling import Coupling as Coupling
 from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
 from anabranch.transforms.elementwise import Elementwise as Elementwise
+from anabranch.transforms.exponential_map import ExponentialMap as ExponentialMap
 from anabranch.transforms.factor_out import FactorOut as FactorOut
 from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
 from anabranch.transforms.fold import Fold as Fold
@@ -49,6 +50,7 @@ from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as Mixtur
 from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
+from anabranch.transforms.sphere import RecursiveSphere as RecursiveSphere
 from anabranch.transforms.splits import Channels as Channels
 from anabranch.transforms.splits import Checkerboard as Checkerboard
 from anabranch.transforms.splits import EveryOther as EveryOther

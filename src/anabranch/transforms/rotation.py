@@ -1,19 +1,23 @@
-"""Rotation: a fixed orthogonal matrix."""
+"""Rotation: an orthogonal matrix, fixed or learned."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
+from anabranch.contracts.domain import REAL, Domain
 from anabranch.contracts.transform import Transform
 from anabranch.functional.shapes import Shape, expand_batch
 
 
 class Rotation(Transform):
-    r"""Multiply by a fixed random orthogonal matrix: :math:`z = Q x`, term 0.
+    r"""Multiply by a random orthogonal matrix: :math:`z = Q x`, term 0.
 
-    Q is a buffer, which is saved and not trained. It is drawn uniformly (Haar).
+    Q is a buffer, which is saved and not trained. It is drawn uniformly (Haar). A learned rotation
+    is :math:`z = Q e^{A - A^\top} x` with a free matrix A, zero at first.
 
     Args:
         features: D.
+        learned: whether a rotation that is trained comes before the fixed one.
+        domain: of the points: the line for vectors, or the sphere, which it keeps.
         batch_shape: the component axis; each component has its own matrix.
         generator: source of the matrix.
 
@@ -32,18 +36,24 @@ class Rotation(Transform):
         self,
         features: int,
         *,
+        learned: bool = False,
+        domain: Domain = REAL,
         batch_shape: Shape = (),
         generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape)
+        self.domain = self.codomain = domain
         noise = torch.randn(
             *batch_shape, features, features, generator=generator, dtype=torch.float64
         )
         self.register_buffer("matrix", orthogonal(noise).float())
+        shape = (*batch_shape, features, features)
+        self.turn = nn.Parameter(torch.zeros(shape)) if learned else None
 
     def _rotation(self) -> Tensor:
         # one Newton-Schulz step: orthogonal in double precision too, if stored in single
-        return 1.5 * self.matrix - 0.5 * self.matrix @ (self.matrix.mT @ self.matrix)
+        fixed = 1.5 * self.matrix - 0.5 * self.matrix @ (self.matrix.mT @ self.matrix)
+        return fixed if self.turn is None else fixed @ torch.matrix_exp(self.turn - self.turn.mT)
 
     def _encode(
         self, x: Tensor, context: Tensor | None, generator: Generator | None

@@ -1,6 +1,6 @@
 """Flows on tori."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from anabranch.contracts.domain import CIRCLE
@@ -22,7 +22,7 @@ from anabranch.transforms import (
 )
 
 STRUCTURES = ("autoregressive", "coupling")
-MAPS: dict[str, type[CircleMap]] = {
+MAPS: dict[str, Callable[[int], CircleMap]] = {
     "spline": CircularSpline,
     "moebius": Moebius,
     "projection": NonCompactProjection,
@@ -76,8 +76,6 @@ def torus_flow(
     """
     if structure not in STRUCTURES:
         raise ValueError(f"structure must be one of {STRUCTURES}, got {structure!r}")
-    if circle_map not in MAPS:
-        raise ValueError(f"circle_map must be one of {sorted(MAPS)}, got {circle_map!r}")
     common: dict[str, Any] = {
         "hidden": hidden,
         "context_features": context_features,
@@ -85,7 +83,7 @@ def torus_flow(
         "batch_shape": tuple(batch_shape),
         "generator": make_generator(seed),
     }
-    angles = MAPS[circle_map](size)  # pyright: ignore[reportCallIssue] - each takes its size first
+    angles = make_map(circle_map, size)
 
     def layer(i: int) -> Transform:
         if structure == "coupling":
@@ -97,3 +95,18 @@ def torus_flow(
 
     base = Uniform(features, CIRCLE, batch_shape=tuple(batch_shape))
     return Flow(base, stack_layers([layer(i) for i in range(n_layers)]))
+
+
+def make_map(name: str, size: int) -> CircleMap:
+    """The map of that name, with so many bins or components.
+
+    Raises:
+        ValueError: for another name; lists the known ones.
+
+    Example:
+        >>> make_map("moebius", 3)
+        Moebius(components=3, bound=0.99)
+    """
+    if name not in MAPS:
+        raise ValueError(f"circle_map must be one of {sorted(MAPS)}, got {name!r}")
+    return MAPS[name](size)
