@@ -14,7 +14,7 @@ FILES = {
     "only a header": ("t.csv", b"a,b\n", "holds no rows"),
     "text": ("t.csv", b"a,b\n1,2\n3,four\n", "column 'b' holds the text 'four' in row 2"),
     "ragged": ("t.csv", b"a,b\n1,2\n3\n", "row 2 has 1 cells, not 2"),
-    "unknown ending": ("t.txt", b"a,b\n1,2\n", "cannot tell the format"),
+    "unknown ending": ("t.xls", b"a,b\n1,2\n", "cannot tell the format"),
     "foreign parquet": ("t.parquet", b"a,b\n1,2\n", "not a Parquet file"),
     "foreign npy": ("t.npy", b"a,b\n1,2\n", "not a NumPy .npy file"),
     "binary csv": ("t.csv", bytes(range(256)), "not a text file"),

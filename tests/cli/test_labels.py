@@ -111,16 +111,14 @@ def test_labels_that_are_none(fail, labelled, tmp_path, labels, said):
 
 
 def test_an_unknown_label_column(fail, files, model, tmp_path):
-    for command in (["fit"], ["predict", model], ["report", model]):
-        sentence = fail(
-            *command, files / "t.csv", "-o", tmp_path / "o.csv", "--label-column", "kin"
-        )
+    for output, *command in (["m", "fit"], ["o.csv", "predict", model], ["o", "report", model]):
+        sentence = fail(*command, files / "t.csv", "-o", tmp_path / output, "--label-column", "kin")
         assert "has no column 'kin'; did you mean 'kind'?" in sentence
 
 
 def test_classes_that_are_none(fail, files, model, tmp_path):
-    for command in (["fit"], ["predict", model], ["report", model]):
-        common = [*command, files / "t.csv", "-o", tmp_path / "o.csv", "--classes"]
+    for output, *command in (["m", "fit"], ["o.csv", "predict", model], ["o", "report", model]):
+        common = [*command, files / "t.csv", "-o", tmp_path / output, "--classes"]
         assert "--classes needs labels" in fail(*common, "1")
         labelled = [*common[:-1], "--label-column", "kind", "--classes"]
         assert "no row has one of the labels 7,8" in fail(*labelled, "7,8")

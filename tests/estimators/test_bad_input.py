@@ -260,3 +260,8 @@ def test_rows_in_any_memory_order_are_read(fitted, view):
     X = np.random.RandomState(0).randn(6, fitted.n_features_in_)
     again = np.ascontiguousarray(view(X))
     assert np.array_equal(fitted.predict_proba(view(X)), fitted.predict_proba(again))
+
+
+def test_rows_held_out_are_not_counted_for_the_components():
+    with pytest.raises(ValueError, match="X has 8 rows to train on, fewer than the 10 components"):
+        quick(10).fit(X[:10])

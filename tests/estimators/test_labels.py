@@ -1,10 +1,12 @@
 """Labels: few, soft, all, and wrong ones."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from anabranch import FlowMixture
+from anabranch import FlowMixture, GaussianMixture, load, save
 from anabranch.estimators.flow_mixture import METHODS
 from anabranch.estimators.labels import check_targets
 from anabranch.metrics import clustering_accuracy
@@ -105,6 +107,9 @@ def test_kinds_of_labels():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
+        (np.ma.masked_array([0, 1, 2, 0], mask=[0, 0, 0, 1]), "y is masked: write -1 where"),
+        (np.zeros((4, 2, 2), int), r"y has the shape \(4, 2, 2\), expected"),
+        (0, r"y has the shape \(\), expected"),
         ([0, 1, 3, 2], r"labels must be 0\.\.2 for 3 components, and -1 where unknown, got 3"),
         ([0, -2, 5, 9], r"got -2, 5, 9"),
         ([0, 1], "y has 2 entries for 4 rows of X"),
@@ -129,3 +134,36 @@ def test_one_component_ignores_labels_and_says_so():
     with pytest.warns(UserWarning, match="y has labels up to 2 but n_components=1: y is ignored"):
         told = quick(1, max_epochs=2).fit(X, labels)
     assert (told.score_samples(X) == quick(1, max_epochs=2).fit(X).score_samples(X)).all()
+
+
+@pytest.mark.parametrize("classes", [[1, 2], [5, 900], [0, 1000]])
+@pytest.mark.parametrize("part", [False, True], ids=["all", "some"])
+def test_classes_are_numbered_in_their_order(classes, part):
+    X, labels = bent()
+    known = np.where(np.arange(len(X)) % (3 if part else 1) == 0, labels, -1)
+    y = np.where(known < 0, -1, np.array(classes)[labels])
+    with pytest.warns(UserWarning, match=f"2 classes {classes[0]}, {classes[1]}: .*classes_ holds"):
+        mixture = GaussianMixture().fit(X, y)
+    with warnings.catch_warnings(action="error"):
+        expected = GaussianMixture().fit(X, known)
+    assert mixture.n_components_ == 2
+    assert mixture.classes_.tolist() == classes
+    assert expected.classes_.tolist() == [0, 1]
+    assert (mixture.predict(X) == expected.predict(X)).all()
+
+
+def test_flow_mixtures_number_classes_and_files_keep_them(tmp_path):
+    X, labels = blobs()
+    with pytest.warns(UserWarning, match="3 classes 5, 7, 9"):
+        mixture = quick(None, max_epochs=1).fit(X, 2 * labels + 5)
+    save(mixture, tmp_path / "m")
+    assert load(tmp_path / "m").classes_[mixture.predict(X)].tolist() == (2 * labels + 5).tolist()
+    assert not hasattr(quick(2, max_epochs=1).fit(X), "classes_")
+
+
+def test_a_component_without_a_label_gets_no_row_whose_label_is_known():
+    X, labels = blobs()
+    with pytest.warns(UserWarning, match="all rows have labels, but none is of component 3"):
+        mixture = GaussianMixture(4).fit(X, labels)
+    assert (mixture.predict(X) == labels).all()
+    assert mixture.weights_[3] < 1e-9

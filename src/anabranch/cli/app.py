@@ -1,5 +1,8 @@
 """The program: its commands and its global options."""
 
+import io
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated
 
@@ -14,6 +17,7 @@ from anabranch.cli.report import report
 from anabranch.cli.reproduce import reproduce
 from anabranch.cli.sample import sample
 from anabranch.cli.score import score
+from anabranch.cli.text import say
 from anabranch.version import __version__
 
 app = typer.Typer(
@@ -67,4 +71,11 @@ def settings(
 
 def main() -> None:
     """Run the program on the arguments of the process."""
-    app()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does
+    try:
+        app()
+    except Exception:  # with --debug
+        for line in traceback.format_exc().splitlines():
+            say(line, err=True)
+        sys.exit(1)

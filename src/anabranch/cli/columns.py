@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anabranch.cli.job import note
-from anabranch.data.csv_files import CsvSource
-from anabranch.data.formats import detect_format
+from anabranch.data.csv_text import CsvFormat
 from anabranch.data.idx_files import IdxSource
-from anabranch.data.numpy_files import open_npy, open_npz
-from anabranch.data.parquet_files import ParquetSource
+from anabranch.data.reading import open_source
+from anabranch.data.source import Source
 from anabranch.estimators.estimator import Estimator
 
 
@@ -27,7 +26,7 @@ def context_names(model: Estimator) -> list[str] | None:
 
 
 def columns_of(
-    model: Estimator, paths: Sequence[Path], label_column: str | None, *, header: bool | None
+    model: Estimator, paths: Sequence[Path], label_column: str | None, csv: CsvFormat
 ) -> list[str] | None:
     """The columns of the files that hold the columns of the model, in the model's order.
 
@@ -36,42 +35,29 @@ def columns_of(
     Raises:
         ValueError: where the files lack columns, or have too few or too many without names.
     """
-    found = first_columns(paths, header)
-    if found is None:
+    source = first_source(paths, csv)
+    if source is None:
         return None
-    path, have, named = found
-    have = [name for name in have if name != label_column]
+    have = [name for name in source.columns if name != label_column]
+    known = set(have)
     names = model.column_names
     wanted = names or [f"x{j}" for j in range(model.n_features_in_)]
     wanted = [*wanted, *(context_names(model) or ())]
-    missing = [name for name in wanted if name not in have]
+    missing = [name for name in wanted if name not in known]
     if not missing and (names or len(have) == len(wanted)):
-        _note_ignored([name for name in have if name not in wanted])
+        used = set(wanted)
+        _note_ignored([name for name in have if name not in used])
         return wanted
-    if (named and names) or len(have) != len(wanted):
-        raise _misfit(path, have, wanted, missing if named and names else None)
+    named = source.has_own_names and names
+    if named or len(have) != len(wanted):
+        raise _misfit(source.path, have, wanted, missing if named else None)
     return have
 
 
-def first_columns(
-    paths: Sequence[Path], header: bool | None
-) -> tuple[Path, list[str], bool] | None:
-    """The first file that holds rows, its columns, and whether their names are its own."""
-    for path in paths:
-        match detect_format(path):
-            case "csv":
-                return path, CsvSource(path, header).columns, header is not False
-            case "parquet":
-                return path, ParquetSource(path).columns, True
-            case "npy":
-                return path, open_npy(path).columns, False
-            case "npz":
-                return path, open_npz(path).columns, False
-            case "idx":
-                source = IdxSource(path)
-                if not source.holds_labels:
-                    return path, source.columns, False
-    return None
+def first_source(paths: Sequence[Path], csv: CsvFormat) -> Source | None:
+    """The first file that holds rows."""
+    sources = (open_source(path, **csv) for path in paths)
+    return next((s for s in sources if not (isinstance(s, IdxSource) and s.holds_labels)), None)
 
 
 def _note_ignored(names: list[str]) -> None:

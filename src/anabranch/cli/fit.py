@@ -209,6 +209,8 @@ def fit(
         ),
     ] = None,
     header: options.Header = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = ".",
 ) -> None:
     """Fit a mixture of flows, one flow, or a model of deep clustering to a table.
 
@@ -263,7 +265,7 @@ def fit(
             context=_names(context),
             label_column=label_column,
             classes=classes,
-            header=header,
+            csv=options.csv_format(header, delimiter, decimal),
             use_labels=estimator.takes_labels if use_labels is None else use_labels,
             auto_levels=levels == "auto" and "levels" not in settings and "levels" in given,
             settings=settings,

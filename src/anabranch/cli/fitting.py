@@ -1,6 +1,7 @@
 """What `anabranch fit` does once its arguments are understood."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,18 @@ import typer
 from numpy.typing import NDArray
 
 from anabranch.cli.checkpoints import prepare_checkpoint
-from anabranch.cli.columns import first_columns
+from anabranch.cli.columns import first_source
 from anabranch.cli.images import BYTE_LEVELS, for_images, holds_bytes
 from anabranch.cli.labels import number_classes, rows_of_classes
+from anabranch.cli.paths import check_files
 from anabranch.cli.request import Fit
 from anabranch.cli.rows import framed, split_columns, take
 from anabranch.cli.settings import check_parameters, check_recipes
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_tables
-from anabranch.data.atomic import check_output
+from anabranch.data.formats import ENDINGS
+from anabranch.data.source import numbered_columns
 from anabranch.estimators import save
 from anabranch.estimators.estimator import Estimator
 
@@ -54,12 +57,19 @@ def _check(request: Fit) -> None:
     for name in ("flow", "trunk"):
         check_recipes(name, settings.get(name))
     check_device(settings.get("device", "cpu"))
-    check_output(request.output)
     further = settings.get("fit_options") or {}
     if not isinstance(further, dict) or "checkpoint" in further:
         raise TypeError("--set fit_options must be an object; its checkpoint is --checkpoint")
+    log = further.get("log_path")
+    outputs = {
+        "--output": request.output,
+        "--checkpoint": request.checkpoint,
+        "--set fit_options.log_path": Path(log) if isinstance(log, str) else None,
+    }
+    check_files(request.data, outputs)
+    if request.output.name.lower().endswith(tuple(ENDINGS)):
+        raise ValueError(f"--output {request.output} ends like a table, not a model")
     if request.checkpoint is not None:
-        check_output(request.checkpoint)
         prepare_checkpoint(request.checkpoint, request.estimator, resume=request.resume)
     elif request.resume:
         raise ValueError("--resume needs a --checkpoint, which output to a device has not")
@@ -68,7 +78,7 @@ def _check(request: Fit) -> None:
 def check_device(name: str) -> None:
     """Raise ValueError where torch cannot compute on a device."""
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).cpu()  # of "meta" there is nothing to see
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name} cannot be used: {reason}") from error
@@ -78,7 +88,7 @@ def _read(request: Fit) -> Table:
     columns = request.columns
     if columns is not None:
         columns = [*columns, *(name for name in request.context or () if name not in columns)]
-    table = read_tables(request.data, columns, request.label_column, header=request.header)
+    table = read_tables(request.data, columns, request.label_column, **request.csv)
     if request.classes is None:
         return table
     table = take(table, rows_of_classes(table.labels, request.classes, table.label_names))
@@ -112,10 +122,9 @@ def _count_classes(table: Table) -> int:
 
 def _names(request: Fit, table: Table) -> list[str] | None:
     """The names of the columns where they are names, not only their places."""
-    found = first_columns(request.data, request.header)
-    numbered = [f"x{j}" for j in range(table.X.shape[1])]
-    named = found is not None and found[2]
-    return table.columns if named or table.columns != numbered else None
+    source = first_source(request.data, request.csv)
+    named = source is not None and source.has_own_names
+    return table.columns if named or table.columns != numbered_columns(table.X.shape[1]) else None
 
 
 def _targets(

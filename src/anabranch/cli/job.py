@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from anabranch.cli.text import plain, say
+
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 
 INTERRUPTED = 130
@@ -17,7 +19,12 @@ INTERRUPTED = 130
 # What a user's data, files or settings cause; anything else is a defect of the program.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 # What the readers say to callers in Python, as it is said on the command line.
-_WORDS = {"header=False": "--no-header", "header=True": "--header"}
+_WORDS = {
+    "header=False": "--no-header",
+    "header=True": "--header",
+    "delimiter='": "--delimiter '",
+    "decimal='": "--decimal '",
+}
 
 
 def job(command: Callable[..., None]) -> Callable[..., None]:
@@ -28,7 +35,10 @@ def job(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with warnings_in_one_line():
                 command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except typer.BadParameter as error:
+            error.message = plain(error.message)
+            raise
+        except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as error:
             _say("interrupted", str(error) or "nothing was written")
@@ -54,6 +64,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = str(error) or type(error).__name__
+    if isinstance(error, RuntimeError) and "allocate" in text:  # torch has no MemoryError
+        return f"there is not enough memory: {text[max(text.find('you tried'), 0) :]}"
     if not isinstance(error, _EXPECTED):
         kind = type(error).__name__
         return f"unexpected {kind}: {text}; anabranch --debug shows where it comes from"
@@ -89,4 +101,4 @@ def terminal() -> bool:
 
 
 def _say(kind: str, text: str) -> None:
-    typer.echo(f"{kind}: {' '.join(text.split())}", err=True)
+    say(f"{kind}: {' '.join(text.split())}", err=True)

@@ -1,9 +1,12 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from anabranch.data.csv_text import CsvFormat
 
 Data = Annotated[
     list[Path],
@@ -36,6 +39,19 @@ Classes = Annotated[
         metavar="A,B,...", show_default=False, help="Keep only the rows with these labels."
     ),
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        show_default=False,
+        help="What stands between the cells of CSV files; \\t is a tab.  [default: a comma, or a "
+        "tab in .tsv files]",
+    ),
+]
+Decimal = Annotated[
+    str,
+    typer.Option(metavar=".|,", help="What stands before the fraction of numbers in CSV files."),
+]
 Header = Annotated[
     bool | None,
     typer.Option(
@@ -44,3 +60,14 @@ Header = Annotated[
         help="Whether CSV files begin with column names.  [default: they do]",
     ),
 ]
+
+
+def csv_format(header: bool | None, delimiter: str | None, decimal: str) -> "CsvFormat":
+    r"""The options of CSV files, as the readers take them.
+
+    Example:
+        >>> csv_format(None, r"\t", ".")["delimiter"]
+        '\t'
+    """
+    between = None if delimiter is None else delimiter.replace("\\t", "\t")
+    return {"header": header, "delimiter": between, "decimal": decimal}

@@ -43,6 +43,8 @@ def predict(
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = ".",
 ) -> None:
     """Write the component of each row.
 
@@ -52,16 +54,19 @@ def predict(
     import numpy as np
 
     from anabranch.cli.loading import load_clusters
+    from anabranch.cli.paths import check_files
     from anabranch.cli.rows import Request, stream
+    from anabranch.cli.text import say
     from anabranch.data import TableWriter
-    from anabranch.data.atomic import check_output
 
+    check_files([model, *data], {"--output": output})
+    csv = options.csv_format(header, delimiter, decimal)
+    request = Request(data, label_column, classes, csv)
     mixture = load_clusters(model)
     _check_options(mixture, method, facets=facets)
-    check_output(output)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
-        for part in stream(mixture, Request(data, label_column, classes, header)):
+        for part in stream(mixture, request):
             columns = _columns(mixture, part, method, probabilities)
             if facets:
                 columns |= _facets(mixture, part)
@@ -73,7 +78,7 @@ def predict(
                 names = part.table.label_names
     labels = np.concatenate(known) if known else np.empty(0, np.int32)
     _print_summary(n_rows, labels, found, names)
-    typer.echo(f"wrote {output}")
+    say(f"wrote {output}")
 
 
 def _columns(

@@ -42,27 +42,30 @@ def report(
         int, typer.Option(min=0, max=2**32 - 1, help="Of the rows shown and the samples.")
     ] = 0,
     header: options.Header = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = ".",
 ) -> None:
     """Make an HTML page about a model and its data.
 
     It shows clusters where the model has them, densities, samples and training curves.
     """
     from anabranch.cli.loading import load_density
+    from anabranch.cli.paths import check_files
     from anabranch.cli.rows import Request, read
+    from anabranch.cli.text import say
     from anabranch.data import atomic_write
-    from anabranch.data.atomic import check_output
     from anabranch.reports import build_report
     from anabranch.reports.animation import check_animation_path
 
+    check_files([model, *data], {"--output": output, "--animation": animation})
+    csv = options.csv_format(header, delimiter, decimal)
+    request = Request(data, label_column, classes, csv)
     density = load_density(model)
-    check_output(output)
     if animation is not None:
         if not density.has_clusters:
             raise ValueError("--animation shows how a mixture trains; this model is one density")
         check_animation_path(animation)
-        if animation.resolve() == output.resolve():
-            raise ValueError(f"--animation and --output both name {output}; give two names")
-    part = read(density, Request(data, label_column, classes, header))
+    part = read(density, request)
     image_shape = _picture(part.table.image_shape)
     gif = None if animation is None else _animation(density, part.X, animation, image_shape, seed)
     page = build_report(
@@ -79,20 +82,21 @@ def report(
     )
     with atomic_write(output) as file:
         file.write(page.encode())
-    typer.echo(f"wrote {output}")
+    say(f"wrote {output}")
 
 
 def _animation(
     mixture: Any, X: Any, path: Path, image_shape: tuple[int, ...] | None, seed: int
 ) -> bytes:
     """Write the animation, and give it."""
+    from anabranch.cli.text import say
     from anabranch.data import atomic_write
     from anabranch.reports import render_animation
 
     gif = render_animation(mixture, X, random_state=seed, scale=image_shape is None)
     with atomic_write(path) as file:
         file.write(gif)
-    typer.echo(f"wrote {path}")
+    say(f"wrote {path}")
     return gif
 
 

@@ -43,7 +43,7 @@ def reproduce(
 
     Prints its table and figures and writes NAME.json; exits with 1 when a figure is missed.
     """
-    from anabranch.cli.text import listing
+    from anabranch.cli.text import listing, say
     from anabranch.experiments import list_experiments, run_experiment
 
     if list_all:
@@ -62,7 +62,7 @@ def reproduce(
     path = run_experiment(
         name, seeds=wanted, budget=budget.value, out=out, data=data, on_outcome=show
     )
-    typer.echo(f"wrote {path}")
+    say(f"wrote {path}")
     if missed:
         typer.echo(f"missed: {', '.join(missed)}", err=True)
         raise typer.Exit(1)

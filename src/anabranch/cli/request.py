@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anabranch.data.csv_text import CsvFormat
 from anabranch.estimators.estimator import Estimator
 
 
@@ -20,7 +21,7 @@ class Fit:
         context: columns that a density is conditional on; None for none.
         label_column: column of known labels.
         classes: labels to keep, with commas between.
-        header: whether CSV files begin with names; None for yes, checked.
+        csv: how CSV files are written.
         use_labels: whether labels teach the model.
         auto_levels: whether images of bytes are taken as integers.
         settings: parameters of the estimator.
@@ -36,7 +37,7 @@ class Fit:
     context: Sequence[str] | None
     label_column: str | None
     classes: str | None
-    header: bool | None
+    csv: CsvFormat
     use_labels: bool
     auto_levels: bool
     settings: Mapping[str, Any]

@@ -13,6 +13,7 @@ from anabranch.cli.columns import columns_of, context_names
 from anabranch.cli.job import terminal
 from anabranch.cli.labels import rows_of_classes
 from anabranch.data import Table, read_tables, stream_tables
+from anabranch.data.csv_text import CsvFormat
 from anabranch.estimators.estimator import Estimator
 
 # Values in a batch: tens of megabytes, however wide the table is.
@@ -28,13 +29,13 @@ class Request:
         paths: the files.
         label_column: column of known labels.
         classes: labels to keep, with commas between.
-        header: whether CSV files begin with names; None for yes, checked.
+        csv: how CSV files are written.
     """
 
     paths: Sequence[Path]
-    label_column: str | None = None
-    classes: str | None = None
-    header: bool | None = None
+    label_column: str | None
+    classes: str | None
+    csv: CsvFormat
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,7 @@ def stream(model: Estimator, request: Request) -> Iterator[Part]:
     """
     columns = _columns(model, request)
     batch_rows = int(np.clip(BATCH_VALUES // model.n_features_in_, MIN_ROWS, MAX_ROWS))
-    tables = stream_tables(
-        request.paths, columns, request.label_column, batch_rows, header=request.header
-    )
+    tables = stream_tables(request.paths, columns, request.label_column, batch_rows, **request.csv)
     with tqdm(unit=" rows", disable=not terminal()) as bar:
         yield from _parts(model, request, tables, bar)
 
@@ -77,14 +76,14 @@ def stream(model: Estimator, request: Request) -> Iterator[Part]:
 def read(model: Estimator, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = _columns(model, request)
-    table = read_tables(request.paths, columns, request.label_column, header=request.header)
+    table = read_tables(request.paths, columns, request.label_column, **request.csv)
     part = _part(model, request, 0, table)
     _require_rows(len(part.table), request)
     return part
 
 
 def _columns(model: Estimator, request: Request) -> list[str] | None:
-    return columns_of(model, request.paths, request.label_column, header=request.header)
+    return columns_of(model, request.paths, request.label_column, request.csv)
 
 
 def _parts(model: Estimator, request: Request, tables: Iterator[Table], bar: Any) -> Iterator[Part]:

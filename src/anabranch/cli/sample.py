@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from anabranch.estimators.estimator import Estimator
 
 BATCH_ROWS = 1 << 16
+# how a cell begins that a spreadsheet takes for a formula
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def sample(
@@ -35,6 +37,14 @@ def sample(
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same rows.")
     ] = 0,
+    raw_names: Annotated[
+        bool,
+        typer.Option(
+            "--raw-names",
+            help="Write names of columns to CSV as they are, though a spreadsheet would take them "
+            "for formulas, or a terminal for commands.",
+        ),
+    ] = False,
 ) -> None:
     """Draw new rows from a model.
 
@@ -43,12 +53,13 @@ def sample(
     from numpy.random import RandomState
 
     from anabranch.cli.loading import load_density, load_mixture
+    from anabranch.cli.paths import check_files
+    from anabranch.cli.text import say
     from anabranch.data import TableWriter
-    from anabranch.data.atomic import check_output
 
+    check_files([model], {"--output": output})
     clusters = component is not None or with_component
     mixture: Any = load_mixture(model) if clusters else load_density(model)
-    check_output(output)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(
             f"--component {component}: the model has the components 0..{mixture.n_components_ - 1}"
@@ -61,6 +72,8 @@ def sample(
     names = mixture.column_names or [f"x{j}" for j in range(mixture.n_features_in_)]
     if with_component and "component" in names:
         raise ValueError("--with-component: the data have a column 'component' of their own")
+    if not raw_names and output.suffix.lower() != ".parquet":
+        names = _harmless(names)
     random_state = RandomState(seed)
     with TableWriter(output) as writer:
         for start in range(0, n, BATCH_ROWS):
@@ -69,7 +82,22 @@ def sample(
             X = drawn[0] if mixture.has_clusters else drawn
             columns = dict(zip(names, X.T, strict=True))
             writer.write(columns | ({"component": drawn[1]} if with_component else {}))
-    typer.echo(f"wrote {n} rows to {output}")
+    say(f"wrote {n} rows to {output}")
+
+
+def _harmless(names: list[str]) -> list[str]:
+    """Names that a spreadsheet does not take for formulas, nor a terminal for commands."""
+    from anabranch.cli.job import note
+    from anabranch.cli.text import plain
+
+    shown = [plain(f"'{name}" if name[:1] in FORMULAS else name) for name in names]
+    changed = [name for name, old in zip(shown, names, strict=True) if name != old]
+    if changed:
+        note(
+            f"{len(changed)} columns are written under names that are no formulas or commands, "
+            f"such as {changed[0]}; --raw-names keeps them as they are"
+        )
+    return shown
 
 
 def _context(model: "Estimator", texts: list[str]) -> list[float]:

@@ -12,6 +12,8 @@ def score(
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = ".",
 ) -> None:
     """Write the log-density of each row.
 
@@ -19,17 +21,19 @@ def score(
     be larger than memory. The label column is no column of the data.
     """
     from anabranch.cli.loading import load_density
+    from anabranch.cli.paths import check_files
     from anabranch.cli.rows import Request, stream
-    from anabranch.cli.text import listing
+    from anabranch.cli.text import listing, say
     from anabranch.data import TableWriter
-    from anabranch.data.atomic import check_output
     from anabranch.metrics import bits_per_dim
 
+    check_files([model, *data], {"--output": output})
+    csv = options.csv_format(header, delimiter, decimal)
+    request = Request(data, label_column, classes, csv)
     density = load_density(model)
-    check_output(output)
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:
-        for part in stream(density, Request(data, label_column, classes, header)):
+        for part in stream(density, request):
             log_prob = density.score_samples(part.X, **part.given)
             writer.write({"row": part.numbers, "log_prob": log_prob})
             total += float(log_prob.sum())
@@ -39,4 +43,4 @@ def score(
     if density.levels is not None:
         pairs["bits"] = f"{bits_per_dim(mean, density.n_features_in_):.4f} per dimension"
     typer.echo(listing(pairs))
-    typer.echo(f"wrote {output}")
+    say(f"wrote {output}")

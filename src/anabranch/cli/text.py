@@ -5,6 +5,26 @@ wrap what is longer (settings, names of columns, `anabranch models`), so that gr
 """
 
 from collections.abc import Mapping, Sequence
+from unicodedata import category
+
+import typer
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line."""
+    typer.echo(plain(text), err=err)
+
+
+def plain(text: str) -> str:
+    r"""Text of files without what a terminal would obey: each such character as its escape.
+
+    Example:
+        >>> print(plain("\x1b[31mred\n"))
+        \x1b[31mred\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
@@ -15,6 +35,7 @@ def align(rows: Sequence[Sequence[str]]) -> str:
           a  bb
         ccc   d
     """
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -31,5 +52,6 @@ def listing(pairs: Mapping[str, str]) -> str:
         rows        3
         components  2
     """
-    width = max(map(len, pairs))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs.items())
+    shown = {plain(name): plain(value) for name, value in pairs.items()}
+    width = max(map(len, shown))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in shown.items())

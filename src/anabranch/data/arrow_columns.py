@@ -1,11 +1,12 @@
 """Arrow's columns to NumPy arrays."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anabranch.data.exact import FIRST_GAP, check_numbers
 from anabranch.data.extras import pyarrow_module
 from anabranch.data.labels import Values
 from anabranch.data.source import Batch
@@ -30,28 +31,32 @@ def is_text(kind: DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
 
-def to_batch(batch: Array, columns: list[str], label_column: str | None) -> Batch:
-    """Take the columns and the labels from an Arrow record batch."""
-    X = _to_matrix([batch.column(name) for name in columns], batch.num_rows)
-    return Batch(X, None if label_column is None else _to_labels(batch.column(label_column)))
+def to_batch(path: Path, batch: Array, columns: list[str], label_column: str | None) -> Batch:
+    """Take the columns and the labels from an Arrow record batch of a file.
 
+    Columns are float32 if all are, else float64; missing values are NaN.
 
-def _to_matrix(columns: list[Array], n_rows: int) -> NDArray[np.floating]:
-    """Stack numeric Arrow columns: float32 if all are, else float64; missing values are NaN."""
+    Raises:
+        ValueError: If a column holds an integer that double precision does not.
+    """
     pa = pyarrow_module("pyarrow")
-    single = bool(columns) and all(column.type == pa.float32() for column in columns)
-    X = np.empty((n_rows, len(columns)), dtype=np.float32 if single else np.float64)
-    for j, column in enumerate(columns):
-        numbers = column if single else _to_float64(column)
+    arrays = [batch.column(name) for name in columns]
+    single = bool(columns) and all(array.type == pa.float32() for array in arrays)
+    X = np.empty((batch.num_rows, len(columns)), dtype=np.float32 if single else np.float64)
+    for j, array in enumerate(arrays):
+        numbers = array if single else _to_float64(array)
         X[:, j] = numbers.to_numpy(zero_copy_only=False)
-    return X
+        if pa.types.is_integer(array.type) or pa.types.is_decimal(array.type):
+            large = np.flatnonzero(np.abs(X[:, j]) >= FIRST_GAP)
+            check_numbers(array.take(pa.array(large)).to_pylist(), columns[j], f"{path}: ")
+    return Batch(X, None if label_column is None else _to_labels(batch.column(label_column)))
 
 
 def _to_float64(column: Array) -> Array:
     pa = pyarrow_module("pyarrow")
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
-    return column.cast(pa.float64())
+    return column.cast(pa.float64(), safe=False)
 
 
 def _to_labels(column: Array) -> Values:

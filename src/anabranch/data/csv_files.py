@@ -1,44 +1,53 @@
 """CSV files, plain or compressed, streamed in record batches."""
 
-import csv
-import gzip
 import io
-import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from anabranch.data.arrow_columns import rebatch, to_batch
+from anabranch.data.csv_text import BOOLEANS, CsvText
+from anabranch.data.exact import FIRST_GAP
 from anabranch.data.extras import pyarrow_module
-from anabranch.data.formats import check_distinct, damaged_file_errors
+from anabranch.data.formats import check_expansion, damaged_file_errors
 from anabranch.data.source import Batch, Source, numbered_columns
 
 # A row must fit into one block; Arrow reads up to 32 blocks ahead.
 _BLOCK_BYTES = 1 << 20
+_CELL_BYTES = 32
+_DELIMITERS = ",;\t| "
 
 
 class CsvSource(Source):
-    """A comma-separated file in UTF-8 whose first line names the columns.
+    """A table in UTF-8 whose first line names the columns; the arguments are those of CsvFormat."""
 
-    Args:
-        path: The file.
-        header: Whether the first line holds names; None takes it so, but refuses a first line
-            of numbers, which might be data.
-    """
-
-    def __init__(self, path: Path, header: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: bool | None = None,
+        delimiter: str | None = None,
+        decimal: str = ".",
+    ) -> None:
         self.path = path
-        first = self._first_line()
-        if header is None and _looks_like_data(first):
-            raise ValueError(
-                f"the first line of {path} holds only numbers: add a line of column names, or "
-                "say by header=False that it is data, or by header=True that these are names"
-            )
-        self._has_header = header is not False
-        self.columns = first if self._has_header else numbered_columns(len(first))
-        check_distinct(f"columns of {path}", self.columns)
+        if delimiter is None:
+            tabs = ".tsv" in [suffix.lower() for suffix in path.suffixes[-2:]]
+            delimiter = "\t" if tabs else ","
+        self._text = CsvText(path, delimiter, decimal)
+        rows, longest = self._text.head()
+        self._blank = next((i for i, row in enumerate(rows) if row), len(rows))
+        if self._blank == len(rows):
+            raise ValueError(f"{path} is empty")
+        first, *others = rows[self._blank :]
+        self._check_first(first, next(filter(None, others), []), header)
+        self.has_own_names = header is not False
+        self.columns = first if self.has_own_names else numbered_columns(len(first))
+        self._block_bytes = max(_BLOCK_BYTES, 4 * longest, _CELL_BYTES * len(self.columns))
+        sample = others if self.has_own_names else [first, *others]
+        self._booleans = {
+            name for j, name in enumerate(self.columns) if _first_cell(sample, j) in BOOLEANS
+        }
 
     def batches(
         self, columns: list[str], label_column: str | None, batch_rows: int
@@ -53,103 +62,107 @@ class CsvSource(Source):
 
     def _record_batches(self, columns: list[str], label_column: str | None) -> Iterator[Batch]:
         pa = pyarrow_module("pyarrow")
-        types = dict.fromkeys(columns, pa.float64())
+        types = {name: pa.bool_() if name in self._booleans else pa.float64() for name in columns}
         if label_column is not None:
             types[label_column] = pa.string()
+        exact: set[str] = set()
         try:
-            for batch in self._read(types):
-                yield to_batch(batch, columns, label_column)
+            for found in self._read(types):
+                batch = to_batch(self.path, found, columns, label_column)
+                large = (np.abs(batch.X) >= FIRST_GAP).any(axis=0)
+                suspects = {columns[j] for j in np.flatnonzero(large)} - exact
+                if suspects:  # were they written as integers?
+                    self._inspect(suspects)
+                    exact |= suspects
+                yield batch
         except pa.ArrowInvalid as error:
-            self._explain(columns)
             reason = str(error).splitlines()[0]
+            self._inspect(set(columns), label_column)
+            if "Empty CSV" in reason:  # a header alone, whose line has no end
+                return
+            if "straddl" in reason:
+                reason = f"a row is longer than {self._block_bytes >> 20} MiB"
             raise ValueError(f"{self.path} cannot be read as CSV: {reason}") from error
 
-    def _read(self, types: dict[str, Any], invalid_row: Any = None) -> Iterator[Any]:
+    def _read(self, types: dict[str, Any]) -> Iterator[Any]:
         arrow_csv = pyarrow_module("pyarrow.csv")
-        names = None if self._has_header else self.columns
-        # Arrow knows the numbers of invalid rows only without threads.
+        # An empty line is a missing value of a single column; before its name, it is nothing.
+        alone = len(self.columns) == 1
         read = arrow_csv.ReadOptions(
-            use_threads=invalid_row is None, column_names=names, block_size=_BLOCK_BYTES
+            column_names=None if self.has_own_names else self.columns,
+            block_size=self._block_bytes,
+            skip_rows=self._blank if alone and self.has_own_names else 0,
         )
-        parse = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=invalid_row)
+        parse = arrow_csv.ParseOptions(
+            delimiter=self._text.delimiter, newlines_in_values=True, ignore_empty_lines=not alone
+        )
         convert = arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(types), strings_can_be_null=True
+            column_types=types, include_columns=list(types), decimal_point=self._text.decimal
         )
-        with damaged_file_errors(self.path), _open(self.path) as file:
-            reader = arrow_csv.open_csv(file, read, parse, convert)
+        with damaged_file_errors(self.path), self._text.open() as file:
+            counted = _Counted(self.path, file)
+            reader = arrow_csv.open_csv(counted, read, parse, convert)
             yield from (batch for batch in reader if batch.num_rows)
+        if counted.quotes % 2:  # Arrow takes all that follows an open quote for one cell
+            self._inspect(set())
 
-    def _explain(self, columns: list[str]) -> None:
-        """Read again without parsing numbers, to name the first row that cannot be read.
+    def _inspect(self, columns: set[str], label_column: str | None = None) -> None:
+        """Raise ValueError that names the first row that cannot be read, where there is one.
 
-        Arrow's own messages count columns and rows in several ways, by version and by block.
+        Arrow's messages count columns and rows in several ways, by version and by block.
         """
-        pa = pyarrow_module("pyarrow")
-        ragged: list[str] = []
+        places = {name: j for j, name in enumerate(self.columns) if name in columns}
+        label = -1 if label_column is None else self.columns.index(label_column)
+        skipped = self._blank + 1 if self.has_own_names else 0
+        self._text.inspect(skipped, len(self.columns), places, self._booleans, label)
 
-        def note(row: Any) -> str:
-            place = "a row" if row.number is None else f"row {row.number - self._has_header}"
-            ragged.append(f"{place} has {row.actual_columns} cells, not {row.expected_columns}")
-            return "skip"
-
-        start = 0
-        for batch in self._read(dict.fromkeys(columns, pa.binary()), note):
-            if ragged:
-                break
-            for name in columns:
-                self._check_numbers(name, batch.column(name), start)
-            start += batch.num_rows
-        if ragged:
-            raise ValueError(f"{self.path}: {ragged[0]}")
-
-    def _check_numbers(self, name: str, column: Any, start: int) -> None:
-        if _are_numbers(column):
-            return
-        for i, cell in enumerate(column):
-            if not _are_numbers(column.slice(i, 1)):
-                text = cell.as_py().decode(errors="replace")
-                raise ValueError(
-                    f"{self.path}: column {name!r} holds the text {text!r} in row "
-                    f"{start + i + 1} (not counting the header), expected numbers"
-                )
-
-    def _first_line(self) -> list[str]:
-        with damaged_file_errors(self.path), _open(self.path) as file:
-            start = file.read(_BLOCK_BYTES)
-        if b"\0" in start:
-            raise ValueError(f"{self.path} is not a text file")
-        lines = csv.reader(io.StringIO(start.decode("utf-8-sig", errors="replace")))
-        try:
-            first = next((line for line in lines if line), None)
-        except csv.Error as error:
-            raise ValueError(f"{self.path} cannot be read as CSV: {error}") from error
-        if first is None:
-            raise ValueError(f"{self.path} is empty")
+    def _check_first(self, first: list[str], second: list[str], header: bool | None) -> None:
+        """Refuse a first line that is no line of names, or of another format."""
         if any("\ufffd" in name for name in first):
             raise ValueError(f"{self.path} is not text in UTF-8: its first line is {first}")
-        return first
+        own = self._text.delimiter
+        for other in _DELIMITERS.replace(own, "").replace(self._text.decimal, ""):
+            if len(first) == 1 and other in first[0] and other in own.join(second):
+                commas = ", and decimal=','" if own == "," and len(second) > 1 else ""
+                raise ValueError(
+                    f"{self.path} looks separated by {other!r}, not by {own!r}: say "
+                    f"delimiter={other!r}{commas}"
+                )
+        if header is None and _looks_like_data(first, self._text.decimal):
+            raise ValueError(
+                f"the first line of {self.path} holds only numbers: add a line of column names, or "
+                "say by header=False that it is data, or by header=True that these are names"
+            )
 
 
-def _open(path: Path) -> BinaryIO:
-    openers = {".gz": gzip.open, ".xz": lzma.open}
-    return cast("BinaryIO", openers.get(path.suffix.lower(), open)(path, "rb"))
+class _Counted(io.RawIOBase):
+    """The bytes of a file, with their number and that of the quotes among them."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self.bytes = self.quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.bytes += len(data)
+        self.quotes += data.count(b'"')
+        check_expansion(self._path, self.bytes)
+        return data
 
 
-def _are_numbers(cells: Any) -> bool:
-    """Whether all cells, an Arrow array of bytes, are numbers or missing, as Arrow reads them."""
-    pa, compute = pyarrow_module("pyarrow"), pyarrow_module("pyarrow.compute")
-    try:
-        compute.utf8_trim_whitespace(cells.cast(pa.string())).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
+def _first_cell(rows: list[list[str]], column: int) -> str | None:
+    """The first cell of a column that is not blank."""
+    return next((row[column] for row in rows if row[column : column + 1] not in ([], [""])), None)
 
 
-def _looks_like_data(first: list[str]) -> bool:
+def _looks_like_data(first: list[str], decimal: str) -> bool:
     """Whether all names are numbers, other than the 0, 1, ... that pandas writes as names."""
     if first == [str(i) for i in range(len(first))]:
         return False
     try:
-        return all(np.isreal(float(cell)) for cell in first)
+        return all(np.isreal(float(cell.replace(decimal, "."))) for cell in first)
     except ValueError:
         return False

@@ -3,9 +3,9 @@
 import gzip
 import lzma
 import stat
-import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +17,12 @@ ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".csv.gz": "csv",
     ".csv.xz": "csv",
+    ".tsv": "csv",
+    ".tsv.gz": "csv",
+    ".tsv.xz": "csv",
+    ".txt": "csv",
+    ".txt.gz": "csv",
+    ".txt.xz": "csv",
     ".parquet": "parquet",
     ".npy": "npy",
     ".npz": "npz",
@@ -25,6 +31,9 @@ ENDINGS: dict[str, Format] = {
     "-ubyte": "idx",
     "-ubyte.gz": "idx",
 }
+# Numbers shrink to a tenth, seldom to a hundredth; nothing but zeros, to a thousandth.
+_MOST_EXPANSION = 250
+_ANY_EXPANSION = 1 << 27
 _IDX_TYPES = (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
 
@@ -69,28 +78,37 @@ def damaged_file_errors(path: Path) -> Iterator[None]:
     """Turn what decompressors raise for truncated or foreign files into a ValueError."""
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from error
 
 
-def select_columns(path: Path, available: list[str], wanted: list[str]) -> list[str]:
+def check_expansion(path: Path, size: int) -> None:
+    """Refuse what a small file would fill the memory with.
+
+    Raises:
+        ValueError: If this many bytes are hundreds of times those of the file.
+    """
+    if size > max(_ANY_EXPANSION, _MOST_EXPANSION * path.stat().st_size):
+        raise ValueError(
+            f"{path} expands to {size} bytes or more, over {_MOST_EXPANSION} times its own size, "
+            "which data hardly do; decompress it yourself if you trust it"
+        )
+
+
+def select_columns(path: Path, available: list[str], wanted: Sequence[str]) -> list[str]:
     """Return `wanted` after checking that each is available, once, and named once.
 
     Raises:
-        ValueError: If a column is unknown, which lists close matches, or named twice.
+        ValueError: If a column is unknown, which lists close matches, or it is not clear which is
+            meant.
     """
-    for name in wanted:
-        if name not in available:
+    have = Counter(available)
+    for name, count in Counter(wanted).items():
+        if name not in have:
             raise ValueError(f"{path} has no column {name!r}; {_suggestion(name, available)}")
-    check_distinct(f"columns of {path}", wanted)
-    return wanted
-
-
-def check_distinct(what: str, names: list[str]) -> None:
-    """Raise ValueError if a name occurs twice."""
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the {what} hold {twice!r} more than once")
+        if max(count, have[name]) > 1:
+            raise ValueError(f"the columns of {path} hold {name!r} more than once")
+    return list(wanted)
 
 
 def _suggestion(name: str, available: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from anabranch.data.formats import damaged_file_errors
+from anabranch.data.formats import check_expansion, damaged_file_errors
 from anabranch.data.source import Batch, Source, as_floats, numbered_columns
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -107,6 +107,7 @@ def _check_size(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         raise _size_error(path, shape, "less")
     if not zipped and promised < actual:
         raise _size_error(path, shape, "more")
+    check_expansion(path, promised)
 
 
 def _size_error(path: Path, shape: tuple[int, ...], what: str) -> ValueError:

@@ -1,5 +1,6 @@
 """Labels of any kind of column to integer codes, with -1 where the label is missing."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -7,25 +8,38 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.generic] | NDArray[np.object_]
 _SHOWN = 5
+_UNKNOWN = {"-1", "-1.0"}
+_MISSING_ELSEWHERE = {"na", "nan", "n/a", "#n/a", "null", "none", "?"}
+# as float() reads them, but for zeros in front, underscores and digits of other scripts
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.I)
 
 
 def label_names_of(chunks: Iterable[Values]) -> list[str] | None:
     """Return the sorted label texts of a column given in chunks, or None if all are integers.
 
+    A zero in front makes a text: "01" is not 1.
+
     Raises:
-        ValueError: If the labels are numbers but not integers.
+        ValueError: If the labels are numbers but not integers, or integers beside what many tools
+            write for a missing value, such as "NA".
     """
     texts: set[str] = set()
     for chunk in chunks:
         texts.update(_distinct(chunk)[0])
     texts.discard("")
-    numbers = [number for number in map(_number, texts) if number is not None]
-    if len(numbers) < len(texts):
-        return sorted(texts)
-    for number in numbers:
-        if not number.is_integer():
-            raise ValueError(f"the labels hold {number}, expected integers or text")
-    return None
+    numbers = {text: number for text in texts if (number := _number(text)) is not None}
+    others = texts - numbers.keys()
+    if not others:
+        for number in numbers.values():
+            if not number.is_integer():
+                raise ValueError(f"the labels hold {number}, expected integers or text")
+        return None
+    if numbers.keys() - _UNKNOWN and all(text.lower() in _MISSING_ELSEWHERE for text in others):
+        raise ValueError(
+            f"the labels hold {min(others)!r} beside integers: leave the cell blank, or write -1, "
+            "where a label is missing"
+        )
+    return sorted(texts - _UNKNOWN)
 
 
 def encode_labels(values: Values, names: list[str] | None) -> NDArray[np.int64]:
@@ -40,7 +54,7 @@ def encode_labels(values: Values, names: list[str] | None) -> NDArray[np.int64]:
 
 
 def _code(text: str, codes: dict[str, int] | None) -> int:
-    if text == "":
+    if text == "" or text in _UNKNOWN:
         return -1
     if codes is None:
         return _integer_code(text)
@@ -75,12 +89,9 @@ def _text(value: object) -> str:
         return str(int(value))
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
-    text = "" if value is None else str(value).strip()
-    return "" if text.lower() == "nan" else text
+    missing = value is None or value != value
+    return "" if missing else str(value).strip()
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -1,12 +1,17 @@
 """NumPy's .npy and .npz files."""
 
+import math
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anabranch.data.formats import damaged_file_errors
+from anabranch.data.exact import check_exact
+from anabranch.data.formats import check_expansion
 from anabranch.data.source import Batch, Source, as_floats, numbered_columns
 
 
@@ -22,7 +27,7 @@ class ArraySource(Source):
                 f"{path}: y has shape {labels.shape}, expected ({len(array)},) as X has rows"
             )
         self.path = path
-        self.columns = numbered_columns(int(np.prod(array.shape[1:])))
+        self.columns = numbered_columns(math.prod(array.shape[1:]))
         self.image_shape = array.shape[1:] if array.ndim > 2 else None
         self.has_own_labels = labels is not None
         self._array, self._labels = array, labels
@@ -37,7 +42,7 @@ class ArraySource(Source):
             block = np.asarray(self._array[rows])
             block = block.reshape(len(block), -1)
             # Indexing copies, so that a batch does not keep the file mapped.
-            X = as_floats(block[:, chosen])
+            X = as_floats(check_exact(block[:, chosen], columns, f"{self.path}: "))
             if label_column is not None:
                 yield Batch(X, block[:, int(label_column[1:])])
             else:
@@ -50,61 +55,73 @@ def open_npy(path: Path) -> ArraySource:
     Raises:
         ValueError: If it is no complete .npy file of numbers with at least one row.
     """
-    _check_npy_header(path)
-    try:
-        return ArraySource(path, np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, OSError) as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+    with _foreign_errors(path, ".npy"):
+        with path.open("rb") as file:
+            _check_header(path, file, path.stat().st_size)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return ArraySource(path, array)
 
 
 def open_npz(path: Path) -> ArraySource:
     """Load a .npz file: the array `X` or `x`, or the only one; `y` holds labels if it is there.
 
     Raises:
-        ValueError: If it is no complete .npz file of numbers, or it is not clear which array is
-            meant.
+        ValueError: If it is no complete .npz file of numbers, it is not clear which array is
+            meant, or it expands to hundreds of times its size.
     """
-    with damaged_file_errors(path):
-        arrays = _npz_arrays(path)
-    labels = arrays.pop("y", None)
-    names = [name for name in ("X", "x") if name in arrays] or list(arrays)
-    if len(names) != 1:
-        found = ", ".join(map(repr, arrays)) or "none"
-        raise ValueError(f"{path} holds the arrays {found}, expected 'X', or a single one")
-    return ArraySource(path, arrays[names[0]], labels)
+    with _foreign_errors(path, ".npz"), zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        choice = [name for name in ("X.npy", "x.npy") if name in names]
+        choice = choice or [name for name in names if name != "y.npy"]
+        if len(choice) != 1:
+            found = ", ".join(repr(name.removesuffix(".npy")) for name in names) or "none"
+            raise ValueError(f"{path} holds the arrays {found}, expected 'X', or a single one")
+        labels = _member(path, archive, "y.npy") if "y.npy" in names else None
+        array = _member(path, archive, choice[0])
+    return ArraySource(path, array, labels)
 
 
-def _npz_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, TypeError, AttributeError) as error:
-        if "Object arrays" in str(error):
-            raise _object_array(path) from None
-        raise ValueError(f"{path} is not a NumPy .npz file, or it is damaged: {error}") from error
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
+    size = archive.getinfo(name).file_size
+    check_expansion(path, size)
+    with archive.open(name) as file:
+        _check_header(path, file, size)
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _check_npy_header(path: Path) -> None:
-    """Refuse foreign files and pickled objects before anything is mapped."""
-    try:
-        with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            one = version == (1, 0)
-            read = np.lib.format.read_array_header_1_0 if one else _read_header_2_0
-            dtype = read(file)[2]
-    except ValueError as error:
-        raise ValueError(f"{path} is not a NumPy .npy file, or it is damaged: {error}") from error
+def _check_header(path: Path, file: IO[bytes], size: int) -> None:
+    """Refuse pickled objects, and shapes beyond the bytes that are there, before memory is taken.
+
+    NumPy calculates the size of an array in integers that overflow.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format
+    header = read.read_array_header_1_0 if version == (1, 0) else read.read_array_header_2_0
+    shape, _, dtype = header(file)
     if dtype.hasobject:
-        raise _object_array(path)
+        raise ValueError(f"{path} holds pickled Python objects, which are never loaded")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size - file.tell():
+        raise ValueError(
+            f"{path} is truncated or damaged: it holds less data than the shape {shape} in its "
+            "header promises"
+        )
 
 
-def _object_array(path: Path) -> ValueError:
-    return ValueError(f"{path} holds pickled Python objects, which are never loaded")
-
-
-_read_header_2_0 = np.lib.format.read_array_header_2_0
+@contextmanager
+def _foreign_errors(path: Path, kind: str) -> Iterator[None]:
+    """NumPy and zipfile answer damaged, forged and encrypted files by errors of a dozen kinds."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if str(path) in str(error):  # in our own words
+            raise
+        raise ValueError(
+            f"{path} is not a NumPy {kind} file, or it is damaged or of a kind that cannot be "
+            f"read: {error}"
+        ) from error
 
 
 def _check_array(path: Path, array: NDArray[np.generic]) -> None:

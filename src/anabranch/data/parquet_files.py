@@ -8,7 +8,6 @@ from typing import Any
 
 from anabranch.data.arrow_columns import is_number, is_text, rebatch, to_batch
 from anabranch.data.extras import pyarrow_module
-from anabranch.data.formats import check_distinct
 from anabranch.data.source import Batch, Source
 
 # Column chunks are read through buffers of this size, not whole: a file with one huge row
@@ -19,16 +18,17 @@ _BUFFER_BYTES = 1 << 20
 class ParquetSource(Source):
     """A Parquet file; an index that pandas stored is not one of its columns."""
 
+    has_own_names = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
         with _parquet_errors(path), self._open() as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         if rows == 0:
             raise ValueError(f"{path} holds no rows")
-        check_distinct(f"columns of {path}", schema.names)
         index = _pandas_index(schema)
         self.columns = [name for name in schema.names if name not in index]
-        self._types = {name: schema.field(name).type for name in self.columns}
+        self._types = dict(zip(schema.names, schema.types, strict=True))
 
     def batches(
         self, columns: list[str], label_column: str | None, batch_rows: int
@@ -43,7 +43,7 @@ class ParquetSource(Source):
         wanted = columns if label_column is None else [*columns, label_column]
         with _parquet_errors(self.path), self._open() as file:
             for batch in file.iter_batches(batch_size=batch_rows, columns=wanted):
-                yield to_batch(batch, columns, label_column)
+                yield to_batch(self.path, batch, columns, label_column)
 
     def _open(self) -> Any:
         # A scan by pyarrow.dataset, even without threads and reading ahead, holds the row group
@@ -78,9 +78,12 @@ class ParquetSource(Source):
 
 
 def _pandas_index(schema: Any) -> list[str]:
-    metadata = (schema.metadata or {}).get(b"pandas")
-    index = json.loads(metadata).get("index_columns", []) if metadata else []
-    return [name for name in index if isinstance(name, str)]
+    """The columns that pandas says are an index; none where what it says cannot be read."""
+    try:
+        index = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
+        return [name for name in index if isinstance(name, str)]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
 
 
 @contextmanager

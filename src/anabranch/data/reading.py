@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Unpack
 
 from anabranch.data.arrow_columns import join_batches
 from anabranch.data.csv_files import CsvSource
+from anabranch.data.csv_text import CsvFormat
 from anabranch.data.formats import detect_format, select_columns
 from anabranch.data.idx_files import IdxSource
 from anabranch.data.labels import Values, encode_labels, label_names_of
@@ -23,7 +25,7 @@ def read_table(
     label_column: str | None = None,
     *,
     label_names: Sequence[str] | None = None,
-    header: bool | None = None,
+    **csv: Unpack[CsvFormat],
 ) -> Table:
     r"""Read a whole file; see `read_tables`.
 
@@ -35,7 +37,7 @@ def read_table(
         >>> table.columns, table.labels.tolist(), table.label_names
         (['length', 'weight'], [0, 1, -1], ['cat', 'dog'])
     """
-    return read_tables([path], columns, label_column, label_names=label_names, header=header)
+    return read_tables([path], columns, label_column, label_names=label_names, **csv)
 
 
 def read_tables(
@@ -44,33 +46,34 @@ def read_tables(
     label_column: str | None = None,
     *,
     label_names: Sequence[str] | None = None,
-    header: bool | None = None,
+    **csv: Unpack[CsvFormat],
 ) -> Table:
     """Read files that hold parts of one data set, one after the other.
 
-    Formats, by the ending: `.csv`, `.csv.gz`, `.csv.xz`, `.parquet`, `.npy`, `.npz` (array `X`,
-    `x` or the only one; `y` holds labels), and IDX as in MNIST (`-ubyte`, `.idx`, both also with
-    `.gz`, or known by their first bytes). IDX label files lend their labels to the image files,
-    several pairs in the order of appearance. Columns without names are x0, x1, ... and arrays
-    with more than two axes are images.
+    Formats, by the ending: `.csv`, `.tsv`, `.txt` (all also with `.gz` or `.xz`), `.parquet`,
+    `.npy`, `.npz` (array `X`, `x` or the only one; `y` holds labels), and IDX as in MNIST
+    (`-ubyte`, `.idx`, both also with `.gz`, or known by their first bytes). IDX label files lend
+    their labels to the image files, several pairs in the order of appearance. Columns without
+    names are x0, x1, ... and arrays with more than two axes are images. True and False in CSV
+    files are 1 and 0, as in the others; an empty line of a single column is a missing value.
 
     Args:
         paths: The files, all with the same columns.
         columns: Which columns to take, in this order; all but the label column by default.
         label_column: Column of labels: integers, or text that gets codes in sorted order. Blank
-            labels and -1 are missing.
+            labels and -1 are missing; "NA" and "01" are texts like others.
         label_names: Text of labels 0, 1, ... where known; without it the labels' own.
-        header: Whether the first line of CSV files holds column names; None takes it so unless
-            it holds only numbers, which is refused.
+        **csv: `header`, `delimiter` and `decimal` of CSV files; see `CsvFormat`.
 
     Raises:
         OSError: If a file is missing or cannot be read.
-        ValueError: If a file is empty, truncated, foreign, ragged, of unknown ending, holds no
-            rows, or holds text in a numeric column; if a column is unknown; if files do not fit
-            together.
+        ValueError: If a file is empty, truncated, foreign, ragged, of unknown ending, expands to
+            hundreds of times its size, holds no rows, or holds text, or an integer that double
+            precision does not hold, in a numeric column; if a column is unknown; if files do not
+            fit together.
         ImportError: If a CSV or Parquet file is given and pyarrow is not installed.
     """
-    parts = _Parts(paths, columns, label_column, header)
+    parts = _Parts(paths, columns, label_column, **csv)
     batches = list(parts.batches(1 << 16))
     X, labels = join_batches(batches)
     names = None if label_names is None else list(label_names)
@@ -87,12 +90,10 @@ def stream_table(
     batch_rows: int = 65536,
     *,
     label_names: Sequence[str] | None = None,
-    header: bool | None = None,
+    **csv: Unpack[CsvFormat],
 ) -> Iterator[Table]:
     """Read a file in batches; see `stream_tables`."""
-    return stream_tables(
-        [path], columns, label_column, batch_rows, label_names=label_names, header=header
-    )
+    return stream_tables([path], columns, label_column, batch_rows, label_names=label_names, **csv)
 
 
 def stream_tables(
@@ -102,7 +103,7 @@ def stream_tables(
     batch_rows: int = 65536,
     *,
     label_names: Sequence[str] | None = None,
-    header: bool | None = None,
+    **csv: Unpack[CsvFormat],
 ) -> Iterator[Table]:
     """Read files in tables of at most `batch_rows` rows, in bounded memory.
 
@@ -117,7 +118,7 @@ def stream_tables(
     """
     if batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows}, expected at least 1")
-    parts = _Parts(paths, columns, label_column, header)
+    parts = _Parts(paths, columns, label_column, **csv)
     names = parts.label_names() if label_names is None else list(label_names)
     return (parts.table(batch, names) for batch in parts.batches(batch_rows))
 
@@ -130,11 +131,11 @@ class _Parts:
         paths: Sequence[AnyPath],
         columns: Sequence[str] | None,
         label_column: str | None,
-        header: bool | None,
+        **csv: Unpack[CsvFormat],
     ) -> None:
         if isinstance(paths, str | PathLike) or not paths:
             raise ValueError(f"paths is {paths!r}, expected a list of at least one file")
-        self.sources = _pair_labels([_open(Path(path), header) for path in paths])
+        self.sources = _pair_labels([open_source(Path(path), **csv) for path in paths])
         first = self.sources[0]
         self.label_column = _own_label(first, label_column)
         self.columns = _choose(first, columns, self.label_column)
@@ -166,10 +167,17 @@ class _Parts:
                     yield batch.labels
 
 
-def _open(path: Path, header: bool | None) -> Source:
+def open_source(path: Path, **csv: Unpack[CsvFormat]) -> Source:
+    """Open one file of any format.
+
+    Raises:
+        TypeError: For a keyword that is none of CsvFormat.
+    """
+    if unknown := csv.keys() - CsvFormat.__annotations__.keys():
+        raise TypeError(f"there is no keyword {unknown.pop()!r} of CSV files")
     match detect_format(path):
         case "csv":
-            return CsvSource(path, header)
+            return CsvSource(path, **csv)
         case "parquet":
             return ParquetSource(path)
         case "npy":
@@ -206,19 +214,17 @@ def _choose(source: Source, columns: Sequence[str] | None, label_column: str | N
         raise TypeError(f"columns is the text {columns!r}, expected a list of names")
     if label_column is not None:
         select_columns(source.path, source.columns, [label_column])
-    if columns is None:
-        chosen = [name for name in source.columns if name != label_column]
-    else:
-        chosen = select_columns(source.path, source.columns, list(columns))
-    if not chosen:
-        raise ValueError(f"no columns of {source.path} are left to read")
-    if label_column in chosen:
-        raise ValueError(f"columns holds {label_column!r}, which is the label column")
+    chosen = [name for name in source.columns if name != label_column]
     if columns is None and "" in chosen:
         raise ValueError(
             f"column {source.columns.index('') + 1} of {source.path} has no name (an index "
             "written by pandas?); name it, or choose the columns"
         )
+    chosen = select_columns(source.path, source.columns, chosen if columns is None else columns)
+    if not chosen:
+        raise ValueError(f"no columns of {source.path} are left to read")
+    if label_column in chosen:
+        raise ValueError(f"columns holds {label_column!r}, which is the label column")
     return chosen
 
 

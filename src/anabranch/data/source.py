@@ -26,12 +26,14 @@ class Source(ABC):
         columns: Names of all columns.
         image_shape: Shape of one row's image; None where the rows are no images.
         has_own_labels: Whether the format carries labels beside the columns.
+        has_own_names: Whether the columns are told by names, not by their places.
     """
 
     path: Path
     columns: list[str]
     image_shape: tuple[int, ...] | None = None
     has_own_labels: bool = False
+    has_own_names: bool = False
 
     @abstractmethod
     def batches(

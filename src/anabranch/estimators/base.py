@@ -1,6 +1,7 @@
 """What estimators of mixtures share: scikit-learn's contract of a mixture."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
@@ -9,8 +10,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from anabranch.archive import Tree
 from anabranch.estimators.density import DensityEstimator
-from anabranch.estimators.estimator import Json
+from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.labels import classes_of
 from anabranch.estimators.rows import Seed
 
 Array = NDArray[np.float64]
@@ -24,9 +27,11 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
     Attributes:
         n_components_: K, the clusters.
+        classes_: (K,) the class of each component; only where the fit was given labels.
     """
 
     n_components_: int
+    classes_: NDArray[np.int64]
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
@@ -84,6 +89,14 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         state = check_random_state(self.random_state if random_state is None else random_state)
         return self._sample(n_samples, component, state)
 
+    def _keep_classes(
+        self, y: ArrayLike | None, targets: Array | None, n_components: int | None
+    ) -> None:
+        """Remember which classes the components are, where there are labels."""
+        vars(self).pop("classes_", None)
+        if y is not None and targets is not None:
+            self.classes_ = classes_of(y, n_components, targets.shape[1])
+
     def _check_exact(self, method: str | None) -> None:
         """Refuse a method that an estimator without a posterior network does not have."""
         if method not in (None, "exact"):
@@ -101,6 +114,19 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     has_clusters: ClassVar[bool] = True
     posteriors: ClassVar[tuple[str, ...]] = ("exact",)
     weights_: Array
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        classes = getattr(self, "classes_", None)
+        return super().state() | {"classes": None if classes is None else classes.tolist()}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Json], state: State) -> Self:
+        """A fitted estimator again; see `Estimator.from_state`."""
+        mixture = super().from_state(settings, state)
+        if state.get("classes") is not None:  # files of 0.1 have none
+            mixture.classes_ = np.asarray(state["classes"], dtype=np.int64)
+        return mixture
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import ConstantColumnWarning, check_spread
+from anabranch.estimators.tables import plain_table
 from anabranch.transforms import Standardize
 
 Array = NDArray[np.float64]
@@ -115,7 +116,9 @@ def _table(context: ArrayLike, n_rows: int, names: list[str] | None) -> Array:
             f"context must be a table of shape (n, C), got shape {np.shape(context)}; a single "
             "column is context.reshape(-1, 1)"
         )
-    C = check_array(context, dtype="float64", ensure_all_finite=False, input_name="context")
+    C = check_array(
+        plain_table(context), dtype="float64", ensure_all_finite=False, input_name="context"
+    )
     if len(C) != n_rows:
         raise ValueError(f"context has {len(C)} rows, expected {n_rows}")
     check_finite(C, names or [f"c{j}" for j in range(C.shape[1])], "context")

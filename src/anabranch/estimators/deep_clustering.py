@@ -27,6 +27,7 @@ from anabranch.estimators.fitted import (
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.groups import accepts_old_names
 from anabranch.estimators.stages import StagedEstimator
+from anabranch.estimators.tables import plain_table
 from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
 from anabranch.procedures.cluster_watch import PART
@@ -317,7 +318,7 @@ class DeepClustering(
         """Rows as float64, or an error that names the columns at fault."""
         X = validate_data(
             self,
-            X,  # pyright: ignore[reportArgumentType] - the stub takes no arrays
+            plain_table(X),  # pyright: ignore[reportArgumentType] - the stub takes no arrays
             reset=reset,
             dtype=np.float64,
             ensure_all_finite=False,

@@ -206,6 +206,7 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         clusters = plan.start.of_rows(rows_of_X, plan.n_components)
         given = plan.n_components if clusters is None else clusters.shape[1]
         targets, n_components = check_targets(y, len(rows_of_X), given)
+        self._keep_classes(y, targets, given)
         if len(rows_of_X) < n_components:
             raise ValueError(
                 f"X has {len(rows_of_X)} rows, fewer than the {n_components} components: n_samples "

@@ -11,6 +11,7 @@ from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.estimator import Estimator
 from anabranch.estimators.rows import Seed, length
+from anabranch.estimators.tables import plain_table
 
 Array = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class DensityEstimator(DensityMixin, Estimator):
         """Rows as float64, or an error that names the columns at fault."""
         rows = validate_data(
             self,
-            X,  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
+            plain_table(X),  # pyright: ignore[reportArgumentType] - "no_validation" is its only text
             reset=reset,
             dtype=np.float64,
             ensure_all_finite=False,

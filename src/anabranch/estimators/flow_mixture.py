@@ -219,6 +219,7 @@ class FlowMixture(PreparedEstimator):
         X = self._validated(X, reset=True)
         plan = self._plan()
         targets, n_components = check_targets(y, len(X), plan.wanted)
+        self._keep_classes(y, targets, plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
         plan.check_rows(len(X), n_components)
@@ -229,6 +230,7 @@ class FlowMixture(PreparedEstimator):
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(X), targets, share, random_state)
             V = X[held_out] if len(held_out) else X
+            plan.check_rows(len(rows), n_components, " to train on")
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]

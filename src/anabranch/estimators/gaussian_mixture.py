@@ -167,6 +167,7 @@ class GaussianMixture(MixtureEstimator):
         plan.check_columns(X.shape[1])
         plan.warn_unused()
         targets, n_components = _targets(plan, y, len(X))
+        self._keep_classes(y, targets, None if plan.n_components is None else n_components)
         self._check_warm(X.shape[1], n_components)
         constant_columns(X, column_names(self, X.shape[1]), self.reg_covar)
         try:

@@ -17,13 +17,18 @@ def check_targets(
         y: None; (N,) integers, -1 where unknown; or (N, K) probabilities, rows of zeros where
             unknown.
         n_rows: N.
-        n_components: K; None for as many as y has classes, or one without labels.
+        n_components: K; None for as many as y has classes, which are then numbered in their
+            order, or one without labels.
 
     Returns:
         The targets (N, K), or None where nothing is known, and K.
 
     Raises:
         ValueError: for a wrong length, labels outside -1..K-1, or rows that are no probabilities.
+
+    Warns:
+        UserWarning: where components are no longer called as the classes, or where all rows have
+            labels, and a component none.
 
     Example:
         >>> check_targets([1, -1], 2, 2)
@@ -32,7 +37,11 @@ def check_targets(
     """
     if y is None:
         return None, n_components or 1
+    if np.ma.is_masked(y):
+        raise ValueError("y is masked: write -1 where a label is unknown")
     y = np.asarray(y)
+    if y.ndim not in (1, 2):
+        raise ValueError(f"y has the shape {y.shape}, expected one label or one row for each of X")
     if len(y) != n_rows:
         raise ValueError(f"y has {len(y)} entries for {n_rows} rows of X")
     if n_components == 1 and y.ndim == 1:
@@ -41,8 +50,50 @@ def check_targets(
     if y.ndim == 2 and y.shape[1] > 1:
         targets = _check_probabilities(y, n_components)
     else:
-        targets = _one_hot(_check_integers(y.reshape(-1)), n_components)
+        labels = _check_integers(y.reshape(-1))
+        if n_components is None:
+            labels, n_components = _numbered(labels)
+        targets = _one_hot(labels, n_components)
+        without = np.flatnonzero(~targets.any(0))
+        if len(without) and targets.any(1).all():
+            shown = ", ".join(map(str, without[:5]))
+            warnings.warn(
+                f"all rows have labels, but none is of component {shown}: no row is left for it",
+                stacklevel=4,
+            )
     return (targets if targets.any() else None), targets.shape[1]
+
+
+def classes_of(y: ArrayLike, n_components: int | None, n_found: int) -> NDArray[np.int64]:
+    """The class of each component, (K,): its number, where it was not numbered anew.
+
+    Args:
+        y: labels that `check_targets` has accepted.
+        n_components: as it was given.
+        n_found: K.
+
+    Example:
+        >>> classes_of([7, -1, 5], None, 2), classes_of([1, -1, 0], 3, 3)
+        (array([5, 7]), array([0, 1, 2]))
+    """
+    y = np.asarray(y)
+    if n_components is not None or (y.ndim == 2 and y.shape[1] > 1):
+        return np.arange(n_found)
+    return np.unique(y[y >= 0]).astype(np.int64)
+
+
+def _numbered(y: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Labels as numbers of components: the classes that there are, in their order."""
+    classes = np.unique(y[y >= 0])
+    if len(classes) and classes[-1] >= len(classes):
+        shown = ", ".join(map(str, classes[:8])) + (", ..." if len(classes) > 8 else "")
+        warnings.warn(
+            f"y has the {len(classes)} classes {shown}: the components are numbered from 0, and "
+            "classes_ holds the class of each; give n_components to have classes without labels",
+            stacklevel=5,
+        )
+        y = np.where(y >= 0, np.searchsorted(classes, y), y)
+    return y, max(len(classes), 1)
 
 
 def _warn_ignored(y: NDArray[np.int64]) -> None:
@@ -64,14 +115,12 @@ def _check_integers(y: NDArray[np.generic]) -> NDArray[np.int64]:
     return y.astype(np.int64)
 
 
-def _one_hot(y: NDArray[np.int64], n_components: int | None) -> Array:
-    highest = int(y.max(initial=-1))
-    n_components = n_components or max(highest + 1, 1)
-    if y.min(initial=0) < -1 or highest >= n_components:
+def _one_hot(y: NDArray[np.int64], n_components: int) -> Array:
+    if y.min(initial=0) < -1 or y.max(initial=-1) >= n_components:
         wrong = sorted(set(y[(y < -1) | (y >= n_components)].tolist()))[:5]
         raise ValueError(
             f"labels must be 0..{n_components - 1} for {n_components} components, and -1 where "
-            f"unknown, got {', '.join(map(str, wrong))}"
+            f"unknown, got {', '.join(map(str, wrong))} (without n_components, they are numbered)"
         )
     return np.where(y[:, None] == np.arange(n_components), 1.0, 0.0)
 

@@ -152,12 +152,12 @@ class MixturePlan(FlowMixtureOptions):
 
     # -- what does not go together ---------------------------------------------------------------
 
-    def check_rows(self, n_rows: int, n_components: int) -> None:
+    def check_rows(self, n_rows: int, n_components: int, use: str = "") -> None:
         """Refuse too few rows, and weights of another number of components."""
         if n_rows < n_components:
             raise ValueError(
-                f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must "
-                "be at least n_components"
+                f"X has {n_rows} rows{use}, fewer than the {n_components} components: n_samples "
+                "must be at least n_components"
             )
         weights = self.model_options.weights
         if isinstance(weights, str):

@@ -154,7 +154,7 @@ def train_density(
     options = task.options
     held_out = task.validation.batch(task.device)
     terms = evaluate(Likelihood(gaussian), held_out, options.batch_size)
-    score = terms[options.monitor]
+    score = options.monitored(terms)
     if _flow_of(models[0]) is None:  # nothing is left to train
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
         return gaussian, FitResult([start], best_score=score)

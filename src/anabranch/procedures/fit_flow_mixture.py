@@ -285,16 +285,16 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     model, held_out, options = candidate.model, task.held_out, task.options
     trained = copy.deepcopy(model.state_dict())
     model.load_state_dict(candidate.gaussian)
-    before, anchors = (
-        log_prob_rows(model, held_out["x"]),
-        hedge_weights(model.mixture, anchors=True),
-    )
+    before = log_prob_rows(model, held_out["x"])
+    anchors = hedge_weights(model.mixture, anchors=True)
     model.load_state_dict(trained)
     settle(model.mixture, anchors, held_out["x"])
     if guarded and not convincing(log_prob_rows(model, held_out["x"]) - before):
         model.load_state_dict(candidate.gaussian)
         result.best_epoch = 0
-    result.best_score = evaluate(candidate.objective, held_out, options.batch_size)[options.monitor]
+    result.best_score = options.monitored(
+        evaluate(candidate.objective, held_out, options.batch_size)
+    )
 
 
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:

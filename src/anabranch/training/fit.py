@@ -160,7 +160,7 @@ class Descent(Run):
         options = self.options
         terms = evaluate(self.module, self.validation, options.batch_size, self.setup.noise)
         named = {f"validation_{name}": value for name, value in terms.items()}
-        return {**means, **named}, terms[options.monitor]
+        return {**means, **named}, options.monitored(terms)
 
     def _keep(self, score: float) -> None:
         # without validation data the start has no score, and any state replaces it

@@ -1,7 +1,7 @@
 """The settings of a fit."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -91,6 +91,16 @@ class FitOptions:
                 raise ValueError(f"{name} must be {words}, got {value!r}")
         if self.matmul not in MODES:
             raise ValueError(f"matmul must be one of {MODES}, got {self.matmul!r}")
+
+    def monitored(self, terms: Mapping[str, float]) -> float:
+        """The validation term to minimise.
+
+        Raises:
+            ValueError: naming those that there are.
+        """
+        if self.monitor not in list(terms):
+            raise ValueError(f"monitor must be one of {', '.join(terms)}, got {self.monitor!r}")
+        return terms[self.monitor]
 
     def trajectory(self) -> dict[str, object]:
         """The settings that a resumed run must share; the others may change."""

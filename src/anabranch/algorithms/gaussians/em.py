@@ -197,14 +197,16 @@ def gaussian_em_path(
         model: how covariances are estimated.
         known: (N, K) probabilities of labelled rows, rows of zeros elsewhere.
         prior: for maximum a posteriori estimates.
-        restart: whether a component that owns no rows takes half of another one, at most K times.
+        restart: whether a component that owns no rows takes half of another one, at most K times;
+            where all rows are known there is none to take.
 
     Yields:
         The objective of the mixture before a step, in nats per row, and the mixture after it. The
         objective is the mean of `gaussian_e_step` and the log-prior over N; it never falls but
         where a component was restarted, or by as little as regularisation takes.
     """
-    parameters, left = start, len(start.weights) if restart else 0
+    free = known is None or not known.any(1).all()
+    parameters, left = start, len(start.weights) if restart and free else 0
     while True:
         responsibilities, log_prob = gaussian_e_step(X, parameters, known)
         objective = float(log_prob.mean())
