@@ -186,7 +186,9 @@ def train_density(
     if isinstance(model, Hedged):
         gain = log_prob_rows(model.density, held_out) - before
         model.set_share(torch.tensor(fitted_share(gain.nan_to_num(nan=-torch.inf))))
-        result.best_score = evaluate(Likelihood(model), held_out, options.batch_size)["nll"]
+        result.best_score = options.monitored(
+            evaluate(Likelihood(model), held_out, options.batch_size)
+        )
     if last is None and not convincing(log_prob_rows(model, held_out) - before):
         result.best_epoch, result.best_score = 0, score
         return gaussian, result
