@@ -23,6 +23,7 @@ from anabranch.distributions import (
     DiscretizedLogistic,
     Distribution,
     Flow,
+    Hedged,
     Kent,
     LatentTree,
     Logistic,
@@ -830,6 +831,12 @@ def _mixture(*groups: Make, weights: Sequence[float] | None = None) -> Make:
     return factory
 
 
+def _hedged(density: Make, anchor: Make) -> Make:
+    return lambda batch_shape, context, generator: Hedged(
+        density(batch_shape, context, generator), anchor(batch_shape, context, generator), 0.6
+    )
+
+
 def _realnvp(features: int) -> Make:
     return _flow(
         _base(Normal, features),
@@ -996,6 +1003,7 @@ def _of_features(d: int) -> list[Case]:
             contextual=True,
             stackable=False,
         ),
+        Case(f"hedged-{d}", d, _hedged(_maf(d), plain), contextual=True),
         Case(f"mixture-unlike-{d}", d, _mixture(*unlike), contextual=True, stackable=False),
         Case(
             f"mixture-part-conditional-{d}",

@@ -42,6 +42,7 @@ OF_FLOWS = {
     "model_options__component_cost": (COSTLY, 0.3),
     "model_options__reg_covar": ({}, 0.5),
     "model_options__logit_alpha": ({"levels": 8}, 0.2),
+    "model_options__hedge": ({}, False),
     "covariance_type": ({"max_epochs": 0}, "spherical"),
     "init_params": ({"max_epochs": 0}, "random"),
     "start": ({"init_params": "auto"}, np.where(Y == 1, 0, 1)),
@@ -94,6 +95,7 @@ EFFECTS = {
         "n_init": ({}, 3),
         "levels": ({"X": PIXELS}, 9),
         "logit_alpha": ({"X": PIXELS, "levels": 8}, 0.2),
+        "hedge": ({}, False),
     },
     RAD: {
         **OF_DENSITIES,

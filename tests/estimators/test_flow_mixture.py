@@ -99,7 +99,7 @@ def test_variational_inference_answers_by_its_network(variational):
 def test_the_bound_is_reported_and_below_the_likelihood(variational, fitted):
     for mixture, monitored in ((variational, "negative_elbo"), (fitted, "nll")):
         scores = [entry[f"validation_{monitored}"] for entry in mixture.history_]
-        assert mixture.lower_bound_ == -min(scores)
+        assert mixture.lower_bound_ > -min(scores)  # the share of the flows is learned last
     best = min(variational.history_, key=lambda entry: entry["validation_negative_elbo"])
     assert best["validation_negative_elbo"] >= best["validation_nll"]
 
@@ -280,7 +280,9 @@ def test_more_starts_are_not_worse():
     centers = 10 * random.randn(8, 2)
     data = centers[np.arange(400) % 8] + random.randn(400, 2)
     bounds = [
-        quick(8, init_params="random", n_init=n, max_epochs=1).fit(data).lower_bound_
+        quick(8, init_params="random", n_init=n, max_epochs=1, random_state=1)
+        .fit(data)
+        .lower_bound_
         for n in (1, 5)
     ]
     assert bounds[1] > bounds[0]
@@ -424,16 +426,21 @@ def test_a_warm_start_of_another_model_is_refused(change, named):
 @pytest.mark.parametrize(
     ("flow", "weights", "expected"),
     [
-        # D = 3, K = 2. A Gaussian has 3 + 6 a component.
+        # D = 3, K = 2. A Gaussian has 3 + 6 a component, and so has the one that hedges it;
+        # beside, there are the share of the flows and, where they are learned, two sets of weights.
         # A coupling without hidden units keeps one feature: two scales and two shifts.
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4)),
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4) + 1),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4 + 9) + 1),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4 + 9) + 1 + 2),
         # Two couplings of halves 1 and 2 with 4 hidden units, scale and shift:
         # kept 1: 4 + 4, then 4 (4 + 1); kept 2: 8 + 4, then 2 (4 + 1).
-        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22)),
+        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22 + 9) + 1),
         # A MADE whose 4 hidden units have degrees 1, 1, 2, 2: they see 1, 1, 2, 2 features and
         # the outputs of the features see 0, 2, 4 of them; twice, for scale and shift.
-        ({"name": "maf", "n_layers": 1, "hidden": [4]}, "uniform", 2 * (9 + 6 + 4 + 2 * 6 + 6)),
+        (
+            {"name": "maf", "n_layers": 1, "hidden": [4]},
+            "uniform",
+            2 * (9 + 6 + 4 + 2 * 6 + 6 + 9) + 1,
+        ),
     ],
 )
 def test_information_criteria_count_free_parameters(flow, weights, expected):
@@ -448,7 +455,7 @@ def test_information_criteria_are_those_of_the_gaussian_mixture():
     """At the start the model is a GaussianMixture, and differs by its flow's parameters."""
     data, _ = blobs(300)
     flow = {"name": "realnvp", "n_layers": 1, "hidden": []}
-    mixture = quick(flow=flow, max_epochs=0).fit(data)
+    mixture = quick(flow=flow, max_epochs=0, hedge=False).fit(data)
     gmm = GaussianMixture(3, random_state=0).fit(data)
     fit_gap = -2 * 300 * (mixture.score(data) - gmm.score(data))
     expected = fit_gap + 3 * 4 * np.log(300)

@@ -206,6 +206,7 @@ CASES: dict[str, EstimatorCase] = {
     ),
     "FlowMixture: X_val": mixture(given={"X_val": arcs(80, seed=1)[0]}),
     "FlowMixture: no validation": mixture(validation_fraction=0.05, snapshots=3),
+    "FlowMixture: hedged": mixture(model_options={"hedge": True}),
     # weights
     "FlowMixture: exact weights": mixture(weights="exact"),
     "FlowMixture: weights of q": mixture(weights="network", inference="variational"),
@@ -265,6 +266,7 @@ CASES: dict[str, EstimatorCase] = {
     "FlowDensity: actnorm": density(flow={**FLOW, "norm": "actnorm"}),
     "FlowDensity: Gaussian": density(flow=None),
     "FlowDensity: starts": density(ARCS[:120], n_init=2, max_epochs=5),
+    "FlowDensity: hedged": density(hedge=True),
     "FlowDensity: cosine": density(patience=None),
     "FlowDensity: levels": density(PIXELS, levels=8),
     "FlowDensity: context": density(given={"context": CLASSES}),

@@ -7,6 +7,7 @@ from anabranch.distributions.heads import Bernoulli as Bernoulli
 from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead
 from anabranch.distributions.heads import Head as Head
 from anabranch.distributions.heads import LaplaceMixtureHead as LaplaceMixtureHead
+from anabranch.distributions.hedged import Hedged as Hedged
 from anabranch.distributions.latent_tree import LatentTree as LatentTree
 from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.mixture import Mixture as Mixture

@@ -5,9 +5,9 @@ from typing import ClassVar, Self
 
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.identity import loop_identity
-from anabranch.functional.numbers import check_positive, check_whole
+from anabranch.functional.numbers import check_flag, check_positive, check_whole
 from anabranch.procedures.mixture_options import Spec
-from anabranch.procedures.optimisation import OF_FLOWS, Optimisation
+from anabranch.procedures.optimisation import HEDGED_FLOWS, OF_FLOWS, Optimisation
 
 # Columns up to which the start has a full covariance.
 MAX_FULL = 128
@@ -27,6 +27,7 @@ class FlowPlan:
         ValueError: naming the setting, what was given and what was expected.
     """
 
+    training: ClassVar = OF_FLOWS
     old_names: ClassVar = {name: f"fit_options__{name}" for name in OF_FLOWS}
 
     optimisation: Optimisation
@@ -46,7 +47,7 @@ class FlowPlan:
         optimisation = Optimisation.of(
             estimator,
             automatic_rate=True,
-            within=OF_FLOWS,
+            within=cls.training,
             identity=loop_identity(estimator),
         )
         return cls(**own, optimisation=optimisation)  # pyright: ignore - which is what it checks
@@ -60,14 +61,19 @@ class DensityPlan(FlowPlan):
         flow: recipe of the flow, or None for the Gaussian alone.
         levels: of integer data, or None.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether the flow is hedged with the Gaussian.
     """
+
+    training: ClassVar = HEDGED_FLOWS
 
     flow: Spec | None = "nsf"
     levels: int | None = None
     logit_alpha: float = 1e-6
+    hedge: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_flag(self, ("hedge",))
         check_positive(self, ("logit_alpha",))
         check_whole(self, ("levels",), 2, optional=True)
 
@@ -78,4 +84,5 @@ class DensityPlan(FlowPlan):
             "flow": self.flow,
             "diagonal": n_features > MAX_FULL,
             "context_features": n_context,
+            "hedge": self.hedge,
         }

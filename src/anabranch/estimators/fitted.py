@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from anabranch.archive import Tree
+from anabranch.distributions import Hedged
 from anabranch.estimators.estimator import Json, State
 from anabranch.models import build
 from anabranch.models.blueprint import check_blueprint
@@ -62,13 +63,15 @@ def result_facts(result: FitResult) -> dict[str, Json]:
 
 
 def module_facts(module: nn.Module) -> dict[str, Json]:
-    """The recipe of a module, and its size."""
+    """The recipe of a module, its size, and the mean share of flows that are hedged."""
     built: Any = module
-    return {
+    facts = {
         "recipe": built.recipe["name"],
         "arguments": built.recipe["arguments"],
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
     }
+    shares = [float(part.share.mean()) for part in module.modules() if isinstance(part, Hedged)]
+    return facts | ({"share_of_flows": sum(shares) / len(shares)} if shares else {})
 
 
 def finite(value: float) -> float | None:

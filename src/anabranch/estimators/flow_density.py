@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.distributions import Flow, Logistic, Normal
+from anabranch.distributions import Flow, Hedged, Logistic, Normal
 from anabranch.estimators.checks import check_draws, check_spread
 from anabranch.estimators.conditions import Conditions
 from anabranch.estimators.density_plan import DensityPlan, FlowPlan
@@ -29,6 +29,7 @@ from anabranch.models import flow_density
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.fit_flow_density import (
     DensityTask,
+    flow_part,
     precise_log_prob,
     set_gaussian,
     train_density,
@@ -55,8 +56,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     As `sklearn.neighbors.KernelDensity` it has no clusters: for those take `FlowMixture`. Before
     its first step the model *is* a Gaussian (with a context, a linear regression with Gaussian
-    errors). A flow that is not convincingly better on rows held out is dropped, and that Gaussian
-    is what is fitted.
+    errors). The flow f is hedged with that Gaussian g, :math:`p(x) = a f(x) + (1 - a) g(x)`, so
+    that no row falls more than :math:`-\log(1 - a)` below it. A flow that is not convincingly
+    better on rows held out is dropped, and the Gaussian is what is fitted.
 
     Args:
         flow: recipe of the flow, a name such as "nsf" or "maf", or {"name": ..., keyword: value};
@@ -73,12 +75,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         levels: for integer data 0..levels-1, such as 256 for bytes: the data are dequantized and
             brought to the real line, and log-densities are lower bounds of log-probabilities.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether the flow is hedged with the Gaussian.
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian.
         keep: "best" state, or the Gaussian where the flow does not beat it; or "last" for the last
             state, whatever it is worth.
-        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.1,
+        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.15,
             "weight_decay": 0.0} and those of `anabranch.training.FitOptions`, such as "checkpoint".
             After ``patience`` evaluations without improvement a run stops; with None it takes all
             ``max_epochs``, the learning rate falling along a cosine: the best way to spend a given
@@ -95,7 +98,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         history_: one dict per evaluation, see `anabranch.training.fit`.
         conditions_: the scale of the context, None without one.
         bounds_: the supports of the columns, None without any.
-        model_: the `Flow`, in evaluation mode.
+        model_: the `Flow` or, hedged, the `anabranch.distributions.Hedged`, in evaluation mode.
         preparation_: the fixed transform before it.
 
     Example:
@@ -121,6 +124,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         reg_covar: float = 1e-6,
         levels: int | None = None,
         logit_alpha: float = 1e-6,
+        hedge: bool = True,
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 500,
@@ -137,6 +141,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self.reg_covar = reg_covar
         self.levels = levels
         self.logit_alpha = logit_alpha
+        self.hedge = hedge
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
@@ -215,12 +220,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))
         return self
 
-    def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Flow:
+    def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Flow | Hedged:
         """The flow of another fit, as it was left."""
         check_same_model(other.model_, plan.recipe(self.n_features_in_, self.context_size))
         return copy.deepcopy(other.model_).to(self.device)
 
-    def _started(self, plan: DensityPlan, task: DensityTask) -> list[Flow]:
+    def _started(self, plan: DensityPlan, task: DensityTask) -> list[Flow | Hedged]:
         """Flows at the Gaussian that they start from."""
         n_features = task.rows.z.shape[1]
         models = []
@@ -229,7 +234,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             model = flow_density(**recipe, seed=task.seed + i)
             set_gaussian(model, task)
             models.append(model.to(self.device))
-        if n_features == 1 and plan.flow is not None and _is_affine(models[0]):
+        if n_features == 1 and plan.flow is not None and _is_affine(flow_part(models[0])):
             warnings.warn(
                 f"flow {self.flow!r} cannot bend one column: its density keeps the shape of its "
                 "base, a Gaussian as a rule; for a free shape take 'nsf'",
@@ -312,11 +317,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     def transform(self, X: ArrayLike, *, context: ArrayLike | None = None) -> Array:
         """The latent z of each row, (n, D): independent standard normals if the model is right.
 
-        That holds for flows over a normal base. An autoregressive model without a latent space,
+        That holds for flows over a normal base, and of a hedged one for the rows that the flow has
+        drawn. An autoregressive model without a latent space,
         such as "rnade", gives the whitened rows.
         """
         parts = [
-            self.model_.transform.encode(rows.z, rows.context)[0].double().cpu()
+            flow_part(self.model_).transform.encode(rows.z, rows.context)[0].double().cpu()
             for rows in self._given(X, context)
         ]
         return torch.cat(parts).numpy()
@@ -332,14 +338,15 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         """The rows, in the units of the data, that have these latents; to single precision."""
         check_is_fitted(self, "model_")
         latents: Array = check_array(Z, dtype="float64", input_name="Z")
-        if not self.model_.transform.bijective:
+        transform = flow_part(self.model_).transform
+        if not transform.bijective:
             raise ValueError(f"flow {self.flow!r} is no bijection: latents do not tell their rows")
         if latents.shape[1] != self.n_features_in_:
             raise ValueError(f"Z must have {self.n_features_in_} columns, got {latents.shape[1]}")
         C = self._encoded(context, len(latents))
         z = torch.as_tensor(latents, dtype=torch.float32, device=self.device)
         given = None if C is None else C.to(self.device)
-        return self.preparation_.decode(self.model_.transform.decode(z, given)[0])
+        return self.preparation_.decode(transform.decode(z, given)[0])
 
     def bic(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:
         r"""Bayesian information criterion on X, :math:`-2\log L + p\log n`; lower is better.

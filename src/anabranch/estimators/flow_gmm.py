@@ -12,7 +12,12 @@ from anabranch.estimators.given_start import StartSource
 from anabranch.estimators.groups import Group, accepts_old_names, read_group
 from anabranch.estimators.mixture_plan import GROUPS, OLD_NAMES, MixturePlan
 from anabranch.estimators.rows import Seed
-from anabranch.functional.numbers import check_choice, check_not_negative, check_positive
+from anabranch.functional.numbers import (
+    check_choice,
+    check_flag,
+    check_not_negative,
+    check_positive,
+)
 from anabranch.models import MixtureModel
 from anabranch.procedures.fit_flow_mixture import MixtureTask
 from anabranch.procedures.mixture_options import Spec
@@ -37,8 +42,7 @@ class LatentMeans:
     def __post_init__(self) -> None:
         check_choice(self, "start", ("data", "random"))
         check_positive(self, ("spread",))
-        if not isinstance(self.fixed, bool):
-            raise ValueError(f"fixed must be True or False, got {self.fixed!r}")
+        check_flag(self, ("fixed",))
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,10 @@ class FlowGMM(FlowMixture):
         return read_group("means", self.means, LatentMeans, old="start")
 
     def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
-        shared = {"trunk": self.flow, "flow": None}
-        return {**super()._recipe(plan, n_features, n_components), **shared}
+        recipe = super()._recipe(plan, n_features, n_components)
+        # random Gaussians say nothing of the data that they could be a floor for
+        hedge = recipe["hedge"] and self._means().start == "data"
+        return {**recipe, "trunk": self.flow, "flow": None, "hedge": hedge}
 
     def _set(
         self, model: MixtureModel, start: GaussianStart, plan: MixturePlan, task: MixtureTask

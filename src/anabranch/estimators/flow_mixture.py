@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from anabranch.algorithms.gaussians import GaussianStart, is_small
+from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.archive import Tree
+from anabranch.distributions import Hedged
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -42,7 +43,7 @@ from anabranch.procedures.fit_flow_mixture import (
     teach_invariance,
     train,
 )
-from anabranch.procedures.flow_annihilation import annihilated
+from anabranch.procedures.flow_annihilation import annihilated, hedged_with, responsibilities
 from anabranch.procedures.gaussian_guard import precise
 from anabranch.procedures.mixture_options import ModelOptions, Spec
 from anabranch.procedures.mixture_starts import (
@@ -64,8 +65,10 @@ class FlowMixture(PreparedEstimator):
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
 
-    Before its first step the model *is* a Gaussian mixture, chosen on validation rows, and that
-    state competes with all later ones: held out, it is not worse than a `GaussianMixture`.
+    Before its first step the model *is* a Gaussian mixture, chosen on validation rows. Each flow is
+    hedged with its Gaussian, :math:`p(x \mid k) = a f_k(x) + (1 - a) g_k(x)`, so that no row falls
+    more than :math:`-\log(1 - a)` below the start, and the flows are kept only where their gain on
+    validation rows exceeds two standard errors: held out, it is not worse than a `GaussianMixture`.
 
     Args:
         n_components: K; None for as many as there are classes in y, or one; "auto" to begin with
@@ -95,7 +98,7 @@ class FlowMixture(PreparedEstimator):
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
         keep: "best" state on rows held out, or the Gaussian mixture where no flow beats it; or
             "last" for the last state, whatever it is worth.
-        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.1,
+        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.15,
             "weight_decay": 0.0, "snapshots": 0} and those of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
@@ -237,7 +240,7 @@ class FlowMixture(PreparedEstimator):
         else:
             starts = self._starts(plan, task, X[rows], n_components, given, random_state)
             candidate = ahead(starts, task)
-            candidate = annihilated(candidate, task) if plan.is_auto else candidate
+            candidate = self._fewer(plan, candidate, task) if plan.is_auto else candidate
         trained = train(candidate, task, resume=resume)
         self._keep(candidate.name, candidate.model, trained.result, trained.snapshots)
         return self
@@ -284,6 +287,16 @@ class FlowMixture(PreparedEstimator):
         model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
         objective = self._objective(plan, model, task.rows.z.shape[1])
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
+
+    def _fewer(self, plan: MixturePlan, candidate: Candidate, task: MixtureTask) -> Candidate:
+        """With the components that annihilation leaves, and the Gaussians of what they own."""
+        candidate = annihilated(candidate, task)
+        R = responsibilities(candidate.model, task.rows)
+        Z, V = task.rows.z.double().numpy(), task.validation.z.double().numpy()
+        start = hard_start(candidate.name, Z, V, R, plan.start_options(R.shape[1]))
+        gaussian = self._candidate(plan, task, R.shape[1], candidate.name).model
+        self._set(gaussian, start, plan, task)
+        return hedged_with(candidate, gaussian)
 
     def _starts(
         self,
@@ -417,8 +430,12 @@ class FlowMixture(PreparedEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters of the density; the posterior network is no part of it."""
-        fixed = self._plan().given_weights(self.n_components_) is not None
-        return free_parameters(self.model_.mixture) - (self.n_components_ if fixed else 1)
+        mixture, k = self.model_.mixture, self.n_components_
+        if self._plan().given_weights(k) is None:
+            return free_parameters(mixture) - 1
+        # where weights are fixed, all components of a hedged mixture have one share
+        shares = k - 1 if isinstance(mixture.groups[0], Hedged) else 0
+        return free_parameters(mixture) - k - shares
 
     @torch.no_grad()
     def _log_q(self, z: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from anabranch.procedures.mixture_options import (
     Temperature,
 )
 from anabranch.procedures.mixture_starts import INIT_PARAMS
-from anabranch.procedures.optimisation import OF_FLOWS, Optimisation
+from anabranch.procedures.optimisation import HEDGED_FLOWS, Optimisation
 
 # what `fit_options` holds beside the settings of the loop, and its default
-TRAINING = {**OF_FLOWS, "snapshots": 0}
+TRAINING = {**HEDGED_FLOWS, "snapshots": 0}
 GROUPS: dict[str, type] = {
     "model_options": ModelOptions,
     "temperature": Temperature,
@@ -35,7 +35,11 @@ GROUPS: dict[str, type] = {
     "fit_options": dict,
 }
 OLD_NAMES = {
-    **{name: f"model_options__{name}" for name in ModelOptions.__dataclass_fields__},
+    **{
+        name: f"model_options__{name}"
+        for name in ModelOptions.__dataclass_fields__
+        if name != "hedge"
+    },
     "temperature_decay": "temperature__decay",
     "temperature_floor": "temperature__floor",
     "temperature_unit": "temperature__unit",
@@ -141,6 +145,7 @@ class MixturePlan(FlowMixtureOptions):
             "learn_weights": isinstance(self.model_options.weights, str)
             and self.model_options.weights == "learned",
             "posterior": self.model_options.posterior,
+            "hedge": self.model_options.hedge,
         }
 
     # -- what does not go together ---------------------------------------------------------------

@@ -31,7 +31,11 @@ OURS: dict[str, Any] = {"inference": "variational"}
 THESIS: dict[str, Any] = {
     "inference": "variational",
     "flow": {"name": "realnvp", "n_layers": 10, "hidden": [8]},
-    "model_options": {"posterior": {"name": "mlp", "hidden": [16, 16]}, "weights": "uniform"},
+    "model_options": {
+        "posterior": {"name": "mlp", "hidden": [16, 16]},
+        "weights": "uniform",
+        "hedge": False,
+    },
     "temperature": {"decay": 1e-3},
     "learning_rate": 1e-3,
     "batch_size": 128,

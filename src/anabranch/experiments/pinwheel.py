@@ -79,7 +79,11 @@ THESIS: dict[str, Any] = {
         "activation": "tanh",
         "norm": "batchnorm",
     },
-    "model_options": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
+    "model_options": {
+        "posterior": {"name": "mlp", "hidden": [3]},
+        "weights": "uniform",
+        "hedge": False,
+    },
     "init_params": "random",
     "covariance_type": "full",
     "temperature": {"decay": 1e-3},

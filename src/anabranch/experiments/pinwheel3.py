@@ -19,7 +19,11 @@ PROBLEM = Pinwheel(n_components=3, rate=0.25)
 # what the thesis gives for its pinwheel of five wings; the slides name no settings for three
 THESIS: dict[str, Any] = {
     "flow": {"name": "realnvp", "n_layers": 8, "hidden": [8]},
-    "model_options": {"posterior": {"name": "mlp", "hidden": [3]}, "weights": "uniform"},
+    "model_options": {
+        "posterior": {"name": "mlp", "hidden": [3]},
+        "weights": "uniform",
+        "hedge": False,
+    },
     "temperature": {"decay": 1e-3},
     "learning_rate": 1e-3,
     "batch_size": 512,

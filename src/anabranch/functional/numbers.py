@@ -77,6 +77,24 @@ def check_share(settings: object, names: Iterable[str]) -> None:
     _check(settings, names, lambda value: 0 < real(value) < 1, "in (0, 1)")
 
 
+def check_flag(settings: object, names: Iterable[str]) -> None:
+    """Settings that are True or False.
+
+    Raises:
+        ValueError: naming the first that is not.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_flag(SimpleNamespace(hedge=1), ["hedge"])
+        Traceback (most recent call last):
+        ValueError: hedge must be True or False, got 1
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def check_choice(settings: object, name: str, allowed: Collection[object]) -> None:
     """A setting that is one of a few.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
-from anabranch.distributions import Distribution, Flow
+from anabranch.distributions import Distribution, Flow, Hedged
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
 from anabranch.procedures.gaussian_guard import (
@@ -19,6 +19,7 @@ from anabranch.procedures.gaussian_guard import (
     RACE_STEPS,
     convincing,
     epochs_of,
+    fitted_share,
     precise,
     race,
 )
@@ -87,15 +88,16 @@ class DensityTask:
         return begin_epoch
 
 
-def set_gaussian(model: Flow, task: DensityTask) -> None:
+def set_gaussian(model: Flow | Hedged, task: DensityTask) -> None:
     """Make an untrained `flow_density` the Gaussian regression that fits best.
 
     On small tables its affine map stays as it is: its covariance is a regularised estimate, and
     training by likelihood would undo that.
     """
+    flow = flow_part(model)
     rows, validation = task.rows, task.validation
     Z, V = rows.z.double().numpy(), validation.z.double().numpy()
-    regression, affine = _affine_parts(model)
+    regression, affine = _affine_parts(flow)
     if regression is not None:
         assert rows.context is not None
         assert validation.context is not None
@@ -110,11 +112,21 @@ def set_gaussian(model: Flow, task: DensityTask) -> None:
     start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
+    if isinstance(model, Hedged):
+        _copy_gaussian(flow, model.anchor)
     context = None if rows.context is None else rows.context[:PART]
     model.initialize(rows.z[:PART], context)
 
 
-def _affine_parts(model: Flow) -> tuple[Elementwise | None, TriangularAffine]:
+def flow_part(model: Flow | Hedged) -> Flow:
+    """The flow itself, without what it is hedged with."""
+    flow = model.density if isinstance(model, Hedged) else model
+    assert isinstance(flow, Flow)
+    return flow
+
+
+def _affine_parts(model: Distribution) -> tuple[Elementwise | None, TriangularAffine]:
+    assert isinstance(model, Flow)
     assert isinstance(model.transform, Compose)
     first, *rest = model.transform.transforms
     if isinstance(first, TriangularAffine):
@@ -134,12 +146,17 @@ def _ridge(C: Array, Z: Array) -> tuple[Array, Array]:
 
 
 def train_density(
-    models: list[Flow], task: DensityTask, *, resume: bool, fallback: Flow | None = None
-) -> tuple[Flow, FitResult]:
+    models: list[Flow | Hedged],
+    task: DensityTask,
+    *,
+    resume: bool,
+    fallback: Flow | Hedged | None = None,
+) -> tuple[Flow | Hedged, FitResult]:
     """Train the model that is ahead after a few hundred steps, and leave it at its best state.
 
-    Where that is not convincingly better than the Gaussian that it started from, the Gaussian is
-    what comes back; a fit that keeps its last state keeps it.
+    What the flow weighs against the Gaussian that hedges it is learned from the rows that judge.
+    Where the model is not convincingly better than the Gaussian that it started from, the Gaussian
+    is what comes back; a fit that keeps its last state keeps it.
 
     Args:
         models: at their starts.
@@ -161,6 +178,11 @@ def train_density(
     result = fit_likelihood(model, task, resume=resume)
     if len(models) > 1:
         result.stages.insert(0, "race")
+    if isinstance(model, Hedged):
+        gain = log_prob_rows(model.density, held_out) - log_prob_rows(model.anchor, held_out)
+        model.set_share(torch.tensor(fitted_share(gain.nan_to_num(nan=-torch.inf))))
+        terms = evaluate(Likelihood(model), held_out, options.batch_size)
+        result.best_score = options.monitored(terms)
     if task.optimisation.keep == "last":
         return model, result
     if not convincing(log_prob_rows(model, held_out) - log_prob_rows(fallback, held_out)):
@@ -169,7 +191,7 @@ def train_density(
     return model, result
 
 
-def fit_likelihood(model: Flow, task: DensityTask, *, resume: bool = False) -> FitResult:
+def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = False) -> FitResult:
     """Maximise the likelihood of rows, and leave the model at its best state, or its last."""
     optimisation, options, data = task.optimisation, task.options, task.rows.batch(task.device)
     schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(task.rows.z))]
@@ -191,22 +213,27 @@ def fit_likelihood(model: Flow, task: DensityTask, *, resume: bool = False) -> F
     return result
 
 
-def _flow_of(model: Flow) -> object:
+def _flow_of(model: Flow | Hedged) -> object:
     recipe: Any = model.recipe
     return recipe["arguments"]["flow"]
 
 
-def gaussian_part(model: Flow) -> Flow:
+def gaussian_part(model: Flow | Hedged) -> Flow:
     """The regression and the affine map of a `flow_density`, over a normal base."""
     recipe: Any = model.recipe
     gaussian = flow_density(**{**recipe["arguments"], "flow": None})
-    for own, other in zip(_affine_parts(gaussian), _affine_parts(model), strict=True):
-        if own is not None and other is not None:
-            own.load_state_dict(other.state_dict())
+    assert isinstance(gaussian, Flow)
+    _copy_gaussian(flow_part(model), gaussian)
     return gaussian.to(next(model.parameters()).device)
 
 
-def _head_start(model: Flow, task: DensityTask) -> float:
+def _copy_gaussian(flow: Flow, gaussian: Distribution) -> None:
+    for own, other in zip(_affine_parts(gaussian), _affine_parts(flow), strict=True):
+        if own is not None and other is not None:
+            own.load_state_dict(other.state_dict())
+
+
+def _head_start(model: Flow | Hedged, task: DensityTask) -> float:
     """How far a few hundred steps get a model: the best validation score."""
     options, data = task.options, task.rows.batch(task.device)
     return race(

@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, MixtureObjective, cross_entropy
-from anabranch.procedures.gaussian_guard import RACE_STEPS, convincing, epochs_of, race, unrecorded
+from anabranch.procedures.gaussian_guard import (
+    RACE_STEPS,
+    convincing,
+    epochs_of,
+    hedge_weights,
+    race,
+    settle,
+    unrecorded,
+)
 from anabranch.procedures.invariant_lessons import Lessons, teach
 from anabranch.procedures.mixture_epochs import epoch_hook, joint_in_parts
 from anabranch.procedures.mixture_options import FlowMixtureOptions
@@ -241,7 +249,8 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     """Minimise the objective from the model's present state; leaves it at its best state.
 
     Where that is not convincingly better than the Gaussian mixture that it started from, the model
-    goes back to it; a fit that keeps its last state keeps it.
+    goes back to it; a fit with labels, or one that keeps its last state, does not. What flows weigh
+    against the Gaussians that hedge them is learned from the rows that judge.
     """
     options, data, held_out = task.options, task.data, task.held_out
     model, objective = candidate.model, candidate.objective
@@ -261,26 +270,28 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     )
     result.stages[:0] = candidate.stages
     last = next((schedule for schedule in schedules if isinstance(schedule, LastState)), None)
-    if last is None:
-        _guard(candidate, task, result)
-    else:
+    if last is not None:
         last.restore(result)
+    _conclude(candidate, task, result, guarded=last is None and task.rows.targets is None)
     recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
     return Trained(result, recorders[0].states if recorders else [])
 
 
-def _guard(candidate: Candidate, task: MixtureTask, result: FitResult) -> None:
-    """Go back to the Gaussian mixture where training did not beat it; labels know better."""
+def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, guarded: bool) -> None:
+    """Settle the hedge; guarded, go back to the Gaussian mixture that training did not beat."""
     model, held_out, options = candidate.model, task.held_out, task.options
-    after = log_prob_rows(model, held_out["x"])
     trained = copy.deepcopy(model.state_dict())
     model.load_state_dict(candidate.gaussian)
-    gain = after - log_prob_rows(model, held_out["x"])
-    if task.rows.targets is not None or convincing(gain):
-        model.load_state_dict(trained)
-        return
-    terms = evaluate(candidate.objective, held_out, options.batch_size)
-    result.best_epoch, result.best_score = 0, options.monitored(terms)
+    before = log_prob_rows(model, held_out["x"])
+    anchors = hedge_weights(model.mixture, anchors=True)
+    model.load_state_dict(trained)
+    settle(model.mixture, anchors, held_out["x"])
+    if guarded and not convincing(log_prob_rows(model, held_out["x"]) - before):
+        model.load_state_dict(candidate.gaussian)
+        result.best_epoch = 0
+    result.best_score = options.monitored(
+        evaluate(candidate.objective, held_out, options.batch_size)
+    )
 
 
 def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import message_length, mml_weights
+from anabranch.distributions import Hedged
 from anabranch.models import MixtureModel, keep_components
 from anabranch.procedures.fit_flow_mixture import Candidate, MixtureTask
 from anabranch.procedures.gaussian_guard import epochs_of, unrecorded
@@ -61,6 +64,21 @@ def annihilated(candidate: Candidate, task: MixtureTask) -> Candidate:
         smaller, R = _fewer(model, R, cost)
         candidate = replace(candidate, objective=candidate.objective.of(smaller))
         _train(candidate, task, HELD_STEPS, R)
+
+
+def responsibilities(model: MixtureModel, rows: Rows) -> NDArray[np.float64]:
+    """p(c|x) of all rows, (N, K)."""
+    return torch.softmax(_joint(model, rows), 0).mT.cpu().numpy()
+
+
+def hedged_with(candidate: Candidate, gaussian: MixtureModel) -> Candidate:
+    """Hedged with the components of a Gaussian mixture, which is what it may go back to."""
+    model = candidate.model
+    gaussian.posterior.load_state_dict(model.posterior.state_dict())
+    for own, other in zip(model.mixture.groups, gaussian.mixture.groups, strict=True):
+        if isinstance(own, Hedged) and isinstance(other, Hedged):
+            own.anchor.load_state_dict(other.anchor.state_dict())
+    return replace(candidate, gaussian=gaussian.state_dict())
 
 
 def _fewer(model: MixtureModel, R: Tensor, cost: float) -> tuple[MixtureModel, Tensor]:

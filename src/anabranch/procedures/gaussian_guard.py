@@ -8,25 +8,94 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from anabranch.distributions import Hedged, Mixture
 from anabranch.training import FitOptions, fit
 
 Model = TypeVar("Model", bound=nn.Module)
 RACE_STEPS = 400
+# Steps of EM for one number.
+SHARE_STEPS = 100
 # Rows that a pass without gradients takes at a time.
 PART = 4096
 
 
 def convincing(gain: Tensor) -> bool:
-    """Whether a mean gain on validation rows exceeds its own standard error.
+    """Whether a mean gain on validation rows exceeds two of its own standard errors.
 
     Where it does not, as on small tables, the flow has not earned its place, and the Gaussian
-    mixture it started from is the better bet (the one-standard-error rule).
+    mixture it started from is the better bet.
 
     Example:
         >>> convincing(torch.tensor([1.0, 1.1, 0.9])), convincing(torch.tensor([9.0, -8.0, 0.0]))
         (True, False)
     """
-    return bool(gain.mean() > gain.std(correction=0) / len(gain) ** 0.5)
+    return bool(gain.mean() > 2 * gain.std(correction=0) / len(gain) ** 0.5)
+
+
+def fitted_share(gain: Tensor) -> float:
+    r"""The share a of a density f in a f + (1 - a) g, by EM from rows that neither was fitted to.
+
+    It is the posterior mean under a uniform prior, Beta(1, 1), given how many rows are from f in
+    expectation: inside of (1 / (n + 2), (n + 1) / (n + 2)).
+
+    Args:
+        gain: (n,) log f - log g of rows.
+
+    Example:
+        >>> round(fitted_share(torch.tensor([50.0, 50.0, 50.0, -50.0])), 6)  # (3 + 1) / (4 + 2)
+        0.666667
+    """
+    share = torch.tensor(0.8, dtype=torch.float64, device=gain.device)
+    for _ in range(SHARE_STEPS):
+        from_f = torch.sigmoid(gain.double() + torch.logit(share)).sum()
+        share = (from_f + 1) / (len(gain) + 2)
+    return float(share)
+
+
+@torch.no_grad()
+def hedge_weights(mixture: Mixture, *, anchors: bool) -> Tensor:
+    """Mixture weights of the flows alone, or of the Gaussians that hedge them, (K,)."""
+    shares = [group.share for group in mixture.groups if isinstance(group, Hedged)]
+    weights = mixture.log_weights.double().exp()
+    if shares:
+        share = torch.cat(shares).double()
+        weights = weights * (1 - share if anchors else share)
+    return weights / weights.sum()
+
+
+@torch.no_grad()
+def settle(mixture: Mixture, anchors: Tensor, x: Tensor) -> None:
+    r"""Learn the share a of the flows of a hedged mixture from rows held out.
+
+    .. math:: p(x, k) = a\, \pi_k f_k(x) + (1 - a)\, \omega_k\, g_k(x)
+
+    The Gaussians keep the weights :math:`\omega` that they started with, so that no row falls more
+    than :math:`-\log(1 - a)` below the start, whatever the weights of the flows have become.
+
+    Args:
+        mixture: of `Hedged` groups; another one is left alone.
+        anchors: (K,) :math:`\omega`.
+        x: (n, D) rows.
+    """
+    groups = [group for group in mixture.groups if isinstance(group, Hedged)]
+    if not groups:
+        return
+    weights = hedge_weights(mixture, anchors=False)
+    flows = _rows(Mixture([group.density for group in groups]), weights, x)
+    gaussians = _rows(Mixture([group.anchor for group in groups]), anchors, x)
+    # a flow that overflows on a row has lost it
+    share = fitted_share((flows - gaussians).nan_to_num(nan=-torch.inf))
+    own, other = share * weights, (1 - share) * anchors
+    mixture.set_weights(own + other)
+    sizes = [group.batch_shape[0] for group in groups]
+    for group, part in zip(groups, (own / (own + other)).split(sizes), strict=True):
+        group.set_share(part)
+
+
+def _rows(mixture: Mixture, weights: Tensor, x: Tensor) -> Tensor:
+    """Log-density of rows under the same components with these weights, (n,), in float64."""
+    mixture.set_weights(weights)
+    return torch.cat([mixture.log_prob(part) for part in x.split(PART)]).double()
 
 
 def race(

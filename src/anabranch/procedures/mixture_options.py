@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from anabranch.functional.numbers import (
     check_choice,
+    check_flag,
     check_not_negative,
     check_positive,
     check_whole,
@@ -43,6 +44,8 @@ class ModelOptions:
         reg_covar: smallest variance of the start, in units of the standardised columns, and the
             variance given to constant columns.
         logit_alpha: margin of the logit for integer data.
+        hedge: whether each flow is hedged with the Gaussian it starts from, so that no row falls
+            far below that, see `anabranch.distributions.Hedged`.
     """
 
     posterior: Spec = "mlp"
@@ -53,8 +56,10 @@ class ModelOptions:
     component_cost: float = 0.0075
     reg_covar: float = 1e-6
     logit_alpha: float = 1e-6
+    hedge: bool = True
 
     def __post_init__(self) -> None:
+        check_flag(self, ("hedge",))
         check_choice(self, "algorithm", ("gradient", "em"))
         check_whole(self, ("max_components",), 1)
         check_not_negative(self, ("component_cost",))

@@ -23,7 +23,7 @@ from anabranch.algorithms.graph_clusters import (
     spectral_responsibilities,
     spread_labels,
 )
-from anabranch.distributions import Distribution
+from anabranch.distributions import Distribution, Hedged
 from anabranch.models import MixtureModel
 from anabranch.transforms import TriangularAffine
 
@@ -182,10 +182,10 @@ def set_start(
     means, scale_tril = torch.as_tensor(start.means), torch.as_tensor(start.scale_tril)
     first = 0
     for group in model.mixture.groups:
-        affine = affine_of(group)
-        last = first + affine.batch_shape[0]
-        affine.set_gaussian(means[first:last], scale_tril[first:last])
-        affine.requires_grad_(not freeze)
+        last = first + group.batch_shape[0]
+        for part in (group.density, group.anchor) if isinstance(group, Hedged) else (group,):
+            affine_of(part).set_gaussian(means[first:last], scale_tril[first:last])
+        affine_of(group).requires_grad_(not freeze)
         first = last
     model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
 
@@ -213,7 +213,7 @@ def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Arra
 
 
 def affine_of(group: Distribution) -> TriangularAffine:
-    """The affine map of a group of components; the recipe puts one into each."""
+    """The affine map of a group of components, of their flows where they are hedged."""
     modules = (m for m in group.modules() if isinstance(m, TriangularAffine) and m.batch_shape)
     return next(modules)
 

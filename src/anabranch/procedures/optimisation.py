@@ -28,6 +28,8 @@ FLOW_LEARNING_RATE = 5e-3
 SHARED = ("patience", "weight_decay")
 # What ``fit_options`` of a flow holds beside the settings of the loop, and its default.
 OF_FLOWS = {"patience": 20, "validation_fraction": 0.1, "weight_decay": 0.0}
+# Rows held out also tell what a flow weighs against what hedges it.
+HEDGED_FLOWS = {**OF_FLOWS, "validation_fraction": 0.15}
 
 
 class Settings(Protocol):

@@ -21,6 +21,7 @@ def summary_section(
         ("rows", f"{n:,}"),
         ("columns", f"{width:,}" + _image_note(request)),
         *_parts(est),
+        *_hedge(est),
         (_name_of_score(est), _log_likelihood(ev.log_density)),
     ]
     if request.image_shape is not None:
@@ -49,6 +50,12 @@ def _parts(est: Any) -> list[tuple[str, str]]:
         return []
     names = "" if conditions.names is None else f" ({', '.join(conditions.names)})"
     return [("columns of context", f"{conditions.n_features:,}{names}")]
+
+
+def _hedge(est: Any) -> list[tuple[str, str]]:
+    """What flows weigh against the Gaussians that hedge them."""
+    share = est.facts().get("share_of_flows") if hasattr(est, "facts") else None
+    return [] if share is None else [("share of the flows", f"{share:.3f}, the rest is Gaussian")]
 
 
 def _log_likelihood(log_density: np.ndarray) -> str:

@@ -1,8 +1,10 @@
 """One flow behind the Gaussian that it starts from."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from anabranch.distributions import Distribution, Flow, Normal
+from anabranch.distributions import Flow, Hedged, Normal
+from anabranch.functional.shapes import Shape
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.registry import recipe
 from anabranch.models.specs import Spec
@@ -17,15 +19,17 @@ def flow_density(
     diagonal: bool = False,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
+    hedge: bool = False,
     seed: int | None = None,
-) -> Flow:
+) -> Flow | Hedged:
     r"""A linear Gaussian regression, bent by any flow.
 
     .. math:: z = f\bigl(L^{-1} (x - W c - m); c\bigr)
 
     The regression on the context c and the affine map are set to a fitted Gaussian before training
     (``set_gaussian`` of the map, the weights of the regression), and the flow f starts at the
-    identity: the untrained model is that Gaussian.
+    identity: the untrained model is that Gaussian. Hedged, it is mixed with such a regression that
+    stays as it is set, see `anabranch.distributions.Hedged`.
 
     Args:
         features: D.
@@ -34,6 +38,7 @@ def flow_density(
         diagonal: leave the off-diagonal part of the affine map out.
         context_features: size of the context c; 0 for none.
         batch_shape: the component axis.
+        hedge: whether a flow is hedged with a Gaussian.
         seed: of the initial weights.
 
     Raises:
@@ -46,22 +51,31 @@ def flow_density(
         torch.Size([4, 2])
     """
     batch_shape = tuple(batch_shape)
-    steps: list[Transform] = []
-    if context_features:
-        regression = Elementwise(
-            Additive(),
-            features,
-            context_features=context_features,
-            hidden=(),
-            batch_shape=batch_shape,
-        )
-        steps.append(regression)
-    steps.append(TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape))
-    core: Distribution = Normal(features, batch_shape=batch_shape)
-    if flow is not None:
-        core = build_inner_density(
-            flow, features, batch_shape, seed, role="flow", context_features=context_features
-        )
+    regression = partial(_regression, features, diagonal, context_features, batch_shape)
+    gaussian = Flow(Normal(features, batch_shape=batch_shape), Compose(regression()))
+    if flow is None:
+        return gaussian
+    core = build_inner_density(
+        flow, features, batch_shape, seed, role="flow", context_features=context_features
+    )
+    steps = regression()
     if isinstance(core, Flow):
-        return Flow(core.base, Compose([*steps, core.transform]))
-    return Flow(core, Compose(steps))
+        core, steps = core.base, [*steps, core.transform]
+    bent = Flow(core, Compose(steps))
+    return Hedged(bent, gaussian) if hedge else bent
+
+
+def _regression(
+    features: int, diagonal: bool, context_features: int, batch_shape: Shape
+) -> list[Transform]:
+    affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
+    if not context_features:
+        return [affine]
+    regression = Elementwise(
+        Additive(),
+        features,
+        context_features=context_features,
+        hidden=(),
+        batch_shape=batch_shape,
+    )
+    return [regression, affine]

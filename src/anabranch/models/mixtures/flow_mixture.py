@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions import Distribution, Flow, Mixture, Normal
+from anabranch.distributions import Distribution, Flow, Hedged, Mixture, Normal
+from anabranch.functional.shapes import Shape
 from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
@@ -62,6 +63,7 @@ def flow_mixture(
     diagonal: bool = False,
     learn_weights: bool = True,
     posterior: str | dict[str, Any] = "mlp",
+    hedge: bool = False,
     seed: int | None = None,
 ) -> MixtureModel:
     r"""K flows and a posterior network q(c|x), whose bound is enumerated exactly.
@@ -73,6 +75,9 @@ def flow_mixture(
     starts at the identity, so that the mixture starts as a Gaussian mixture. A trunk is a flow
     before them all, shared: x -> trunk -> component k -> z. It is evaluated once, and a trunk
     before components without flows of their own is one flow over a latent Gaussian mixture.
+
+    Hedged, each component is a mixture of that and of a Gaussian of its own, which stays as it is
+    set: :math:`a_k f_k(x) + (1 - a_k)\, g_k(x)`, see `anabranch.distributions.Hedged`.
 
     Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585;
     the latent mixture: Izmailov et al. (2020), "Semi-supervised learning with normalizing flows",
@@ -88,6 +93,7 @@ def flow_mixture(
         diagonal: leave the off-diagonal part of the affine maps out.
         learn_weights: whether gradients reach the mixture weights.
         posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
+        hedge: whether flows are hedged with Gaussians; where there are no flows nothing is.
         seed: of the initial weights.
 
     Raises:
@@ -101,22 +107,30 @@ def flow_mixture(
     """
     generator = make_generator(seed)
     shared = [] if trunk is None else [_trunk(_spec(trunk), features, seed)]
+    specs = _specs(flow, n_components)
+    hedge = hedge and (trunk is not None or any(spec is not None for spec in specs))
     groups: list[Distribution] = []
-    for spec, run in groupby(_specs(flow, n_components)):
+    for spec, run in groupby(specs):
         batch_shape = (len(list(run)),)
-        affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
-        own: list[Transform] = [*shared, affine]
-        if spec is None:
-            groups.append(Flow(Normal(features, batch_shape=batch_shape), Compose(own)))
-            continue
-        own_seed = None if seed is None else seed + 1 + len(groups)
-        core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
+        own = [*shared, TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)]
+        core: Distribution = Normal(features, batch_shape=batch_shape)
+        if spec is not None:
+            own_seed = None if seed is None else seed + 1 + len(groups)
+            core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
         if isinstance(core, Flow):
             core, own = core.base, [*own, core.transform]
-        groups.append(Flow(core, Compose(own)))
+        component = Flow(core, Compose(own))
+        if hedge:
+            component = Hedged(component, _gaussians(features, diagonal, batch_shape))
+        groups.append(component)
     mixture = Mixture(groups, trainable_weights=learn_weights)
     network = make_posterior(posterior, features, n_components, generator=generator)
     return MixtureModel(mixture, network)
+
+
+def _gaussians(features: int, diagonal: bool, batch_shape: Shape) -> Flow:
+    affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
+    return Flow(Normal(features, batch_shape=batch_shape), affine)
 
 
 def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
