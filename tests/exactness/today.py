@@ -48,11 +48,14 @@ RECORDED_AGAIN = {
     },
     **dict.fromkeys(
         (
-            *("FlowMixture: one column", "FlowMixture: wide", "FlowMixture: levels"),
-            *("FlowMixture: auto", "FlowDensity: cosine"),
+            "FlowMixture: one column",
+            "FlowMixture: wide",
+            "FlowMixture: levels",
+            "FlowDensity: cosine",
         ),
         "a flow is kept where its gain exceeds two standard errors, not one",
     ),
+    "FlowMixture: auto": "flows left by annihilation compete with Gaussians fitted to what they own",
     **dict.fromkeys(
         ("FlowMixture: hedged", "FlowDensity: hedged"), "hedges came after that commit"
     ),
@@ -78,7 +81,7 @@ _MIXTURE = {"model_options": {"hedge": False}, "fit_options": {"validation_fract
 USUAL: dict[str, dict[str, Any]] = {
     "FlowMixture": _MIXTURE,
     "FlowGMM": _MIXTURE,
-    "FlowDensity": {"hedge": False, "validation_fraction": 0.1},
+    "FlowDensity": {"hedge": False, "fit_options": {"validation_fraction": 0.1}},
 }
 
 # Checkpoints of 0.1.0 that are resumed to the recorded end. The others are refused in a sentence.
