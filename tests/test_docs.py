@@ -17,7 +17,7 @@ from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
 from anabranch.models import registry as recipe_registry
-from anabranch.problems import Pinwheel
+from anabranch.problems import Pinwheel, Problem
 from anabranch.procedures.mixture_options import Consistency
 from tests import registry
 from tests.discovery import exported
@@ -25,6 +25,7 @@ from tests.transforms import test_battery
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GALLERY = ROOT / "docs" / "gallery.md"  # whose code runs as its pictures are drawn
 GENERATED = {ROOT / "docs" / "results.md"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -38,7 +39,7 @@ def blocks(page, *languages):
 
 
 def with_code(pages):
-    chosen = [page for page in pages if any(blocks(page, "python", "bash"))]
+    chosen = [page for page in pages if page != GALLERY and any(blocks(page, "python", "bash"))]
     return pytest.mark.parametrize("page", chosen, ids=[p.stem for p in chosen])
 
 
@@ -205,6 +206,18 @@ def test_the_experiment_of_contributing_runs(monkeypatch, tmp_path):
     assert '"met": true' in path.read_text()
 
 
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Problems that draw no more rows than a picture needs to be one."""
+
+    def few(draw, most):
+        return lambda self, n, *how, **also: draw(self, min(n, most), *how, **also)
+
+    monkeypatch.setattr(Problem, "sample", few(Problem.sample, 200))
+    monkeypatch.setattr(Problem, "sample_per_component", few(Problem.sample_per_component, 60))
+
+
+@pytest.mark.usefixtures("few_rows")
 def test_pictures_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["make_pictures.py", str(tmp_path)])
     runpy.run_path(str(ROOT / "docs" / "make_pictures.py"), run_name="__main__")
@@ -212,8 +225,11 @@ def test_pictures_are_drawn(tmp_path, monkeypatch):
     assert drawn == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_the_gallery_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["make_gallery.py", str(tmp_path)])
-    runpy.run_path(str(ROOT / "docs" / "make_gallery.py"), run_name="__main__")
+    draw_all = runpy.run_path(str(ROOT / "docs" / "make_gallery.py"))["main"]
+    draw_all.__globals__.update(POINTS=100, CELLS=10)
+    draw_all()
     drawn = {path.name for path in (tmp_path / "gallery").iterdir()}
     assert drawn == {path.name for path in (ROOT / "docs" / "gallery").iterdir()}

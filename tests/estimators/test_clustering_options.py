@@ -49,7 +49,7 @@ OPTIONS = {
     "n_init": 1,
     "information": 0.1,
     "entropy": 2.0,
-    "rounds": 1,
+    "rounds": 2,
     "eta": 0.5,
     "certainty": 1.0,
     "balance": 0.1,
@@ -57,7 +57,7 @@ OPTIONS = {
     "loss": "wgan-gp",
     "penalty": 5.0,
     "critic_steps": 2,
-    "n_drawn": 60,
+    "n_drawn": 70,
 }
 # Other settings of a method, without which one of its options would have nothing to do.
 BESIDE = {
@@ -67,6 +67,9 @@ BESIDE = {
         "fit_options": {"min_evaluation_steps": 1},
     },
     "vae+gmm": {"n_components": 7},
+    "ltvae": {"method_options": {"rounds": 1}},
+    "ltvae-gmm": {"method_options": {"rounds": 1}},
+    "gmgan": {"method_options": {"n_drawn": 60}},
     "dec": {"max_epochs": 6, "method_options": {"refresh": 8, "tol": 0.0}},
     "idec": {"max_epochs": 6, "method_options": {"refresh": 8, "tol": 0.0}},
 }

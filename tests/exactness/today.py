@@ -55,7 +55,7 @@ RECORDED_AGAIN = {
         ),
         "a flow is kept where its gain exceeds two standard errors, not one",
     ),
-    "FlowMixture: auto": "flows left by annihilation compete with Gaussians fitted to what they own",
+    "FlowMixture: auto": "what annihilation leaves competes with Gaussians fitted to what it owns",
     **dict.fromkeys(
         ("FlowMixture: hedged", "FlowDensity: hedged"), "hedges came after that commit"
     ),
