@@ -12,7 +12,7 @@ from torch import nn
 from torch._dynamo.exc import Unsupported
 
 from anabranch.contracts.domain import CIRCLE, UNIT
-from anabranch.distributions import Flow, Mixture, Normal, Uniform
+from anabranch.distributions import Flow, Mixture, Normal, Uniform, UniformSphere
 from anabranch.transforms import Transform, TriangularAffine
 from tests import battery
 from tests.registry import perturb, seeded
@@ -327,6 +327,11 @@ class Unnormalised(Normal):
         return super()._log_prob(x, context, generator) + 0.01
 
 
+class UnnormalisedSphere(UniformSphere):
+    def _log_prob(self, x, context, generator):
+        return super()._log_prob(x, context, generator) + 0.01
+
+
 class OffPair(Normal):
     def sample_and_log_prob(self, sample_shape=(), context=None, generator=None):
         x, log_prob = super().sample_and_log_prob(sample_shape, context, generator)
@@ -382,6 +387,11 @@ DISTRIBUTION_CHECKS = {
         lambda kind: battery.check_integral(doubled(kind, 2), points=200, tolerance=2e-3),
         Normal,
         Unnormalised,
+    ),
+    "sphere": (
+        lambda kind: battery.check_sphere(doubled(kind, 3)),
+        UniformSphere,
+        UnnormalisedSphere,
     ),
     "samples 1-D": (lambda kind: battery.check_samples_1d(doubled(kind, 1)), Normal, Shifted),
     "samples 2-D": (lambda kind: battery.check_samples_2d(doubled(kind, 2)), Normal, Shifted),

@@ -197,7 +197,7 @@ def test_settings_reach_the_estimator(succeed, files, tmp_path):
 
 
 def test_quiet_prints_nothing(cli, files, tmp_path):
-    result = cli("fit", files / "t.csv", "-o", tmp_path / "m", "-k", 3, "--quiet", *TINY)
+    result = cli("fit", files / "t.npy", "-o", tmp_path / "m", "-k", 3, "--quiet", *TINY)
     assert (result.exit_code, result.output) == (0, "")
 
 

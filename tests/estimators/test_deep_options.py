@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from anabranch import DeepMixture
-from anabranch.estimators.deep_plan import BESIDE_THE_BOUND, DeepPlan, Start
+from anabranch.estimators.deep_plan import DeepPlan
 from anabranch.estimators.groups import defaults
 from anabranch.objectives.mixture_bounds import BOUNDS, check_bound
+from anabranch.procedures.nvisa_options import BESIDE_THE_BOUND, Start
 
 X = np.random.RandomState(0).randn(60, 6) + 3.0 * (np.arange(60) % 3)[:, None]
 LABELS = np.where(np.arange(60) < 9, np.arange(60) % 3, -1)

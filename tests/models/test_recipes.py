@@ -22,6 +22,7 @@ from anabranch.models import (
     nsf,
     realnvp,
     recipe,
+    registry,
 )
 from tests.discovery import example_of
 from tests.registry import perturb, seeded
@@ -272,9 +273,15 @@ def test_a_missing_keyword():
         build("maf")
 
 
-def test_values_that_json_does_not_know():
-    with pytest.raises(TypeError, match="recipe 'realnvp' takes plain JSON values only"):
-        realnvp(2, hidden=[torch.tensor(3)])
+def test_values_that_json_does_not_know(monkeypatch):
+    monkeypatch.setattr(registry, "_RECIPES", {})
+
+    @registry.recipe
+    def toy(value):
+        return torch.nn.Identity()
+
+    with pytest.raises(TypeError, match="recipe 'toy' takes plain JSON values only"):
+        toy([torch.tensor(3)])
 
 
 def test_other_wrong_values():
