@@ -72,10 +72,6 @@ def _regression(
     if not context_features:
         return [affine]
     regression = Elementwise(
-        Additive(),
-        features,
-        context_features=context_features,
-        hidden=(),
-        batch_shape=batch_shape,
+        Additive(), features, context_features=context_features, hidden=(), batch_shape=batch_shape
     )
     return [regression, affine]
