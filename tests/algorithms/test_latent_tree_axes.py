@@ -124,6 +124,7 @@ def test_both_facets_are_found_on_axes_that_mix_them():
     assert min(best) > 0.9
 
 
+@pytest.mark.slow
 def test_both_facets_are_found_from_axes_that_say_nothing():
     z, states = two_facets(104, n=400)
     away = torch.linalg.qr(torch.randn(4, 4, generator=seeded(104), dtype=torch.float64))[0]

@@ -56,7 +56,7 @@ def test_a_constant_column_warns_and_fits():
     with pytest.warns(ConstantColumnWarning, match=message):
         chosen = quick(covariance_type="auto").fit(frame)
     assert mixture.constant_.tolist() == [False, False, True]
-    assert (mixture.predict(frame) == quick().fit(X).predict(X)).mean() > 0.99
+    assert clustering_accuracy(quick().fit(X).predict(X), mixture.predict(frame)) > 0.99
     assert np.abs(mixture.sample(100)[0][:, 2] - 7.5).max() < 0.02
     assert np.abs(chosen.sample(100)[0][:, 2] - 7.5).max() < 0.5
     assert np.isfinite(mixture.score_samples(frame)).all()

@@ -138,6 +138,7 @@ def test_what_it_says_it_can_do_it_does(fitted, case):
     assert (start is None) == (case not in ("deep", "idec", "ae+gmm", "ltvae"))
 
 
+@pytest.mark.filterwarnings("ignore:all rows have labels, but none is of component 2")
 @pytest.mark.parametrize("case", [case for case in CASES if CASES[case][0].takes_labels])
 def test_labels_teach_those_that_take_them(case):
     """Two groups of rows under one label: without labels nobody would put them together."""

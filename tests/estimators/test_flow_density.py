@@ -338,6 +338,7 @@ def test_names_of_a_context_are_kept(tmp_path):
 # --- one column ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_column_gets_a_free_shape_by_default():
     random = np.random.RandomState(0)
     rows = np.concatenate([random.randn(1500) - 3, 0.5 * random.randn(1500) + 2])[:, None]

@@ -24,7 +24,9 @@ def few(labels, n, seed=0):
     return known
 
 
-@pytest.mark.parametrize("inference", ["exact", "variational"])
+@pytest.mark.parametrize(
+    "inference", ["exact", pytest.param("variational", marks=pytest.mark.slow)]
+)
 def test_ten_labels_a_class_tell_two_circles_apart(inference):
     """Without labels any two halves are as good as the two circles, and likelier to be found."""
     problem = TwoCircles(radial_std=0.05)
@@ -35,7 +37,7 @@ def test_ten_labels_a_class_tell_two_circles_apart(inference):
         FlowMixture(2, **settings, init_params="kmeans", random_state=0).fit(X).predict(held_out)
     )
     told = []
-    for seed in range(2):
+    for seed in range(1):
         mixture = FlowMixture(2, **settings, random_state=seed).fit(X, few(labels, 10, seed))
         told += [(mixture.predict(held_out, method=m) == truth).mean() for m in METHODS]
     assert clustering_accuracy(truth, blind) < 0.75

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, on the default estimator."""
+"""scikit-learn's own checks, on few epochs, and by the slow tests on the default estimator."""
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,15 @@ from tests.estimators.data import blobs, moved, quick
 # check_array_api_input skips itself: it runs only where SCIPY_ARRAY_API is set.
 # The warning: some checks fit one component, which is the default, with labels of several classes.
 @pytest.mark.filterwarnings("ignore:y has labels up to")
-@parametrize_with_checks([FlowMixture()])
+@parametrize_with_checks([FlowMixture(max_epochs=2, init_params="kmeans")])
 def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:y has labels up to")
+@parametrize_with_checks([FlowMixture()])
+def test_check_the_default_estimator(estimator, check):
     check(estimator)
 
 

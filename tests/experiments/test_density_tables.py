@@ -31,6 +31,7 @@ def small(monkeypatch):
     monkeypatch.setattr(density_tables, "COMPONENTS", 2)
 
 
+@pytest.mark.slow
 def test_it_compares_all_models(small):
     outcome = density_tables.tabular_density(Run(seeds=(100,)))
     figures = {figure.name: figure for figure in outcome.figures}

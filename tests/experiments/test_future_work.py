@@ -44,6 +44,7 @@ def test_prior_update_compares_four_ways():
     assert all(name in outcome.table for name in ("network", "exact", "learned", "uniform"))
 
 
+@pytest.mark.slow
 def test_annihilation_counts_seeds():
     outcome = ideas.annihilation(RUN)
     found = values(outcome)
@@ -59,6 +60,7 @@ def test_complexities_have_a_row_for_each_pair():
     assert 0 <= found["least of these shares"] <= 1
 
 
+@pytest.mark.slow
 def test_the_thesis_and_ours_are_reported():
     outcome = pinwheel.vmonf_pinwheel(RUN)
     found = values(outcome)

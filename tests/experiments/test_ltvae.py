@@ -8,6 +8,7 @@ import pytest
 from anabranch.experiments import Run, ltvae_blobs
 
 
+@pytest.mark.slow
 def test_ltvae_blobs_run(monkeypatch):
     monkeypatch.setattr(ltvae_blobs, "ROWS", 200)
     monkeypatch.setattr(import_module("anabranch.procedures.fit_ltvae"), "CONTRASTS", ("logcosh",))

@@ -106,7 +106,7 @@ def test_a_score_by_hand():
     q[0, :4], q[1, 4:6], q[2, 6:] = 1.0, 1.0, 0.6
     q[3, 6:] = 0.4
     labels = np.array([5, 5, 5, 5, 7, 7, 9, 7])
-    history = [{"validation_loss": v, "train_loss": v} for v in (3.0, 1.0)]
+    history = [{"epoch": v, "validation_loss": v, "train_loss": v} for v in (3.0, 1.0)]
     found = nvisa_variants._judged(q.log(), labels, FitResult(history, seconds=2.0))
     assert found.accuracy == 7 / 8
     assert found.used == 3

@@ -7,6 +7,7 @@ from anabranch.experiments import Run, list_experiments, rad
 from anabranch.problems import gaussian_ring
 
 
+@pytest.mark.slow
 def test_it_runs_in_small(monkeypatch):
     small = {"N_TRAIN": 600, "N_HELD_OUT": 200, "N_SAMPLES": 200, "N_VALIDATION": 200, "SIZE": 20}
     for name, value in {**small, "EPOCHS": {"cpu": 1}}.items():

@@ -66,8 +66,10 @@ def test_written_derivatives_are_those_of_the_plain_way(law, scale, pair):
     x.requires_grad_(), params.requires_grad_()
     fast, plain = pair[0](x, params, law), pair[1](x, *spline_knots(params, law))
     weights = torch.randn(2, 3, 60, generator=seeded(1), dtype=x.dtype)
+    # the plain way of a circle cancels between unlike bins
+    limit = 1e-7 if law.ends == "periodic" else 1e-9
     for one, other in zip(fast, plain, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(one, other, atol=limit, rtol=limit)
     gradients = [
         torch.autograd.grad((weights[0] * z + weights[1] * s).sum(), (x, params))
         for z, s in (fast, plain)

@@ -231,6 +231,7 @@ def trained(x, prior, seed=100):
     return model.eval()
 
 
+@pytest.mark.slow
 def test_flows_take_bent_clusters_off_the_decoder():
     x, labels = seen_pinwheels()
     models = [trained(x, prior) for prior in ("gaussian", {**FLOW, "n_layers": 8, "hidden": [16]})]

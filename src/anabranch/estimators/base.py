@@ -14,7 +14,7 @@ from anabranch.archive import Tree
 from anabranch.estimators.checks import check_draws
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
-from anabranch.estimators.labels import classes_of
+from anabranch.estimators.labels import classes_of, warn_of_missing
 from anabranch.estimators.rows import Seed
 from anabranch.functional.numbers import is_whole
 
@@ -98,6 +98,8 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         vars(self).pop("classes_", None)
         if y is not None and targets is not None:
             self.classes_ = classes_of(y, n_components, targets.shape[1])
+            if np.ndim(y) == 1:
+                warn_of_missing(targets)
 
     def _check_exact(self, method: str | None) -> None:
         """Refuse a method that an estimator without a posterior network does not have."""

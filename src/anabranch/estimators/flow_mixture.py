@@ -217,9 +217,9 @@ class FlowMixture(PreparedEstimator):
         X = self._validated(X, reset=True)
         plan = self._plan()
         targets, n_components = check_targets(y, len(X), plan.wanted)
-        self._keep_classes(y, targets, plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
+        self._keep_classes(y, targets, plan.wanted)
         plan.check_rows(len(X), n_components)
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)

@@ -54,14 +54,22 @@ def check_targets(
         if n_components is None:
             labels, n_components = _numbered(labels)
         targets = _one_hot(labels, n_components)
-        without = np.flatnonzero(~targets.any(0))
-        if len(without) and targets.any(1).all():
-            shown = ", ".join(map(str, without[:5]))
-            warnings.warn(
-                f"all rows have labels, but none is of component {shown}: no row is left for it",
-                stacklevel=4,
-            )
     return (targets if targets.any() else None), targets.shape[1]
+
+
+def warn_of_missing(targets: NDArray[np.float64]) -> None:
+    """Warn where all rows have labels, and components are left without any.
+
+    Args:
+        targets: (N, K), one-hot rows.
+    """
+    without = np.flatnonzero(~targets.any(0))
+    if len(without) and targets.any(1).all():
+        shown = ", ".join(map(str, without[:5]))
+        warnings.warn(
+            f"all rows have labels, but none is of component {shown}: no row is left for it",
+            stacklevel=4,
+        )
 
 
 def classes_of(y: ArrayLike, n_components: int | None, n_found: int) -> NDArray[np.int64]:

@@ -178,7 +178,7 @@ def train_density(
     result = fit_likelihood(model, task, resume=resume)
     if len(models) > 1:
         result.stages.insert(0, "race")
-    if isinstance(model, Hedged):
+    if isinstance(model, Hedged) and task.optimisation.max_epochs:
         gain = log_prob_rows(model.density, held_out) - log_prob_rows(model.anchor, held_out)
         model.set_share(torch.tensor(fitted_share(gain.nan_to_num(nan=-torch.inf))))
         terms = evaluate(Likelihood(model), held_out, options.batch_size)

@@ -152,9 +152,9 @@ class NonCompactProjection(CircleMap):
 
     Example:
         >>> projection = NonCompactProjection()
-        >>> params = torch.tensor([0.0, 0.0, 1.0, 0.5]).unsqueeze(-1)  # b = 1, a turn of .5
+        >>> params = torch.tensor([0.0, 0.0, 1.0, 0.5]).unsqueeze(-1)  # b = 1 / (1 + 1 / 20)
         >>> projection.encode(torch.tensor([math.pi]), params)[0]  # 2 atan(b) + pi + .5
-        tensor([5.2057])
+        tensor([5.1636])
     """
 
     components: int = 1
