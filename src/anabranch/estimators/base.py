@@ -98,7 +98,7 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         vars(self).pop("classes_", None)
         if y is not None and targets is not None:
             self.classes_ = classes_of(y, n_components, targets.shape[1])
-            if np.ndim(y) == 1:
+            if np.asarray(y).ndim == 1:
                 warn_of_missing(targets)
 
     def _check_exact(self, method: str | None) -> None:
