@@ -264,5 +264,5 @@ def test_rows_in_any_memory_order_are_read(fitted, view):
 
 
 def test_rows_held_out_are_not_counted_for_the_components():
-    with pytest.raises(ValueError, match="X has 8 rows to train on, fewer than the 10 components"):
+    with pytest.raises(ValueError, match="10 components, but 8 of the 10 rows are trained on"):
         quick(10).fit(X[:10])

@@ -332,7 +332,7 @@ AFFINE = {"weight": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1
             {"objective": {"name": "nvil", "baseline": [0]}},
             "objective.baseline must be positive integers",
         ),
-        ({"objective": {"reparameterized": 1}}, "objective.reparameterized must be true or false"),
+        ({"objective": {"reparameterized": 1}}, "objective.reparameterized must be True or False"),
         ({"model_options": {"likelihood": "poisson"}}, "model_options.likelihood must be one of"),
         ({"model_options": {"posterior": "exact"}}, "model_options.posterior must be one of"),
         (
@@ -359,7 +359,7 @@ AFFINE = {"weight": 1.0, "perturbation": {"name": "affine", "image_shape": [7, 1
             {"schedule": {"rate_halvings": -1}},
             "schedule.rate_halvings must be an integer of",
         ),
-        ({"schedule": {"half_precision": 1}}, "schedule.half_precision must be true or false"),
+        ({"schedule": {"half_precision": 1}}, "schedule.half_precision must be True or False"),
         ({"schedule": 0.5}, "schedule must be a dict with some of std_first, .*, got 0.5"),
         ({"consistency": {"balance": 1.0}}, "consistency.balance goes with a weight"),
         ({"consistency": {"perturbation": "noise"}}, "consistency.perturbation goes with a weight"),

@@ -36,10 +36,8 @@ def test_ten_labels_a_class_tell_two_circles_apart(inference):
     blind = (
         FlowMixture(2, **settings, init_params="kmeans", random_state=0).fit(X).predict(held_out)
     )
-    told = []
-    for seed in range(1):
-        mixture = FlowMixture(2, **settings, random_state=seed).fit(X, few(labels, 10, seed))
-        told += [(mixture.predict(held_out, method=m) == truth).mean() for m in METHODS]
+    mixture = FlowMixture(2, **settings, random_state=0).fit(X, few(labels, 10))
+    told = [(mixture.predict(held_out, method=m) == truth).mean() for m in METHODS]
     assert clustering_accuracy(truth, blind) < 0.75
     assert np.mean(told) > 0.9
 

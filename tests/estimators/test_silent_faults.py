@@ -162,7 +162,7 @@ def test_a_fit_that_is_refused_leaves_the_one_before(name):
 
 
 def test_more_components_than_trained_rows():
-    with pytest.raises(ValueError, match="X has 102 rows to train on"):
+    with pytest.raises(ValueError, match="120 components, but 102 of the 120 rows are trained on"):
         FlowMixture(120, random_state=0).fit(RANDOM.randn(120, 2))
 
 

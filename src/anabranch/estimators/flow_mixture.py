@@ -13,6 +13,7 @@ from torch import Tensor
 from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.archive import Tree
 from anabranch.distributions import Hedged
+from anabranch.estimators.checks import check_rows
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -220,7 +221,8 @@ class FlowMixture(PreparedEstimator):
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
         self._keep_classes(y, targets, plan.wanted)
-        plan.check_rows(len(X), n_components)
+        check_rows(len(X), n_components)
+        plan.check_weights(n_components)
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)
         random_state = check_random_state(self.random_state)
@@ -228,7 +230,7 @@ class FlowMixture(PreparedEstimator):
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(X), targets, share, random_state)
             V = X[held_out] if len(held_out) else X
-            plan.check_rows(len(rows), n_components, " to train on")
+            check_rows(len(X), n_components, len(rows))
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]

@@ -150,13 +150,8 @@ class MixturePlan(FlowMixtureOptions):
 
     # -- what does not go together ---------------------------------------------------------------
 
-    def check_rows(self, n_rows: int, n_components: int, use: str = "") -> None:
-        """Refuse too few rows, and weights of another number of components."""
-        if n_rows < n_components:
-            raise ValueError(
-                f"X has {n_rows} rows{use}, fewer than the {n_components} components: n_samples "
-                "must be at least n_components"
-            )
+    def check_weights(self, n_components: int) -> None:
+        """Refuse weights of another number of components."""
         weights = self.model_options.weights
         if isinstance(weights, str):
             return

@@ -277,7 +277,7 @@ def complexities(run: Run) -> Outcome:
     weak, strong = every.where(couplings=0), every.where(couplings=16)
     unlike = per_seed(run.seeds, share_of_the_flow)
     figures = [
-        Figure("share of rows of one flow among Gaussians", unlike.mean("share"), 0.3, "higher"),
+        Figure("share of rows of one flow among Gaussians", unlike.mean("share"), 0.4, "higher"),
         Figure("least of these shares", unlike.worst("share")),
         Figure("effective components, Gaussians", weak.mean("effective_k")),
         Figure("effective components, 16 couplings", strong.mean("effective_k")),

@@ -9,6 +9,7 @@ import torch
 
 from anabranch.functional.numbers import (
     check_choice,
+    check_flag,
     check_not_negative,
     check_positive,
     check_share,
@@ -125,8 +126,7 @@ class Course:
         check_share(self, ("std_share",))
         check_positive(self, ("std_last",))
         check_whole(self, ("rate_halvings",), 0)
-        if not isinstance(self.half_precision, bool):
-            raise ValueError(f"half_precision must be true or false, got {self.half_precision!r}")
+        check_flag(self, ("half_precision",))
         if isinstance(self.std_first, str):
             if self.std_first != "auto":
                 raise ValueError(
@@ -185,8 +185,7 @@ class _Keywords:
 
     def __post_init__(self) -> None:
         check_positive(self, ("temperature",))
-        if not isinstance(self.reparameterized, bool):
-            raise ValueError(f"reparameterized must be true or false, got {self.reparameterized!r}")
+        check_flag(self, ("reparameterized",))
         if self.baseline != () and self.baseline != []:
             check_sizes("baseline", self.baseline)
 
