@@ -70,8 +70,8 @@ class Hedged(Distribution):
 
     @property
     def share(self) -> Tensor:
-        """The share a of each component, (*batch_shape,)."""
-        return torch.sigmoid(self.logit.squeeze(-1))
+        """The share a of each component, (*batch_shape,), without gradients."""
+        return torch.sigmoid(self.logit.detach().squeeze(-1))
 
     @torch.no_grad()
     def set_share(self, share: Tensor) -> None:

@@ -62,7 +62,7 @@ def flow_density(
     if isinstance(core, Flow):
         core, steps = core.base, [*steps, core.transform]
     bent = Flow(core, Compose(steps))
-    return Hedged(bent, gaussian) if hedge else bent
+    return Hedged(bent, gaussian, trainable_share=True) if hedge else bent
 
 
 def _regression(

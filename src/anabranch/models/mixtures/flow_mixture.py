@@ -121,7 +121,8 @@ def flow_mixture(
             core, own = core.base, [*own, core.transform]
         component = Flow(core, Compose(own))
         if hedge:
-            component = Hedged(component, _gaussians(features, diagonal, batch_shape))
+            anchor = _gaussians(features, diagonal, batch_shape)
+            component = Hedged(component, anchor, trainable_share=True)
         groups.append(component)
     mixture = Mixture(groups, trainable_weights=learn_weights)
     network = make_posterior(posterior, features, n_components, generator=generator)

@@ -113,14 +113,14 @@ class Affine(ScalarMap):
         shift, raw = params.unbind(0)
         log_scale = bounded(raw, self.bound, self.law)
         z = torch.addcmul(shift, x, log_scale.exp())
-        return z, log_scale.expand_as(z)
+        return z, _like(log_scale, z)
 
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the shift, then the scale."""
         shift, raw = params.unbind(0)
         log_slope = -bounded(raw, self.bound, self.law)
         x = (z - shift) * log_slope.exp()
-        return x, log_slope.expand_as(x)
+        return x, _like(log_slope, x)
 
 
 @dataclass(frozen=True)
@@ -158,14 +158,19 @@ class GatedAffine(ScalarMap):
         """Mix the number with the other."""
         other, log_gate = self._parts(params)
         z = torch.lerp(other, x, log_gate.exp())
-        return z, log_gate.expand_as(z)
+        return z, _like(log_gate, z)
 
     def decode(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the mixing."""
         other, log_gate = self._parts(params)
         x = other + (z - other) * torch.exp(-log_gate)
-        return x, -log_gate.expand_as(x)
+        return x, -_like(log_gate, x)
 
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor]:
         other, raw = params.unbind(0)
         return other, logsigmoid(bounded(raw, self.bound, "softsign") + self.bias)
+
+
+def _like(log_slope: Tensor, moved: Tensor) -> Tensor:
+    """The log-slopes at each number moved; a view costs, where they have that shape already."""
+    return log_slope if log_slope.shape == moved.shape else log_slope.expand_as(moved)
