@@ -15,6 +15,7 @@ import numpy as np
 from anabranch.experiments import Outcome, Rows, Run, list_experiments
 from anabranch.experiments.clustering_table import METHODS, Score
 from anabranch.experiments.density_tables import FLOWS
+from anabranch.experiments.hedge import KEEL, UCI, Table
 from anabranch.problems import Entropy, Problem
 
 
@@ -59,6 +60,8 @@ def _made_up(kind: Any, args: Any, seed: int) -> Any:
             return seed
         if field == "scores":
             return np.full((5, 2), 0.5)
+        if hint is bool:
+            return True
         if hint in (str, int, float):
             return next(text, "") if hint is str else next(whole, 5) if hint is int else 0.5
         for part in get_args(hint):
@@ -92,6 +95,14 @@ def _compare(*_: Any) -> tuple[dict[str, float], dict[str, float]]:
     return halves, halves
 
 
+def _tables(_: Run) -> list[tuple[str, Any, int, int]]:
+    return [(name, np.zeros((9, 2)), 5, 2) for name in (*UCI, *KEEL)]
+
+
+def _compared(seed: int, name: str, *_: Any) -> Table:
+    return Table(seed, name, 0.5, 0.5, 0.5, 0.5, 0.5)
+
+
 # How the names of functions that draw end.
 DRAWN = ("picture", "_pictures", "_drawn", "animation")
 READ: dict[str, Callable[..., Any]] = {
@@ -114,6 +125,15 @@ MEASURED: dict[str, dict[str, Callable[..., Any]]] = {
     "clustering_table": {"scores_of": _scores_of},
     "density_tables": {"_compare": _compare},
     "manifold_targets": {"seam": lambda _: (0.5, 0.5)},
+    "earth": {"places": lambda *_: np.zeros((9, 3))},
+    "faults": {
+        name: _halves("faults", "Count")
+        for name in (
+            *("killed_fits", "damaged_models", "forged_models"),
+            *("spoilt_checkpoints", "bad_inputs"),
+        )
+    },
+    "hedge": {"_tables": _tables, "compared": _compared},
     "nvisa_ablation": {"sensitivity": lambda *_: (np.full((3, 2), 0.5), 1.0)},
     "nvisa_gradients": {"_fresh": lambda *_: 0.5},
     "planar_vi": {

@@ -21,7 +21,7 @@ short = partial(
 def test_a_plain_set_is_measured_against_its_start(monkeypatch):
     monkeypatch.setattr(hedge, "ROWS", (100, 100))
     monkeypatch.setattr(hedge, "FlowMixture", short)
-    found = hedge.gaussians(3)
+    found = hedge.gaussians(3, 0)
     assert (found.rows, found.kept) == (100, True)
     assert found.fall <= found.floor + 1e-3
 

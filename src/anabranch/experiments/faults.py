@@ -114,7 +114,7 @@ def killed_fits(folder: Path, source: random.Random, n: int) -> Count:
             fit_to(path, name)
             known[name] = answers(path)
             path.unlink()
-        process = context.Process(target=fit_to, args=(path, name))
+        process = context.Process(target=_fit_quietly, args=(path, name))
         process.start()
         process.join(source.uniform(0.2, 3.0))
         if process.pid is not None and process.is_alive():
@@ -129,6 +129,12 @@ def killed_fits(folder: Path, source: random.Random, n: int) -> Count:
         results["wrong"] += answers(path) != known[name] or left != [path]
         path.unlink()
     return Count("kills", n, 0, results["wrong"], 0, results["hung"], 0.0)
+
+
+def _fit_quietly(path: Path, name: str) -> None:
+    """What is interrupted here says nothing of it."""
+    with suppress(KeyboardInterrupt):
+        fit_to(path, name)
 
 
 def fit_to(path: Path, name: str) -> None:

@@ -180,12 +180,12 @@ def sphere_targets(run: Run) -> Outcome:
             figures.append(Figure(f"least ESS, {name}", ess, level.ess, "higher"))
     every = joined(rows.values())
     settings = {"steps": STEPS, "n_samples": SAMPLES, "learning_rate": RATE, "annealing": 0.5}
-    pictures = {"sphere.png": sphere_picture(every.where(target="four"))}
+    pictures = {"sphere.png": sphere_picture(every)}
     return Outcome(figures, settings | {"recursive": RECURSIVE}, every.table(), pictures)
 
 
 def sphere_picture(rows: Rows[Fitted], points: int = 90) -> bytes:
-    """The target and the flows on the whole ball, in Mollweide's projection."""
+    """The target of four modes and its flows on the whole ball, in Mollweide's projection."""
     from matplotlib.figure import Figure as Canvas
 
     longitude = torch.linspace(-math.pi, math.pi, 2 * points)
@@ -194,7 +194,7 @@ def sphere_picture(rows: Rows[Fitted], points: int = 90) -> bytes:
     flat = torch.stack((grid[:, 1].cos(), grid[:, 1].sin()), -1) * grid[:, :1].cos()
     x = torch.cat((flat, grid[:, :1].sin()), -1)
     shown = [("four modes", ManifoldTarget("four").log_density(x))]
-    for row in rows.where(seed=rows[0].seed):
+    for row in rows.where(target="four", seed=rows[0].seed):
         assert row.model is not None
         with torch.no_grad():
             shown.append((f"{row.flow}: KL {row.kl:.3f}", row.model.log_prob(x)))
