@@ -37,7 +37,17 @@ from anabranch.distributions import (
 )
 from anabranch.functional import as_shape
 from anabranch.functional.sphere import unit
-from anabranch.models import made, nade, rnade, sphere_flow, torus_flow
+from anabranch.models import (
+    diagonal_bilstm,
+    gated_pixelcnn,
+    made,
+    nade,
+    pixelcnn,
+    rnade,
+    row_lstm,
+    sphere_flow,
+    torus_flow,
+)
 from anabranch.networks import ConvNet
 from anabranch.transforms import (
     AbsoluteFold,
@@ -921,6 +931,36 @@ def _discrete() -> list[Case]:
     return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 
 
+def _pixels() -> list[Case]:
+    """Distributions of images, with each head; they have no component axis."""
+    kinds: list[tuple[str, Shape, Any, dict[str, Any]]] = [
+        ("gated-bits", (1, 2, 3), gated_pixelcnn, {"n_layers": 2}),
+        ("softmax", (2, 2, 2), pixelcnn, {"n_blocks": 1, "levels": 3}),
+        ("logistics", (1, 2, 2), row_lstm, {"n_layers": 1, "levels": 5, "head": "logistics"}),
+        ("tempered", (1, 2, 2), diagonal_bilstm, {"n_layers": 1, "levels": 3}),
+    ]
+
+    def make(name: str, shape: Shape, model: Any, keywords: dict[str, Any]) -> Make:
+        def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+            seed = int(torch.randint(1 << 30, (), generator=generator))
+            made = model(shape, channels=4, context_features=context, seed=seed, **keywords)
+            return made.tempered(0.8) if name == "tempered" else made
+
+        return factory
+
+    return [
+        Case(
+            f"pixels-{kind[0]}",
+            kind[1],
+            make(*kind),
+            domain=Integers(kind[3].get("levels", 2)),
+            contextual=True,
+            stackable=False,
+        )
+        for kind in kinds
+    ]
+
+
 def _of_features(d: int) -> list[Case]:
     unlike = (_realnvp(d), _spread_out(d, 2), _iaf(d))
     plain = _flow(_base(Normal, d), _gaussian(d))
@@ -1100,6 +1140,7 @@ DISTRIBUTIONS: list[Case] = [
     ),
     *(case for d in (1, 2, 3) for case in _of_features(d)),
     *_discrete(),
+    *_pixels(),
     *(
         Case(f"latent-tree-{len(pouches)}", len(pouches), make, stackable=False)
         for pouches in (((0,),), ((0,), (1,)))

@@ -41,6 +41,12 @@ VARIANTS = [
     ("made", {"features": 1}),
     ("nade", {"ordering": [2, 0, 1], "context_features": 2, "batch_shape": [4]}),
     ("rnade", {"features": 1, "head": "laplacians", "batch_shape": [2]}),
+    ("pixelcnn", {"image_shape": [3, 2, 3], "levels": 4, "position": True}),
+    ("pixelcnn", {"kernel_size": 1, "first_kernel": 3, "context_features": 2}),
+    ("gated_pixelcnn", {"levels": 256, "head": "logistics", "components": 2}),
+    ("gated_pixelcnn", {"context_features": [2, 4, 4], "position": True, "kernel_size": 5}),
+    ("row_lstm", {"image_shape": [2, 3, 3], "context_features": 2}),
+    ("diagonal_bilstm", {"image_shape": [2, 3], "context_features": 3}),
     ("maf", {"norm": "batchnorm", "hidden": []}),
     ("maf", {"components": 2, "law": "softsign", "context_features": 2, "seed": 1}),
     ("nice", {"base": "normal", "context_features": 2, "batch_shape": [2]}),
@@ -131,12 +137,13 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
     assert loaded.recipe == model.recipe
     assert same_modules(model, loaded)
     assert not loaded.training
-    x = torch.randn(5, arguments["features"], generator=seeded(0))
+    event = getattr(model, "event_shape", (arguments.get("features"),))
+    x = torch.randn(5, *event, generator=seeded(0))
     x = (x > 0).float() if getattr(model, "discrete", False) else x
     if not hasattr(model, "log_prob"):
         before, after = (said(m, x) for m in (model, loaded))
     else:
-        context = torch.ones(5, arguments.get("context_features", 0))
+        context = torch.ones(5, *model.context_shape) if model.context_shape else None
         before, after = (m.log_prob(x, context) for m in (model, loaded))
     assert torch.equal(before, after)
     assert torch.isfinite(before).all()

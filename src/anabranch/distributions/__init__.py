@@ -10,8 +10,12 @@ from anabranch.distributions.heads import LaplaceMixtureHead as LaplaceMixtureHe
 from anabranch.distributions.hedged import Hedged as Hedged
 from anabranch.distributions.latent_tree import LatentTree as LatentTree
 from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
+from anabranch.distributions.levels import Categorical as Categorical
+from anabranch.distributions.levels import DiscretizedLogistics as DiscretizedLogistics
+from anabranch.distributions.levels import Tempered as Tempered
 from anabranch.distributions.mixture import Mixture as Mixture
 from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
+from anabranch.distributions.pixels import PixelModel as PixelModel
 from anabranch.distributions.sphere import Kent as Kent
 from anabranch.distributions.sphere import UniformSphere as UniformSphere
 from anabranch.distributions.sphere import VonMises as VonMises

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +27,10 @@ class Head(ABC):
     ``params`` has shape (n_params, \*x.shape), or one that broadcasts to it.
     """
 
-    domain: ClassVar[Domain] = REAL
+    @property
+    def domain(self) -> Domain:
+        """Where the number lives."""
+        return REAL
 
     @property
     @abstractmethod
@@ -61,7 +63,10 @@ class Bernoulli(Head):
         tensor([-0.6931, -0.6931])
     """
 
-    domain: ClassVar[Domain] = Integers(2)
+    @property
+    def domain(self) -> Domain:
+        """The numbers 0 and 1."""
+        return Integers(2)
 
     @property
     def n_params(self) -> int:
@@ -89,6 +94,10 @@ class Bernoulli(Head):
     def icdf(self, u: Tensor, params: Tensor) -> Tensor:
         """One where u is above the probability of a zero."""
         return (u > torch.sigmoid(-params[0])).to(u.dtype)
+
+    def tempered(self, params: Tensor, temperature: float) -> Tensor:
+        """The parameters of a bit whose probabilities are raised to the power 1 / temperature."""
+        return params / temperature
 
 
 @dataclass(frozen=True)

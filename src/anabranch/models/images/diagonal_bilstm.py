@@ -1,0 +1,66 @@
+"""Diagonal BiLSTM: LSTMs along the diagonals of an image."""
+
+from collections.abc import Sequence
+
+from anabranch.distributions import PixelModel
+from anabranch.distributions.levels import make_level_head
+from anabranch.functional import as_shape
+from anabranch.models.generators import make_generator
+from anabranch.models.registry import recipe
+from anabranch.networks import DiagonalBiLSTM, PixelSizes, PixelStack
+from anabranch.networks.conv import image_size
+
+
+@recipe
+def diagonal_bilstm(
+    image_shape: Sequence[int],
+    *,
+    levels: int = 2,
+    head: str | None = None,
+    components: int = 10,
+    channels: int = 64,
+    n_layers: int = 3,
+    first_kernel: int = 7,
+    position: bool = False,
+    context_features: int | Sequence[int] = 0,
+    seed: int | None = None,
+) -> PixelModel:
+    r"""LSTMs along the diagonals, from the left and from the right; each pixel sees all before it.
+
+    .. math:: (o, f, i, g)_{rc} = K^{is} x_{rc} + K^{\leftarrow} h_{r,c-1} + K^{\uparrow} h_{r-1,c}
+
+    and mirrored; the states from the right are used one row below. They begin beyond the border,
+    so that they know the last pixel of their row, too.
+
+    Source: van den Oord, Kalchbrenner, Kavukcuoglu (2016), "Pixel recurrent neural networks",
+    arXiv:1601.06759.
+
+    Args:
+        image_shape: (H, W) or (C, H, W).
+        levels: the numbers of an image are 0..levels-1; one logit each for 2.
+        head: "softmax", or "logistics" for a mixture of discretised logistics; None for softmax.
+        components: of that mixture.
+        channels: feature maps; the states have half as many.
+        n_layers: pairs of LSTMs.
+        first_kernel: of the first convolution.
+        position: add a bias of its own for each place, for images of centred things.
+        context_features: size of the context, such as a class's one-hot code, or its shape where
+            it is an image of the same sides; 0 for none.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: for a shape, a kernel, a head or a count that cannot be.
+
+    Example:
+        >>> model = diagonal_bilstm([4, 4], channels=4, n_layers=1, seed=0)
+        >>> model.sample(2).shape
+        torch.Size([2, 1, 4, 4])
+    """
+    distribution, generator = make_level_head(levels, head, components), make_generator(seed)
+    shape, given = image_size(image_shape), as_shape(context_features, "context_features")
+    sizes = PixelSizes(shape, distribution.n_params, channels, levels, given)
+    blocks = [DiagonalBiLSTM(sizes, generator=generator) for _ in range(n_layers)]
+    network = PixelStack(
+        sizes, blocks, first_kernel, position=position, margin=True, generator=generator
+    )
+    return PixelModel(network, distribution)
