@@ -21,6 +21,7 @@ FLOORS = {
             "objectives",
             "algorithms",
             "training",
+            "coding",
             "models",
             "procedures",
             "estimators",

@@ -26,6 +26,7 @@ from anabranch.distributions import (
     Hedged,
     Kent,
     LatentTree,
+    LocalContext,
     Logistic,
     Mixture,
     Normal,
@@ -919,6 +920,11 @@ def _recipe(make: Callable[..., Distribution], features: int, **keywords: Any) -
     return factory
 
 
+def _local_context(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    sizes = {"levels": 3, "n_neighbours": 4, "hidden": [6], "reach": 1, "n_mirrored": 1}
+    return LocalContext((2, 3), **sizes, generator=generator)
+
+
 def _discrete() -> list[Case]:
     """Distributions of bits; tests/distributions/test_autoregressive.py lists all their states."""
     bits = {
@@ -928,6 +934,7 @@ def _discrete() -> list[Case]:
     }
     cases = [Case(f"bits-{k}", 3, m, domain=BITS, contextual=True) for k, m in bits.items()]
     mixed = _mixture(*bits.values(), weights=(0.5, 0.3, 0.2))
+    cases.append(Case("local-context", (2, 3), _local_context, Integers(3), stackable=False))
     return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 
 

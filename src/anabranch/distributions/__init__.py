@@ -13,6 +13,7 @@ from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.levels import Categorical as Categorical
 from anabranch.distributions.levels import DiscretizedLogistics as DiscretizedLogistics
 from anabranch.distributions.levels import Tempered as Tempered
+from anabranch.distributions.local_context import LocalContext as LocalContext
 from anabranch.distributions.mixture import Mixture as Mixture
 from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
 from anabranch.distributions.pixels import PixelModel as PixelModel

@@ -38,6 +38,7 @@ from anabranch.objectives.reverse_kl import importance_diagnostics as importance
 from anabranch.objectives.self_training import self_training as self_training
 from anabranch.objectives.self_training import sharpened_targets as sharpened_targets
 from anabranch.objectives.self_training import student_log_q as student_log_q
+from anabranch.objectives.some_places import SomePlaces as SomePlaces
 from anabranch.objectives.supervised import cross_entropy as cross_entropy
 from anabranch.objectives.supervised import distillation as distillation
 from anabranch.objectives.supervised import joint_log_likelihood as joint_log_likelihood
