@@ -49,7 +49,7 @@ from anabranch.models import (
     sphere_flow,
     torus_flow,
 )
-from anabranch.networks import ConvNet
+from anabranch.networks import ConvNet, GlowNet
 from anabranch.transforms import (
     AbsoluteFold,
     ActNorm,
@@ -81,6 +81,7 @@ from anabranch.transforms import (
     Mask,
     MixtureLogisticCDF,
     Moebius,
+    MultiScale,
     NonCompactProjection,
     Pad,
     Permutation,
@@ -375,8 +376,8 @@ def _stacked(make: Callable[..., Transform]) -> Make:
 def _initialised(inner: Make) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
         transform = inner(batch_shape, context, generator).eval()
-        (features,) = transform.event_shape
-        transform.initialize(torch.randn(50, features, generator=generator) * 2 + 1)
+        points = torch.randn(50, *transform.event_shape, generator=generator)
+        transform.initialize(points * 2 + 1)
         return transform
 
     return factory
@@ -521,6 +522,12 @@ TRANSFORMS: list[Case] = [
     Case("actnorm-1", 1, _initialised(_stacked(lambda **k: ActNorm(1, **k))), initializes=True),
     Case("actnorm-3", 3, _initialised(_stacked(lambda **k: ActNorm(3, **k))), initializes=True),
     Case("batchnorm-3", 3, _initialised(_stacked(lambda **k: BatchNorm(3, **k))), initializes=True),
+    Case(
+        "permutation-channels",
+        (3, 2, 2),
+        _alone(lambda: Permutation([2, 0, 1], places=(2, 2))),
+        stackable=False,
+    ),
     Case("permutation-3", 3, _alone(lambda: Permutation([2, 0, 1])), stackable=False),
     Case("reverse-3", 3, _alone(lambda: Reverse(3)), stackable=False),
     Case(
@@ -682,6 +689,30 @@ def _vae(features: int, latent: int) -> Make:
 
 
 SMALL = (2, 4, 6)
+
+
+def _glow_coupling(channels: int, shape: Shape = SMALL) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        return Coupling(
+            AFFINE,
+            shape,
+            split=Channels(shape),
+            context_features=context,
+            conditioner=partial(GlowNet, channels=channels, activation="tanh"),
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+
+    return factory
+
+
+def _multi_scale(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+    """Two scales, the first of which is shared by the components."""
+    first = Squeeze((1, 4, 4)), InvertibleConv((4, 2, 2), rotation=True, generator=generator)
+    coupling = _glow_coupling(0, (8, 1, 1))(batch_shape, context, generator)
+    return MultiScale([Compose(first), Compose([Squeeze((2, 2, 2)), coupling])])
+
+
 SPLINE = CircularSpline(3)
 SHAPED: list[Case] = [
     Case("reshape-images", 8, _alone(lambda: Reshape(8, (2, 2, 2))), stackable=False),
@@ -689,6 +720,20 @@ SHAPED: list[Case] = [
     Case("wavelet-haar", SMALL, _alone(lambda: Wavelet(SMALL)), stackable=False),
     Case("wavelet-db2", SMALL, _alone(lambda: Wavelet(SMALL, "db2")), stackable=False),
     Case("conv-1x1", SMALL, _image(InvertibleConv, SMALL, rotation=True)),
+    Case(
+        "conv-1x1-actnorm",
+        SMALL,
+        _initialised(_image(InvertibleConv, SMALL, rotation=True, actnorm=True)),
+        initializes=True,
+    ),
+    Case(
+        "actnorm-images",
+        SMALL,
+        _initialised(_stacked(lambda **k: ActNorm(SMALL, **k))),
+        initializes=True,
+    ),
+    Case("coupling-glow", SMALL, _glow_coupling(6), contextual=True, thorough=True),
+    Case("multi-scale", (1, 4, 4), _multi_scale, contextual=True),
     Case("lu-free-3", 3, _image(LULinear, 3, bound=None, rotation=True)),
     Case("structured-4", 4, _image(StructuredAffine, 4, rank=2)),
     Case(

@@ -195,7 +195,7 @@ def test_the_system_of_contributing_is_a_component(monkeypatch):
     contribution("the recipe at work", namespace)
     X, _ = Pinwheel(n_components=2).sample(100, random_state=0)
     mixture = namespace["mixture"].fit(X)
-    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "glow", "n_layers": 3}
+    assert mixture.model_.recipe["arguments"]["flow"] == {"name": "lu_realnvp", "n_layers": 3}
     assert mixture.predict(X).shape == (100,)
 
 

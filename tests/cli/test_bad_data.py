@@ -139,7 +139,7 @@ def test_far_values_are_scored(succeed, unnamed, tmp_path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--flow", "glow"], "unknown recipe 'glow'; there are"),
+        (["--flow", "gloom"], "unknown recipe 'gloom'; there are"),
         (["--flow-option", "layers=2"], "recipe 'realnvp' has no keyword 'layers'; it has"),
         (["--flow-option", "n_layers=two"], "n_layers"),
         (["--set", "n_inits=2"], "FlowMixture has no parameter 'n_inits'; it has n_components"),

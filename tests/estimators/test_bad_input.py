@@ -189,7 +189,7 @@ def test_labels_outside_the_components():
 @pytest.mark.parametrize(
     ("flow", "error", "message"),
     [
-        ("glow", ValueError, r"unknown recipe 'glow'; there are .*maf, .*realnvp"),
+        ("gloom", ValueError, r"unknown recipe 'gloom'; there are .*maf, .*realnvp"),
         ({"name": "maf", "depth": 2}, TypeError, "recipe 'maf' has no keyword 'depth'; it has"),
         (["maf"], ValueError, "flow lists 1 recipes for 3 components"),
     ],

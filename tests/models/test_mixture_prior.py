@@ -247,7 +247,7 @@ def test_flows_take_bent_clusters_off_the_decoder():
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ("glow", ValueError, "unknown recipe 'glow'"),
+        ("gloom", ValueError, "unknown recipe 'gloom'"),
         ({"name": "realnvp", "depth": 3}, TypeError, "'realnvp' has no keyword 'depth'"),
         ({"n_layers": 3}, TypeError, "prior must be a name or a dict with a 'name'"),
         (None, TypeError, "prior must be a name or a dict with a 'name', got None"),

@@ -36,6 +36,9 @@ VARIANTS = [
     ("realnvp", {"features": 1}),
     ("conv_realnvp", {"norm": "actnorm", "batch_shape": [3], "patch": 1, "n_blocks": 2}),
     ("conv_realnvp", {"features": 8, "image_shape": [2, 2, 2], "context_features": 2}),
+    ("glow", {"coupling": "additive", "mixing": "shuffle", "context_features": 2}),
+    ("glow", {"batch_shape": [3], "n_levels": 2, "shared_levels": 1, "half_precision": True}),
+    ("realnvp_images", {"batch_shape": [2], "context_features": 2, "n_levels": 2}),
     ("made", {"n_orderings": 1, "head": "gaussians", "components": 2, "context_features": 2}),
     ("made", {"head": "laplacians", "direct": True, "batch_shape": [2]}),
     ("made", {"features": 1}),
@@ -261,11 +264,11 @@ def test_positional_arguments_are_remembered_by_name():
 
 def test_an_unknown_recipe():
     with pytest.raises(
-        ValueError, match=r"unknown recipe 'glow'; there are .*, bnaf, .*, flow_mixture, .*, maf, "
+        ValueError, match=r"unknown recipe 'gloom'; there are .*, bnaf, .*, flow_mixture, .*, maf, "
     ):
-        build("glow", features=2)
-    with pytest.raises(ValueError, match="unknown recipe 'glow'"):
-        flow_mixture(2, 2, flow="glow")
+        build("gloom", features=2)
+    with pytest.raises(ValueError, match="unknown recipe 'gloom'"):
+        flow_mixture(2, 2, flow="gloom")
 
 
 def test_an_unknown_keyword():

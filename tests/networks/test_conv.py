@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import conv2d, max_pool2d, pixel_shuffle, pixel_unshuffle
 
 from anabranch.networks import Conv2d, ConvClassifier, ConvNet, select_component
-from anabranch.networks.conv import image_size, merge_stack, spread_stack
+from anabranch.networks.conv import image_size
 from anabranch.networks.convnet import check_patch, from_patches, to_patches
 from tests.battery import same
 from tests.registry import perturb, seeded
@@ -71,11 +71,6 @@ def test_an_even_kernel(kernel_size):
         ValueError, match=f"kernel_size must be odd and positive, got {kernel_size}"
     ):
         Conv2d(1, 1, kernel_size)
-
-
-def test_stacks_are_merged_and_spread():
-    x = randn(2, 3, 5, 4, 6, 2)
-    same(spread_stack(merge_stack(x, (2, 3)), (2, 3)), x)
 
 
 @pytest.mark.parametrize("patch", [1, 2])

@@ -26,4 +26,5 @@ from anabranch.distributions.standard import DiscretizedLogistic as DiscretizedL
 from anabranch.distributions.standard import Logistic as Logistic
 from anabranch.distributions.standard import Normal as Normal
 from anabranch.distributions.standard import Uniform as Uniform
+from anabranch.distributions.tempered import tempered as tempered
 from anabranch.distributions.tree_structure import TreeStructure as TreeStructure

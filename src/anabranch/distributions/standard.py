@@ -31,7 +31,11 @@ class Normal(Marginals):
 
     Args:
         event_shape: D, or the shape of an image.
+        std: another standard deviation of all numbers.
         batch_shape: the component axis.
+
+    Raises:
+        ValueError: where std is not positive.
 
     Example:
         >>> Normal(2).log_prob(torch.zeros(3, 2))
@@ -41,24 +45,32 @@ class Normal(Marginals):
     shared_buffers = ("anchor",)
     anchor: Tensor
 
-    def __init__(self, event_shape: int | Shape, *, batch_shape: Shape = ()) -> None:
+    def __init__(
+        self, event_shape: int | Shape, *, std: float = 1.0, batch_shape: Shape = ()
+    ) -> None:
         super().__init__(event_shape, batch_shape=batch_shape)
+        self.std = std
+        check_positive(self, ("std",))
         self.register_buffer("anchor", torch.zeros(()), False)  # knows the dtype and the device
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        return standard_normal_log_prob(as_rows(x, self.event_shape))
+        rows = as_rows(x, self.event_shape)
+        if self.std == 1:
+            return standard_normal_log_prob(rows)
+        return standard_normal_log_prob(rows / self.std) - rows.shape[-1] * math.log(self.std)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         shape = (*self.batch_shape, n, *self.event_shape)
-        return torch.randn(
+        noise = torch.randn(
             shape, generator=generator, dtype=self.anchor.dtype, device=self.anchor.device
         )
+        return noise if self.std == 1 else self.std * noise
 
     def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor:
-        return torch.special.ndtr(x)
+        return torch.special.ndtr(x / self.std)
 
     def _icdf(self, u: Tensor, context: Tensor | None) -> Tensor:
-        return torch.special.ndtri(u)
+        return self.std * torch.special.ndtri(u)
 
 
 class Logistic(Marginals):

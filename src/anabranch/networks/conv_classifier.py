@@ -1,6 +1,7 @@
 """A convolutional classifier, the posterior network for images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -10,7 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from anabranch.functional import expand_batch
 from anabranch.functional.shapes import Shape
-from anabranch.networks.conv import Conv2d, image_size, merge_stack, spread_stack
+from anabranch.networks.conv import Conv2d, by_component, image_size
 from anabranch.networks.mlp import MLP, make_activation
 
 
@@ -76,8 +77,12 @@ class ConvClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (*batch_shape, N, C H W) to (*batch_shape, N, out_features)."""
         images = expand_batch(x, self.batch_shape, 1).unflatten(-1, self.image_shape)
-        maps = merge_stack(images, self.batch_shape)
-        for layer in self.convolutions:
-            maps = layer.maps(maps)  # pyright: ignore[reportCallIssue]
-            maps = self.activation(max_pool2d(maps, 2, ceil_mode=True))
-        return self.head(spread_stack(maps, self.batch_shape).flatten(-3))
+        turns = zip(*(layer.each() for layer in self.convolutions), strict=True)  # pyright: ignore
+        paths = [partial(self._through, convolutions) for convolutions in turns]
+        return self.head(by_component(paths, self.batch_shape, images).flatten(-3))
+
+    def _through(self, convolutions: Sequence[Callable[[Tensor], Tensor]], maps: Tensor) -> Tensor:
+        """One component's images through all layers."""
+        for convolution in convolutions:
+            maps = self.activation(max_pool2d(convolution(maps), 2, ceil_mode=True))
+        return maps

@@ -1,6 +1,7 @@
 """The convolutional conditioner of couplings over images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from anabranch.functional import as_shape
 from anabranch.functional.shapes import Shape
-from anabranch.networks.conv import Conv2d, image_size, merge_stack, spread_stack
+from anabranch.networks.conv import Conv2d, by_component, image_size
 from anabranch.networks.linear import Linear
 from anabranch.networks.mlp import join_context, make_activation
 
@@ -24,6 +25,8 @@ class ConvNet(nn.Module):
     place: unlike textures, images of things are centred. A context that is a vector adds to P,
     alike in all places; one that is an image stands beside the input as further channels.
 
+    Components take turns, each through the whole network, and inside channels lie last in memory.
+
     Source: Dinh, Sohl-Dickstein, Bengio (2016), "Real NVP", arXiv:1605.08803; residual blocks of
     He, Zhang, Ren, Sun (2016), arXiv:1603.05027.
 
@@ -37,6 +40,8 @@ class ConvNet(nn.Module):
         activation: a.
         batch_shape: the component axis.
         zero_last: start with output zero, so that a flow starts at the identity.
+        weight_norm: whether kernels have lengths of their own, see `Conv2d`.
+        half_precision: whether it computes in bfloat16 while training, see `GlowNet`.
         generator: source of the initial weights.
 
     Shapes:
@@ -65,12 +70,14 @@ class ConvNet(nn.Module):
         activation: str = "relu",
         batch_shape: Shape = (),
         zero_last: bool = True,
+        weight_norm: bool = False,
+        half_precision: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         depth, *places = image_size(in_shape)
         self.patch, self.out_depth = check_patch(in_shape, patch), image_size(out_shape)[0]
-        self.batch_shape = tuple(batch_shape)
+        self.batch_shape, self.half_precision = tuple(batch_shape), half_precision
         self.context_shape = as_shape(context_shape, "context_shape")
         self.pictured = len(self.context_shape) == 3  # whether the context is an image
         beside = [tuple(out_shape), *([self.context_shape] if len(self.context_shape) > 1 else [])]
@@ -79,9 +86,9 @@ class ConvNet(nn.Module):
         self.activation = make_activation(activation)
         depth = (depth + self.pictured * (self.context_shape or (0,))[0]) * patch**2
 
-        def conv(fan_in: int, fan_out: int, *, zero: bool = False) -> Conv2d:
-            return Conv2d(fan_in, fan_out, batch_shape=batch_shape, zero=zero, generator=generator)
-
+        conv = partial(
+            Conv2d, batch_shape=batch_shape, weight_norm=weight_norm, generator=generator
+        )
         self.first = conv(depth, channels)
         self.position = nn.Parameter(
             torch.zeros(*batch_shape, channels, *(side // patch for side in places))
@@ -106,28 +113,32 @@ class ConvNet(nn.Module):
             lead = max(x.shape[:-3], context.shape[:-3], key=len)
             x = torch.cat([t.expand(*lead, *t.shape[-3:]) for t in (x, context)], dim=-3)
         added = self._added(None if context is None or self.pictured else context.mT, x)
-        maps = to_patches(merge_stack(x, self.batch_shape), self.patch)
-        maps = self._residual(self.first.maps(maps) + added)
-        maps = from_patches(self.last.maps(self.activation(maps)), self.patch)
-        return spread_stack(maps, self.batch_shape)
+        layers: list[Conv2d] = [self.first, *self.blocks, self.last]  # pyright: ignore - of blocks
+        dtype = torch.bfloat16 if self.half_precision and self.training else x.dtype
+        turns = zip(*(layer.each(dtype) for layer in layers), strict=True)
+        paths = [partial(self._through, convolutions) for convolutions in turns]
+        return by_component(paths, self.batch_shape, x, added.to(dtype))
 
-    def _residual(self, maps: Tensor) -> Tensor:
-        layers = list(self.blocks)
-        for first, second in zip(layers[::2], layers[1::2], strict=True):
-            step = first.maps(self.activation(maps))  # pyright: ignore[reportCallIssue]
-            maps = maps + second.maps(self.activation(step))  # pyright: ignore[reportCallIssue]
-        return maps
+    def _through(
+        self, convolutions: Sequence[Callable[[Tensor], Tensor]], x: Tensor, added: Tensor
+    ) -> Tensor:
+        """One component's images through all layers."""
+        first, *blocks, last = convolutions
+        maps = to_patches(x, self.patch).to(added.dtype, memory_format=torch.channels_last)
+        maps = first(maps) + added
+        for one, two in zip(blocks[::2], blocks[1::2], strict=True):
+            maps = maps + two(self.activation(one(self.activation(maps))))
+        answers = last(self.activation(maps)).to(x.dtype, memory_format=torch.contiguous_format)
+        return from_patches(answers, self.patch)
 
     def _added(self, context: Tensor | None, x: Tensor) -> Tensor:
-        """What place and context add to the first layer: (1 or N, K channels, H', W')."""
-        places = self.position.reshape(-1, *self.position.shape[-2:])
+        """What place and context add to the first layer: (*batch_shape, 1 or N, C, H', W')."""
+        places = self.position.unsqueeze(-4)
         if self.condition is None:
             return places
         none = x.new_empty(0, x.shape[-4])
         shift = self.condition.columns(join_context(none, context, prod(self.context_shape)))
-        if not self.batch_shape:
-            return places + shift.mT[..., None, None]
-        return places + shift.flatten(0, -2).mT[..., None, None]
+        return places + shift.mT[..., None, None]
 
     def extra_repr(self) -> str:
         """What repr shows of it."""

@@ -1,5 +1,7 @@
 """Normalisation layers."""
 
+from math import prod
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -14,11 +16,12 @@ class ActNorm(Transform):
 
     .. math:: z = (x - m)\, e^{s}, \qquad \mathrm{term} = \sum_d s_d
 
-    ``initialize(x)`` sets m and s so that z has mean zero and variance one; a feature that does
-    not vary in x (one row, say) keeps scale one.
+    The features of an image are its channels, alike at each of its H W places, and the term is H W
+    times as much. ``initialize(x)`` sets m and s so that z has mean zero and variance one; a
+    feature that does not vary in x (one row, say) keeps scale one.
 
     Args:
-        features: D.
+        event_shape: D, or (C, H, W).
         bound: how far training can move a log-scale from where the data set it.
         batch_shape: the component axis.
 
@@ -33,38 +36,51 @@ class ActNorm(Transform):
 
     log_scale_origin: Tensor
 
-    def __init__(self, features: int, *, bound: float = 5.0, batch_shape: Shape = ()) -> None:
-        super().__init__((features,), batch_shape=batch_shape)
+    def __init__(
+        self, event_shape: int | Shape, *, bound: float = 5.0, batch_shape: Shape = ()
+    ) -> None:
+        super().__init__(event_shape, batch_shape=batch_shape)
         self.bound = bound
         check_positive(self, ("bound",))
-        self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, features))
-        self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, features))
-        self.register_buffer("log_scale_origin", torch.zeros(*batch_shape, 1, features))
+        places = self.event_shape[1:]
+        self.places, self.event_axes = prod(places), tuple(range(-len(self.event_shape), 0))
+        shape = (*batch_shape, 1, self.event_shape[0], *(1 for _ in places))
+        self.loc = nn.Parameter(torch.zeros(shape))
+        self.log_scale = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("log_scale_origin", torch.zeros(shape))
 
     def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
-        x = _rows(x, self.batch_shape)
-        std = x.std(-2, correction=0, keepdim=True)
-        self.loc.copy_(x.mean(-2, keepdim=True).expand_as(self.loc))
+        first, *others = self.event_axes
+        if not self.batch_shape:  # one that components share sees the points of them all
+            x = x.flatten(0, first - 1)
+        axes = (first - 1, *others)
+        std = x.std(axes, correction=0, keepdim=True)
+        self.loc.copy_(x.mean(axes, keepdim=True).expand_as(self.loc))
         self.log_scale.zero_()
         log_scale = torch.where(std > 1e-6, -std.clamp_min(1e-6).log(), 0.0)
         self.log_scale_origin.copy_(log_scale.expand_as(self.log_scale_origin))
 
-    def _log_scale(self) -> Tensor:
+    def log_factor(self) -> Tensor:
+        """The log-scales s, (*batch_shape, 1, D) or (*batch_shape, 1, C, 1, 1)."""
         return self.log_scale_origin + bounded(self.log_scale, self.bound)
 
     def _encode(
         self, x: Tensor, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
-        log_scale = self._log_scale()
+        log_scale = self.log_factor()
         z = (x - self.loc) * log_scale.exp()
-        return z, log_scale.sum(-1).expand(z.shape[:-1])
+        return z, self._term(log_scale, z)
 
     def _decode(
         self, z: Tensor, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
-        log_scale = self._log_scale()
+        log_scale = self.log_factor()
         x = z * torch.exp(-log_scale) + self.loc
-        return x, -log_scale.sum(-1).expand(x.shape[:-1])
+        return x, self._term(-log_scale, x)
+
+    def _term(self, log_scale: Tensor, like: Tensor) -> Tensor:
+        term = self.places * log_scale.sum(self.event_axes)
+        return term.expand(like.shape[: like.ndim - len(self.event_shape)])
 
 
 class BatchNorm(Transform):

@@ -10,10 +10,11 @@ from anabranch.functional.shapes import Shape
 
 
 class Permutation(Transform):
-    r"""Reorder the features: :math:`z_d = x_{\pi(d)}`, term zero.
+    r"""Reorder the features, or the channels of an image: :math:`z_d = x_{\pi(d)}`, term zero.
 
     Args:
         order: the permutation :math:`\pi` of 0..D-1.
+        places: height and width of an image; () for vectors.
 
     Raises:
         ValueError: where order is not a permutation.
@@ -27,23 +28,27 @@ class Permutation(Transform):
     order: Tensor
     inverse_order: Tensor
 
-    def __init__(self, order: Sequence[int]) -> None:
+    def __init__(self, order: Sequence[int], *, places: Shape = ()) -> None:
         order = [int(d) for d in order]
         if sorted(order) != list(range(len(order))):
             raise ValueError(f"order must be a permutation of 0..{len(order) - 1}, got {order}")
-        super().__init__((len(order),))
+        super().__init__((len(order), *places))
         self.register_buffer("order", torch.tensor(order))
         self.register_buffer("inverse_order", torch.tensor(order).argsort(), False)
 
     def _encode(
         self, x: Tensor, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
-        return x.index_select(-1, self.order), torch.zeros_like(x[..., 0])
+        return self._arranged(x, self.order)
 
     def _decode(
         self, z: Tensor, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
-        return z.index_select(-1, self.inverse_order), torch.zeros_like(z[..., 0])
+        return self._arranged(z, self.inverse_order)
+
+    def _arranged(self, x: Tensor, order: Tensor) -> Pair:
+        axis = x.ndim - len(self.event_shape)
+        return x.index_select(axis, order), x.new_zeros(x.shape[:axis])
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
         super()._load_from_state_dict(*args, **kwargs)  # pyright: ignore[reportArgumentType]
