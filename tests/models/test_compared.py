@@ -49,7 +49,7 @@ def named(row):
 
 def make(row, **arguments):
     name, variant, _ = row
-    if name == "conv_realnvp":
+    if row[2][4] == "images":
         arguments["image_shape"] = [2, 2]
     flow = build(name, features=4, seed=0, **VARIANTS.get(variant, {}), **arguments)
     return perturb(flow, std=0.1).eval()
