@@ -1,0 +1,76 @@
+"""How the experiments with autoregressive image models train and score them."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from anabranch.distributions import PixelModel
+from anabranch.models import build
+from anabranch.objectives import Likelihood
+from anabranch.training import CosineDecay, FitOptions, LateFloat32, fit
+
+# Share of the steps that are taken in float32 at the end.
+LATE = 0.1
+
+
+class Trained(NamedTuple):
+    """A model, and the processor seconds that its training took."""
+
+    model: PixelModel
+    cpu_s: float
+
+
+def make_model(recipe: dict[str, Any], image_shape: tuple[int, ...], seed: int) -> PixelModel:
+    """The model of a recipe that is a dict with its name."""
+    model = build(**recipe, image_shape=list(image_shape), seed=seed)
+    assert isinstance(model, PixelModel)
+    return model
+
+
+def train(
+    model: PixelModel,
+    data: dict[str, Tensor],
+    validation: dict[str, Tensor],
+    options: FitOptions,
+    *,
+    seed: int,
+    half: bool = False,
+    on_epoch: Callable[[int], None] | None = None,
+) -> Trained:
+    """Maximise the likelihood, with a rate that ends as half a cosine.
+
+    Args:
+        model: at its start.
+        data: images x and, where it takes one, context.
+        validation: the same, to choose the state that is kept.
+        options: of the loop.
+        seed: of the order of rows.
+        half: take all steps but the last tenth in bfloat16.
+        on_epoch: makes new data before each epoch.
+    """
+    steps = options.max_epochs * (len(data["x"]) // options.batch_size)
+    schedules: list[Any] = [CosineDecay(steps)]
+    if half:
+        model.half_precision = True
+        schedules.append(LateFloat32(model, int((1 - LATE) * steps)))
+    started = time.process_time()
+    fit(
+        Likelihood(model),
+        data,
+        validation,
+        options=options,
+        schedules=schedules,
+        generator=torch.Generator().manual_seed(seed),
+        on_epoch=on_epoch,
+    )
+    model.half_precision = False
+    return Trained(model.eval(), time.process_time() - started)
+
+
+@torch.no_grad()
+def mean_nll(model: PixelModel, x: Tensor, context: Tensor | None = None) -> float:
+    """Mean negative log-probability of images, in nats."""
+    return -float(model.log_prob(x, context).double().mean())
