@@ -35,6 +35,25 @@ def samples_picture(mixture: Any) -> bytes:
     return buffer.getvalue()
 
 
+def image_sheet(rows: Sequence[Array], levels: int) -> bytes:
+    """Rows of images as a PNG, each twice as large.
+
+    Args:
+        rows: images (n, C, H, W) of 0..levels-1, with C 1 or 3, as many in each row.
+        levels: the number drawn as white is levels - 1.
+    """
+    from PIL import Image
+
+    shown = np.stack([np.asarray(row) for row in rows]) * (255.0 / (levels - 1))
+    n_rows, n_columns, _, height, width = shown.shape
+    sheet = shown.transpose(0, 3, 1, 4, 2).reshape(n_rows * height, n_columns * width, -1)
+    pixels = np.broadcast_to(np.clip(sheet, 0, 255).round(), (*sheet.shape[:2], 3))
+    enlarged = pixels.astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    buffer = BytesIO()
+    Image.fromarray(enlarged).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def latent_map(
     codes: Array, clusters: Labels, samples: Array, origins: Labels, *, seed: int = 0
 ) -> bytes:

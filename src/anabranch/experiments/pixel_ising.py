@@ -25,7 +25,7 @@ CONDITIONAL = RECIPES["Gated PixelCNN"]
 # new draws in each epoch, so that nothing can be learned by heart
 DRAWS, VALIDATION = 50_000, 4000
 OPTIONS = FitOptions(
-    max_epochs=12, batch_size=250, learning_rate=4e-3, average=0.99, patience=None, progress=False
+    max_epochs=6, batch_size=250, learning_rate=4e-3, average=0.99, patience=None, progress=False
 )
 
 

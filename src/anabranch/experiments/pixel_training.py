@@ -38,7 +38,7 @@ def train(
     *,
     seed: int,
     half: bool = False,
-    on_epoch: Callable[[int], None] | None = None,
+    on_epoch: Callable[[int], Tensor | None] | None = None,
 ) -> Trained:
     """Maximise the likelihood, with a rate that ends as half a cosine.
 
@@ -49,9 +49,11 @@ def train(
         options: of the loop.
         seed: of the order of rows.
         half: take all steps but the last tenth in bfloat16.
-        on_epoch: makes new data before each epoch.
+        on_epoch: makes new data before each epoch, or says which rows it takes; see `fit`.
     """
-    steps = options.max_epochs * (len(data["x"]) // options.batch_size)
+    rows = on_epoch(0) if on_epoch is not None else None
+    n_rows = len(data["x"]) if rows is None else len(rows)
+    steps = options.max_epochs * (n_rows // options.batch_size)
     schedules: list[Any] = [CosineDecay(steps)]
     if half:
         model.half_precision = True
@@ -74,3 +76,25 @@ def train(
 def mean_nll(model: PixelModel, x: Tensor, context: Tensor | None = None) -> float:
     """Mean negative log-probability of images, in nats."""
     return -float(model.log_prob(x, context).double().mean())
+
+
+@torch.no_grad()
+def classified(model: PixelModel, x: Tensor, n_classes: int) -> Tensor:
+    """The class under which each image is most likely, of a model whose context is its code."""
+    scores = [model.log_prob(x, code) for code in torch.eye(n_classes)]
+    return torch.stack(scores).argmax(0)
+
+
+def in_parts(n_rows: int, size: int, seed: int) -> Callable[[int], Tensor]:
+    """Rows of one epoch after the other that go through a table in parts of ``size``.
+
+    So the rate falls, and the model is scored, several times in a pass over many images.
+    """
+    parts = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed)).split(size)
+    whole = [part for part in parts if len(part) == size]
+    return lambda epoch: whole[epoch % len(whole)]
+
+
+def nearest(x: Tensor, train: Tensor) -> Tensor:
+    """The training image nearest to each image, by Euclidean distance."""
+    return train[torch.cdist(x.flatten(1), train.flatten(1)).argmin(1)]
