@@ -20,6 +20,7 @@ MODELS = {
     "autoencoder",
     "dec",
     "gmgan",
+    "image_density",
     "gmvae",
     "nvisa",
     "ltvae",

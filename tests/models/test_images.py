@@ -8,9 +8,9 @@ import torch
 from torch.nn.functional import conv2d
 
 from anabranch.distributions import Flow, Logistic, tempered
-from anabranch.models import build, glow, realnvp_images
+from anabranch.models import build, glow, image_density, realnvp_images
 from anabranch.models.images.scales import level_shapes
-from anabranch.networks import Conv2d, GlowNet, select_component
+from anabranch.networks import Conv2d, GatedAttentionNet, GlowNet, select_component
 from anabranch.transforms import (
     ActNorm,
     Channels,
@@ -26,12 +26,14 @@ from tests.registry import perturb, seeded
 
 GLOW = {"n_steps": 2, "channels": 6}
 REALNVP = {"n_couplings": 2, "channels": 4}
+FLOWPP = {"n_couplings": [2, 1, 1], "components": 2, "channels": 4, "heads": 2}
 RECIPES = [
     ("glow", GLOW),
     ("glow", {**GLOW, "coupling": "additive", "mixing": "shuffle"}),
     ("glow", {**GLOW, "n_levels": 1, "mixing": "reverse"}),
     ("realnvp_images", REALNVP),
     ("realnvp_images", {**REALNVP, "n_levels": 1}),
+    ("flowpp", FLOWPP),
 ]
 
 
@@ -103,7 +105,7 @@ def test_latents_of_each_scale():
     assert torch.equal(torch.cat([part.flatten(1) for part in parts], 1)[0], torch.arange(192.0))
 
 
-@pytest.mark.parametrize(("name", "keywords"), [*RECIPES[:1], RECIPES[3]])
+@pytest.mark.parametrize(("name", "keywords"), [RECIPES[0], RECIPES[3], RECIPES[5]])
 @pytest.mark.parametrize("context_features", [0, 3])
 def test_components_equal_flows_of_their_own(name, keywords, context_features):
     stack = made(
@@ -190,11 +192,90 @@ def test_places_differ():
     assert flat.unique().numel() == 4
 
 
+def test_gated_attention_sees_every_place_and_drops_only_in_training():
+    net = perturb(
+        GatedAttentionNet((2, 4, 6), (3, 4, 6), channels=4, patch=2, dropout=0.5).double()
+    )
+    x = images(1, [2, 4, 6]).view(1, 2, 4, 6)
+    net.eval()
+    matrix = torch.autograd.functional.jacobian(lambda image: net(image)[0, :, 0, 0], x)
+    assert matrix.all()
+    assert torch.equal(net(x), net(x))
+    net.train()
+    assert not torch.equal(net(x), net(x))
+    fresh = GatedAttentionNet((2, 4, 6), (3, 4, 6), channels=4, heads=0)
+    assert not fresh(torch.ones(2, 2, 4, 6)).any()
+
+
+# --- whole numbers ------------------------------------------------------------------------------
+
+
+def integers(n, shape, levels, seed=0):
+    return torch.randint(levels, (n, prod(shape)), generator=seeded(seed)).double()
+
+
+def density(shape, **keywords):
+    model = image_density(prod(shape), image_shape=shape, seed=0, levels=8, **keywords)
+    return perturb(model.double(), std=0.1).eval()
+
+
+def test_all_of_the_preparation_is_counted():
+    model = density([4, 4], flow={"name": "glow", **GLOW}, alpha=0.1)
+    x = integers(5, [4, 4], 8)
+    uniform, logit, *rest = model.transform.transforms
+    s = uniform.encode(x)[0].requires_grad_()
+    flow = Flow(model.base, Compose(rest))
+    squeezed = 0.1 + 0.8 * s
+    z = squeezed.log() - (-squeezed).log1p()
+    (slope,) = torch.autograd.grad(z.sum(), s)
+    expected = flow.log_prob(z) + slope.log().sum(-1) - 16 * math.log(8)
+    same(model.log_prob(x), expected, 1e-9)
+    assert not model.exact
+    assert logit.alpha == 0.1
+
+
+def test_variational_noise_starts_uniform_and_then_depends_on_the_image():
+    shape, spec = [4, 4], {"name": "glow", **GLOW}
+    fresh = image_density(16, image_shape=shape, flow=spec, dequantization="variational", levels=8)
+    x = torch.full((4000, 16), 3.0)
+    u = fresh.transform.transforms[0].encode(x, generator=seeded(0))[0] * 8 - 3
+    same(u.mean(0), torch.full((16,), 0.5), 0.03)
+    same(u.var(0), torch.full((16,), 1 / 12), 0.01)
+    model = density(shape, flow=spec, dequantization="variational")
+    layer, dark = model.transform.transforms[0], torch.zeros(4000, 16).double()
+    first, second = (layer.encode(x, generator=seeded(0)) for x in (dark, dark + 7))
+    assert (first[0] * 8 - (second[0] * 8 - 7)).abs().mean() > 0.01
+    assert torch.equal(layer.decode(first[0])[0], dark)
+
+
+@pytest.mark.parametrize("dequantization", ["uniform", "variational"])
+def test_the_bound_leaves_probability_over_none(dequantization):
+    """Summed over all images, exp of the bound of log P stays below one."""
+    model = density([1, 1, 2], flow={"name": "realnvp"}, dequantization=dequantization)
+    grid = torch.cartesian_prod(*[torch.arange(8.0)] * 2).double()
+    draws = [model.train().log_prob(grid, generator=seeded(seed)) for seed in range(50)]
+    total = torch.stack(draws).mean(0).exp().sum()
+    assert 0.05 < total < 1.0
+    means = torch.stack(draws).exp().mean(0).sum()
+    assert total < means
+
+
+def test_wrong_dequantization():
+    with pytest.raises(ValueError, match="dequantization must be one of"):
+        density([4, 4], dequantization="gaussian")
+    with pytest.raises(ValueError, match="unknown recipe 'gloom'"):
+        density([4, 4], flow="gloom")
+    with pytest.raises(ValueError, match="heads must divide channels, got 3 and 8"):
+        build("flowpp", features=16, image_shape=[4, 4], channels=8, heads=3)
+    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got 1.0"):
+        build("flowpp", features=16, image_shape=[4, 4], dropout=1.0)
+
+
 BAD = [
     ({"image_shape": [7, 8]}, "7 x 8 is 7 x 8 after 0"),
     ({"image_shape": [28, 28], "n_levels": 3}, "even 3 times over .* 28 x 28 is 7 x 7 after 2"),
     ({"image_shape": [28, 28], "n_levels": 0}, "at least 1 times, got 0"),
-    ({"image_shape": [28, 28], "coupling": "cubic"}, "'affine' or 'additive', got 'cubic'"),
+    ({"image_shape": [28, 28], "coupling": "cubic"}, "coupling must be one of .*, got 'cubic'"),
     ({"image_shape": [28, 28], "mixing": "none"}, "mixing must be one of"),
     ({"image_shape": [28, 28, 1]}, "must be even"),
 ]

@@ -27,8 +27,10 @@ from anabranch.models.flows.realnvp import realnvp as realnvp
 from anabranch.models.flows.tabak_turner import tabak_turner as tabak_turner
 from anabranch.models.images.conv_realnvp import conv_realnvp as conv_realnvp
 from anabranch.models.images.diagonal_bilstm import diagonal_bilstm as diagonal_bilstm
+from anabranch.models.images.flowpp import flowpp as flowpp
 from anabranch.models.images.gated_pixelcnn import gated_pixelcnn as gated_pixelcnn
 from anabranch.models.images.glow import glow as glow
+from anabranch.models.images.image_density import image_density as image_density
 from anabranch.models.images.pixelcnn import pixelcnn as pixelcnn
 from anabranch.models.images.realnvp_images import realnvp_images as realnvp_images
 from anabranch.models.images.row_lstm import row_lstm as row_lstm

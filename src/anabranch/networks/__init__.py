@@ -10,6 +10,7 @@ from anabranch.networks.conv_decoder import ConvDecoder as ConvDecoder
 from anabranch.networks.conv_encoder import ConvEncoder as ConvEncoder
 from anabranch.networks.convnet import ConvNet as ConvNet
 from anabranch.networks.diagonal_lstm import DiagonalBiLSTM as DiagonalBiLSTM
+from anabranch.networks.gated_attention import GatedAttentionNet as GatedAttentionNet
 from anabranch.networks.gated_pixels import GatedPixels as GatedPixels
 from anabranch.networks.glow_net import GlowNet as GlowNet
 from anabranch.networks.labelled import LabelledMLP as LabelledMLP

@@ -20,6 +20,7 @@ from anabranch.transforms import (
     Coupling,
     Elementwise,
     InvertibleConv,
+    MixtureLogisticCDF,
     MultiScale,
     Permutation,
     Reshape,
@@ -84,19 +85,29 @@ def level_shapes(size: Shape, n_levels: int | None, *, least: int = 1) -> list[S
     return shapes
 
 
-def coupling_map(name: str, bound: float) -> ScalarMap:
+def coupling_map(name: str, bound: float, components: int = 8) -> ScalarMap:
     """What a coupling does to a number.
 
+    Args:
+        name: "affine", "additive", or "mixture" for a mixture's logit.
+        bound: limit of the log-scale.
+        components: of the mixture.
+
     Raises:
-        ValueError: for another name than "affine" or "additive".
+        ValueError: for another name.
 
     Example:
         >>> coupling_map("additive", 1.0)
         Additive()
     """
-    if name not in ("affine", "additive"):
-        raise ValueError(f"coupling must be 'affine' or 'additive', got {name!r}")
-    return Affine(bound) if name == "affine" else Additive()
+    maps: dict[str, Callable[[], ScalarMap]] = {
+        "additive": Additive,
+        "affine": partial(Affine, bound),
+        "mixture": partial(MixtureLogisticCDF, components, scale_bound=bound),
+    }
+    if name not in maps:
+        raise ValueError(f"coupling must be one of {sorted(maps)}, got {name!r}")
+    return maps[name]()
 
 
 def mix_channels(
