@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anabranch import RAD, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
+from anabranch import RAD, Coder, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
 from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
@@ -47,7 +48,7 @@ def with_code(pages):
 def _quick(monkeypatch):
     """The pages use the defaults; here they train for one epoch."""
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD):
+    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder):
         defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])
@@ -66,6 +67,8 @@ def desk(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     X, wing = Pinwheel().sample_per_component(60, random_state=0)
+    pictures = np.random.default_rng(0).integers(-3, 4, (60, 8, 8)).cumsum(-1).cumsum(1)
+    np.save("pictures.npy", (pictures % 256).astype(np.uint8))
     write_table("wings.csv", {"x": X[:, 0], "y": X[:, 1], "wing": wing})
     return tmp_path
 

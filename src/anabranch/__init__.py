@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anabranch.archive import ModelFileError
     from anabranch.estimators import (
         RAD,
+        Coder,
         DeepClustering,
         DeepMixture,
         FlowDensity,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # imported on first use, so that `import anabranch` costs little
 _HOMES = {
     "ModelFileError": "anabranch.archive",
+    "Coder": "anabranch.estimators",
     "DeepClustering": "anabranch.estimators",
     "DeepMixture": "anabranch.estimators",
     "FlowDensity": "anabranch.estimators",
@@ -40,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "RAD",
+    "Coder",
     "DeepClustering",
     "DeepMixture",
     "FlowDensity",

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from anabranch import (
     RAD,
+    Coder,
     DeepClustering,
     DeepMixture,
     FlowDensity,
@@ -26,6 +27,7 @@ from tests.estimators.data import blobs
 
 X, LABELS = blobs(60)
 FRAME = pd.DataFrame(X, columns=["width", "height"])
+LEVELS = FRAME.round().clip(-8, 7) + 8
 FLOW = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
 QUICK = {"max_epochs": 1, "random_state": 0}
 DEEP = {"latent": 2, "hidden": (4,), **QUICK}
@@ -39,12 +41,18 @@ CASES = {
     "density": (FlowDensity(FLOW, support={"width": [-50, 50]}, **QUICK), {}),
     "conditional": (FlowDensity(FLOW, **QUICK), {"context": pd.DataFrame({"kind": LABELS})}),
     "rad": (RAD(n_folds=1, n_between=1, n_last=1, hidden=(4,), **QUICK), {}),
+    "coder": (Coder(levels=16, n_neighbours=2, hidden=(4,), **QUICK), {}),
     "deep": (DeepMixture(3, start={"epochs": 1}, **DEEP), {}),
     "random": (DeepMixture(3, start="random", **DEEP), {}),
     "idec": (DeepClustering(3, pretrain={"epochs": 1}, **DEEP), {}),
     "ae+gmm": (DeepClustering(3, method="ae+gmm", pretrain={"epochs": 1}, **DEEP), {}),
     "ltvae": (DeepClustering(3, method="ltvae", pretrain={"epochs": 1}, **DEEP), {}),
 }
+
+
+def frame(case):
+    """The rows of a case: a coder takes whole numbers."""
+    return LEVELS if case == "coder" else FRAME
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,7 @@ def fitted():
     def fit(case):
         if case not in done:
             estimator, given = CASES[case]
-            done[case] = clone(estimator).fit(FRAME, **given), given
+            done[case] = clone(estimator).fit(frame(case), **given), given
         return done[case]
 
     return fit
@@ -75,7 +83,7 @@ def test_from_its_state_it_answers_with_the_same_bits(fitted, case):
     assert type(again) is type(estimator)
     assert again.column_names == ["width", "height"]
     if estimator.score_kind != "none":
-        ours, theirs = (e.score_samples(FRAME, **given) for e in (again, estimator))
+        ours, theirs = (e.score_samples(frame(case), **given) for e in (again, estimator))
         assert (ours == theirs).all()
     if estimator.has_clusters:
         assert (again.predict_proba(FRAME) == estimator.predict_proba(FRAME)).all()

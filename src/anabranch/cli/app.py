@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from anabranch.cli import job
+from anabranch.cli.compress import compress
+from anabranch.cli.decompress import decompress
 from anabranch.cli.fit import fit
 from anabranch.cli.info import info
 from anabranch.cli.models import models
@@ -35,6 +37,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     score,
     sample,
     report,
+    compress,
+    decompress,
     info,
     models,
     reproduce,

@@ -39,6 +39,8 @@ def for_images(
         ({'image_shape': [8, 8], 'name': 'conv'}, 2)
     """
     told = _told(settings, shape)
+    if place(estimator, "image_shape") and not told.get("image_shape"):
+        told["image_shape"] = list(shape)
     perturbation = place(estimator, "perturbation")
     if "invariant" in _leaves(settings) and perturbation and not _at(told, perturbation):
         put(told, perturbation, {"name": "affine", "image_shape": list(shape)})

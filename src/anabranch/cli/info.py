@@ -1,4 +1,4 @@
-"""`anabranch info`: what a model file holds."""
+"""`anabranch info`: what a model file or a compressed file holds."""
 
 import json
 from typing import Annotated, Any
@@ -12,14 +12,16 @@ def info(
     model: options.Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a model file holds.
+    """Show what a model file holds: its recipe, settings, sizes, weights, score and versions.
 
-    Its recipe, settings, sizes, weights, score and versions.
+    Of a file that compress has written, show what is in it, its rate and its model.
     """
     from anabranch.cli.text import listing
+    from anabranch.coding import describe_file, is_compressed
     from anabranch.estimators.files import describe
 
-    facts = {"file": str(model)} | describe(model)
+    found = describe_file(model) if is_compressed(model) else describe(model)
+    facts = {"file": str(model)} | found
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return

@@ -30,5 +30,6 @@ KINDS = {
     "mixture": Kind("FlowMixture", "a mixture"),
     "density": Kind("FlowDensity", "a density"),
     "deep-mixture": Kind("DeepMixture", "a deep mixture"),
+    "coder": Kind("Coder", "a lossless coder"),
     "deep-clustering": Kind("DeepClustering", "deep clustering"),
 }

@@ -7,6 +7,8 @@ from anabranch.coding.compression import decompress as decompress
 from anabranch.coding.compression import encode_array as encode_array
 from anabranch.coding.container import CompressedFileError as CompressedFileError
 from anabranch.coding.container import Container as Container
+from anabranch.coding.describing import describe_file as describe_file
+from anabranch.coding.describing import is_compressed as is_compressed
 from anabranch.coding.freeze import freeze as freeze
 from anabranch.coding.integer_linear import IntegerLinear as IntegerLinear
 from anabranch.coding.integer_model import IntegerModel as IntegerModel

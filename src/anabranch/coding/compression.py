@@ -124,13 +124,20 @@ def decompress(
     sink.write(parts(), path)
 
 
-def encode_array(array: NDArray[Any], model: IntegerModel, *, verify: bool = True) -> bytes:
+def encode_array(
+    array: NDArray[Any],
+    model: IntegerModel,
+    *,
+    verify: bool = True,
+    shape: tuple[int, ...] | None = None,
+) -> bytes:
     r"""Images as the bytes of a compressed file.
 
     Args:
         array: (n, \*event_shape) whole numbers in any dtype, or larger images.
         model: that codes them.
         verify: whether each block is decoded before it is taken.
+        shape: that it comes back with; None for its own.
 
     Raises:
         ValueError: for another shape, or numbers that are not among the levels.
@@ -145,7 +152,8 @@ def encode_array(array: NDArray[Any], model: IntegerModel, *, verify: bool = Tru
         True
     """
     file = io.BytesIO()
-    _write(file, ArraySource(array), model, verify, None)
+    further = {} if shape is None else {"as": [int(n) for n in shape]}
+    _write(file, ArraySource(array, **further), model, verify, None)
     return file.getvalue()
 
 
@@ -163,7 +171,11 @@ def decode_array(content: bytes, model: IntegerModel) -> NDArray[Any]:
         raise CompressedFileError("the file is damaged: its items are not those of its array")
     parts = [container.read(block, model) for block in container.blocks]
     items = np.concatenate([np.zeros((0, model.size), np.uint8), *parts])
-    return images_of(items, shape[1:], model.event_shape).astype(dtype).reshape(shape)
+    array = images_of(items, shape[1:], model.event_shape).astype(dtype)
+    try:
+        return array.reshape(restore.get("as", shape))
+    except (TypeError, ValueError) as error:
+        raise CompressedFileError(f"the header names no array: {error}") from error
 
 
 def block_items(model: IntegerModel) -> int:

@@ -1,5 +1,6 @@
 """The scikit-learn face."""
 
+from anabranch.estimators.coder import Coder as Coder
 from anabranch.estimators.deep_clustering import DeepClustering as DeepClustering
 from anabranch.estimators.deep_mixture import DeepMixture as DeepMixture
 from anabranch.estimators.files import load as load

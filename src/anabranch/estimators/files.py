@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from anabranch.archive import Header, ModelFileError, open_archive, write_archive
+from anabranch.estimators.coder import Coder
 from anabranch.estimators.deep_clustering import DeepClustering
 from anabranch.estimators.deep_mixture import DeepMixture
 from anabranch.estimators.estimator import Estimator, Json, State
@@ -20,6 +21,7 @@ from anabranch.estimators.rad import RAD
 from anabranch.estimators.restored import check_restored
 
 ESTIMATORS: dict[str, type[Estimator]] = {
+    "Coder": Coder,
     "DeepClustering": DeepClustering,
     "DeepMixture": DeepMixture,
     "FlowDensity": FlowDensity,

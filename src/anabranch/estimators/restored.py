@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anabranch.estimators.clustering_plan import ClusteringPlan
+from anabranch.estimators.coder import CoderPlan
 from anabranch.estimators.deep_plan import DeepPlan
 from anabranch.estimators.density_plan import DensityPlan
 from anabranch.estimators.estimator import Estimator
@@ -19,6 +20,7 @@ from anabranch.transforms import Standardize, Support
 
 # Of each estimator, what checks its settings, and the recipe of its model.
 PLANS: Mapping[str, tuple[Callable[[Any], Any], str | None]] = {
+    "Coder": (CoderPlan.of, "local_context"),
     "DeepClustering": (ClusteringPlan.of, None),
     "DeepMixture": (DeepPlan.of, "nvisa"),
     "FlowDensity": (DensityPlan.of, "flow_density"),
@@ -45,9 +47,13 @@ def check_restored(estimator: Estimator) -> None:
     if "model_" in found:
         name = plan.method.recipe if isinstance(plan, ClusteringPlan) else recipe
         _check_model(estimator, found, name)
-        _check_preparation(found["preparation_"].transform)
+        if "preparation_" in found:
+            _check_preparation(found["preparation_"].transform)
         if (conditions := found.get("conditions_")) is not None:
             _check_preparation(conditions.scale)
+    if (integer := found.get("integer_")) is not None:
+        _expect("integer", integer.event_shape == found["model_"].event_shape)
+        _expect("integer", integer.levels == found["model_"].levels == plan.levels)
     for result in found.get("fit_results_", {}).values():
         _expect("history", result.history)
     if (mixture := found.get("mixture_")) is not None:

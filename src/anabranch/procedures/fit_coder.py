@@ -48,6 +48,7 @@ def fit_coder(
     options: FitOptions,
     seed: int = 0,
     resume: bool = False,
+    identity: dict[str, object] | None = None,
 ) -> FittedCoder:
     r"""Maximise the likelihood at some places a step, then freeze the model.
 
@@ -59,6 +60,7 @@ def fit_coder(
         options: of the loop; an epoch goes through 5000 images at most, each pass in its own order.
         seed: of the order of rows and of the places.
         resume: go on from the checkpoint of the options.
+        identity: what such a checkpoint must share.
 
     Example:
         >>> model = LocalContext((4, 4), levels=2, n_neighbours=6, hidden=[8])
@@ -80,6 +82,7 @@ def fit_coder(
         schedules=[CosineDecay(max(1, steps))],
         generator=torch.Generator().manual_seed(seed),
         resume=resume,
+        identity=identity,
         on_epoch=lambda epoch: _part(len(images), epoch, seed),
     )
     model.eval()
