@@ -22,6 +22,7 @@ MODELS = {
     "gmgan",
     "image_density",
     "gmvae",
+    "local_context",
     "nvisa",
     "ltvae",
     "mixae",

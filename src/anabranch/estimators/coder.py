@@ -72,7 +72,9 @@ class CoderPlan:
     def of(cls, estimator: "Coder") -> Self:
         """The plan of an estimator."""
         params = estimator.get_params(deep=False)
-        own = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
+        own: dict[str, Any] = {
+            name: params[name] for name in cls.__dataclass_fields__ if name in params
+        }
         optimisation = Optimisation.of(
             estimator, automatic_rate=True, within=cls.training, identity=loop_identity(estimator)
         )

@@ -53,7 +53,7 @@ def check_restored(estimator: Estimator) -> None:
             _check_preparation(conditions.scale)
     if (integer := found.get("integer_")) is not None:
         _expect("integer", integer.event_shape == found["model_"].event_shape)
-        _expect("integer", integer.levels == found["model_"].levels == plan.levels)
+        _expect("integer", integer.levels == found["model_"].levels == found["levels"])
     for result in found.get("fit_results_", {}).values():
         _expect("history", result.history)
     if (mixture := found.get("mixture_")) is not None:
