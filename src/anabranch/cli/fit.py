@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anabranch.estimators.estimator import Estimator
 
 # options that are not called as the parameters they set
-OPTIONS = {"n_components": "components"}
+OPTIONS = {"n_components": "components", "columns": "kind"}
 
 
 class Inference(StrEnum):
@@ -98,6 +98,25 @@ def fit(
             metavar="A,B,...",
             show_default=False,
             help="Columns that a density is conditional on.",
+        ),
+    ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="auto|COLUMN=KIND",
+            show_default=False,
+            help="What columns are: auto for what their values say, or real, positive, "
+            '["interval", A, B], ["circle", PERIOD], count, integer, binary, category, date, '
+            "constant or identifier of one column; repeatable.",
+        ),
+    ] = None,
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="refuse|marginal",
+            show_default=False,
+            help="Whether missing cells are refused or summed out.  [default: refuse]",
         ),
     ] = None,
     inference: Annotated[
@@ -225,6 +244,8 @@ def fit(
         "consistency": consistency,
         "perturbation": _perturbation(perturbation),
         "support": parse_settings("--support", support or []) or None,
+        "columns": _kinds(kinds),
+        "missing": missing,
         "levels": _levels(levels),
         "max_epochs": max_epochs,
         "batch_size": batch_size,
@@ -290,6 +311,12 @@ def _refuse(
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _kinds(texts: list[str] | None) -> Any:
+    """Kinds of columns: "auto", or those that are given beside it."""
+    given = parse_settings("--kind", [text for text in texts or [] if text != "auto"])
+    return given or ("auto" if texts else None)
 
 
 def _flow(

@@ -20,7 +20,7 @@ from anabranch.cli.rows import framed, split_columns, take
 from anabranch.cli.settings import check_parameters, check_recipes
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
-from anabranch.data import Table, read_tables
+from anabranch.data import Table, read_mixed, read_tables
 from anabranch.data.atomic import check_output, is_special
 from anabranch.data.formats import ENDINGS
 from anabranch.data.locks import locked
@@ -101,7 +101,8 @@ def _read(request: Fit) -> Table:
     columns = request.columns
     if columns is not None:
         columns = [*columns, *(name for name in request.context or () if name not in columns)]
-    table = read_tables(request.data, columns, request.label_column, **request.csv)
+    read = read_mixed if request.is_mixed else read_tables
+    table = read(request.data, columns, request.label_column, **request.csv)
     if request.classes is None:
         return table
     table = take(table, rows_of_classes(table.labels, request.classes, table.label_names))
@@ -113,7 +114,7 @@ def _read(request: Fit) -> Table:
 def _settings(request: Fit, table: Table) -> dict[str, Any]:
     """The settings that were given, and those that follow from the table."""
     settings = dict(request.settings)
-    if request.auto_levels and holds_bytes(table):
+    if request.auto_levels and not request.is_mixed and holds_bytes(table):
         settings["levels"] = BYTE_LEVELS
     if table.image_shape is not None:
         settings = for_images(request.estimator, settings, table.image_shape)

@@ -48,7 +48,8 @@ def predict(
 ) -> None:
     """Write the component of each row.
 
-    The file has the columns row (from 0) and component. With known labels, accuracy under the best
+    The file has the columns row (from 0) and component, and, of a model that sums missing cells
+    out, how many of a row's were missing. With known labels, accuracy under the best
     matching (ACC), NMI, ARI and the table of classes by components are printed.
     """
     import numpy as np
@@ -90,6 +91,8 @@ def _columns(
     how = {} if method is None else {"method": method.value}
     posterior = mixture.predict_proba(part.X, **how)
     columns = {"row": part.numbers, "component": posterior.argmax(1)}
+    if getattr(mixture, "missing", "refuse") == "marginal":
+        columns["missing"] = mixture.missing_cells(part.X)
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
     return columns

@@ -45,6 +45,12 @@ class Fit:
     resume: bool | None
     verbose: bool | None
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the table holds columns of several kinds, or gaps."""
+        settings = self.settings
+        return settings.get("columns") is not None or settings.get("missing") == "marginal"
+
     def checkpoint_files(self) -> list[Path]:
         """The files that hold the state of an unfinished fit."""
         if self.checkpoint is None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from anabranch.cli.columns import columns_of, context_names
 from anabranch.cli.job import terminal
 from anabranch.cli.labels import rows_of_classes
-from anabranch.data import Table, read_tables, stream_tables
+from anabranch.data import Table, read_mixed, read_tables, stream_tables
 from anabranch.data.csv_text import CsvFormat
 from anabranch.estimators.estimator import Estimator
 
@@ -67,6 +67,9 @@ def stream(model: Estimator, request: Request) -> Iterator[Part]:
         ValueError: where the columns do not fit the model, or no row has one of the classes.
     """
     columns = _columns(model, request)
+    if model.is_table:
+        yield from _mixed_parts(model, request, columns)
+        return
     batch_rows = int(np.clip(BATCH_VALUES // model.n_features_in_, MIN_ROWS, MAX_ROWS))
     tables = stream_tables(request.paths, columns, request.label_column, batch_rows, **request.csv)
     with tqdm(unit=" rows", disable=not terminal()) as bar:
@@ -84,6 +87,15 @@ def read(model: Estimator, request: Request) -> Part:
 
 def _columns(model: Estimator, request: Request) -> list[str] | None:
     return columns_of(model, request.paths, request.label_column, request.csv)
+
+
+def _mixed_parts(model: Estimator, request: Request, columns: list[str] | None) -> Iterator[Part]:
+    """Parts of tables of mixed columns, which are read whole."""
+    whole = read_mixed(request.paths, columns, request.label_column, **request.csv)
+    numbers = np.arange(len(whole))
+    tables = (take(whole, numbers // MAX_ROWS == k) for k in range(len(whole) // MAX_ROWS + 1))
+    with tqdm(unit=" rows", disable=not terminal()) as bar:
+        yield from _parts(model, request, (table for table in tables if len(table)), bar)
 
 
 def _parts(model: Estimator, request: Request, tables: Iterator[Table], bar: Any) -> Iterator[Part]:
@@ -142,7 +154,7 @@ def split_columns(table: Table, context: Sequence[str] | None) -> tuple[Table, A
 
 def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     """The rows as a frame where the columns have names, as they are where not."""
-    if names is None:
+    if names is None or hasattr(X, "columns"):
         return X
     import pandas as pd
 

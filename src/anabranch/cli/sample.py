@@ -80,9 +80,17 @@ def sample(
             rows = min(BATCH_ROWS, n - start)
             drawn = mixture.sample(rows, **given, random_state=random_state)
             X = drawn[0] if mixture.has_clusters else drawn
-            columns = dict(zip(names, X.T, strict=True))
+            columns = _columns(X, names)
             writer.write(columns | ({"component": drawn[1]} if with_component else {}))
     say(f"wrote {n} rows to {output}")
+
+
+def _columns(X: Any, names: list[str]) -> dict[str, Any]:
+    """The columns of an array, or of a frame."""
+    if not hasattr(X, "columns"):
+        return dict(zip(names, X.T, strict=True))
+    # a frame has no column that names rows
+    return {str(name): X[name].to_numpy() for name in X.columns}
 
 
 def _harmless(names: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anabranch.data.exact import FIRST_GAP, check_numbers
-from anabranch.data.extras import pyarrow_module
+from anabranch.data.extras import pandas_module, pyarrow_module
 from anabranch.data.labels import Values
 from anabranch.data.source import Batch
 
@@ -50,6 +50,16 @@ def to_batch(path: Path, batch: Array, columns: list[str], label_column: str | N
             large = np.flatnonzero(np.abs(X[:, j]) >= FIRST_GAP)
             check_numbers(array.take(pa.array(large)).to_pylist(), columns[j], f"{path}: ")
     return Batch(X, None if label_column is None else _to_labels(batch.column(label_column)))
+
+
+def to_frame(table: Array) -> Any:
+    """An Arrow table as a frame of pandas, dates as such.
+
+    Raises:
+        ImportError: If pandas is not installed.
+    """
+    pandas_module()
+    return table.to_pandas(date_as_object=False)
 
 
 def _to_float64(column: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from anabranch.data.arrow_columns import rebatch, to_batch
+from anabranch.data.arrow_columns import rebatch, to_batch, to_frame
 from anabranch.data.csv_text import BOOLEANS, CsvText
 from anabranch.data.exact import FIRST_GAP
 from anabranch.data.extras import pyarrow_module
@@ -17,6 +17,8 @@ from anabranch.data.source import Batch, Source, numbered_columns
 # A row must fit into one block; Arrow reads up to 32 blocks ahead.
 _BLOCK_BYTES = 1 << 20
 _CELL_BYTES = 32
+# Of a file up to this size all cells tell what the columns hold; of a larger one the first.
+_WHOLE_BYTES = 1 << 28
 _DELIMITERS = ",;\t| "
 
 
@@ -60,6 +62,21 @@ class CsvSource(Source):
         if rows == 0:
             raise ValueError(f"{self.path} holds no rows, only column names")
 
+    def frame(self, columns: list[str]) -> Any:
+        """The columns as a frame of pandas: numbers, truth values, dates, or text.
+
+        Empty cells are missing, and so is what programs write for that: NA, NaN, null, N/A, #N/A.
+        """
+        pa = pyarrow_module("pyarrow")
+        self._block_bytes = max(self._block_bytes, min(4 * self.path.stat().st_size, _WHOLE_BYTES))
+        try:
+            table = pa.Table.from_batches(list(self._read({}, columns)))
+        except (pa.ArrowInvalid, StopIteration) as error:
+            self._inspect(set())
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{self.path} cannot be read as CSV: {reason}") from error
+        return to_frame(table)
+
     def _record_batches(self, columns: list[str], label_column: str | None) -> Iterator[Batch]:
         pa = pyarrow_module("pyarrow")
         types = {name: pa.bool_() if name in self._booleans else pa.float64() for name in columns}
@@ -84,7 +101,8 @@ class CsvSource(Source):
                 reason = f"a row is longer than {self._block_bytes >> 20} MiB"
             raise ValueError(f"{self.path} cannot be read as CSV: {reason}") from error
 
-    def _read(self, types: dict[str, Any]) -> Iterator[Any]:
+    def _read(self, types: dict[str, Any], columns: list[str] | None = None) -> Iterator[Any]:
+        """Record batches of columns of these types, or of types that the cells tell."""
         arrow_csv = pyarrow_module("pyarrow.csv")
         # An empty line is a missing value of a single column; before its name, it is nothing.
         alone = len(self.columns) == 1
@@ -97,7 +115,10 @@ class CsvSource(Source):
             delimiter=self._text.delimiter, newlines_in_values=True, ignore_empty_lines=not alone
         )
         convert = arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(types), decimal_point=self._text.decimal
+            column_types=types,
+            include_columns=list(types) if columns is None else columns,
+            decimal_point=self._text.decimal,
+            strings_can_be_null=columns is not None,
         )
         with damaged_file_errors(self.path), self._text.open() as file:
             counted = _Counted(self.path, file)

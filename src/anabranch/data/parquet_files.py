@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anabranch.data.arrow_columns import is_number, is_text, rebatch, to_batch
+from anabranch.data.arrow_columns import is_number, is_text, rebatch, to_batch, to_frame
 from anabranch.data.extras import pyarrow_module
 from anabranch.data.source import Batch, Source
 
@@ -36,6 +36,11 @@ class ParquetSource(Source):
         """Yield record batches of the needed columns only."""
         self._check_types(columns, label_column)
         yield from rebatch(self._record_batches(columns, label_column, batch_rows), batch_rows)
+
+    def frame(self, columns: list[str]) -> Any:
+        """The columns as a frame of pandas, as they are stored."""
+        with _parquet_errors(self.path), self._open() as file:
+            return to_frame(file.read(columns=columns))
 
     def _record_batches(
         self, columns: list[str], label_column: str | None, batch_rows: int

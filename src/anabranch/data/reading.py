@@ -5,9 +5,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+
 from anabranch.data.arrow_columns import join_batches
 from anabranch.data.csv_files import CsvSource
 from anabranch.data.csv_text import CsvFormat
+from anabranch.data.extras import pandas_module
 from anabranch.data.formats import detect_format, select_columns
 from anabranch.data.idx_files import IdxSource
 from anabranch.data.labels import Values, encode_labels, label_names_of
@@ -83,6 +86,45 @@ def read_tables(
     return parts.table(Batch(X, labels), names)
 
 
+def read_mixed(
+    paths: Sequence[AnyPath],
+    columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    *,
+    label_names: Sequence[str] | None = None,
+    **csv: Unpack[CsvFormat],
+) -> Table:
+    r"""Read files whose columns hold numbers, truth values, dates and text: whole, into a frame.
+
+    The arguments are those of `read_tables`. Empty cells are missing, and of CSV files NA, NaN,
+    null and #N/A too, but not among the labels.
+
+    Returns:
+        A table whose ``X`` is a frame of pandas.
+
+    Raises:
+        ImportError: If pandas is not installed, or pyarrow for the file.
+        OSError, ValueError: As `read_tables`, but for text among the numbers.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "pets.csv"
+        >>> _ = path.write_text("length,kind\n0.4,cat\n,dog\n0.5,NA\n")
+        >>> read_mixed([path]).X.isna().sum().to_dict()
+        {'length': 1, 'kind': 1}
+    """
+    parts = _Parts(paths, columns, label_column, **csv)
+    frames = [source.frame(parts.columns) for source in parts.sources]
+    frame = frames[0] if len(frames) == 1 else pandas_module().concat(frames, ignore_index=True)
+    found = list(parts.label_chunks()) if parts.has_labels else []
+    names = None if label_names is None else list(label_names)
+    if not found:
+        return Table(frame, parts.columns)
+    names = label_names_of(found) if names is None else names
+    labels = np.concatenate([encode_labels(values, names) for values in found])
+    return Table(frame, parts.columns, labels, names)
+
+
 def stream_table(
     path: AnyPath,
     columns: Sequence[str] | None = None,
@@ -149,10 +191,12 @@ class _Parts:
         for source in self.sources:
             yield from source.batches(self.columns, self.label_column, batch_rows)
 
+    @property
+    def has_labels(self) -> bool:
+        return self.label_column is not None or self.sources[0].has_own_labels
+
     def label_names(self) -> list[str] | None:
-        if self.label_column is None and not self.sources[0].has_own_labels:
-            return None
-        return label_names_of(self._label_chunks())
+        return label_names_of(self.label_chunks()) if self.has_labels else None
 
     def table(self, batch: Batch, names: list[str] | None) -> Table:
         if batch.labels is None:
@@ -160,7 +204,7 @@ class _Parts:
         labels = encode_labels(batch.labels, names)
         return Table(batch.X, self.columns, labels, names, self.image_shape)
 
-    def _label_chunks(self) -> Iterable[Values]:
+    def label_chunks(self) -> Iterable[Values]:
         for source in self.sources:
             for batch in source.batches([], self.label_column, 1 << 16):
                 if batch.labels is not None:

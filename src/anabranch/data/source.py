@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anabranch.data.extras import pandas_module
 from anabranch.data.labels import Values
 
 
@@ -44,6 +45,17 @@ class Source(ABC):
         Raises:
             ValueError: If the content is not what its format and columns promise.
         """
+
+    def frame(self, columns: list[str]) -> Any:
+        """The columns as a frame of pandas, whatever they hold; by default of numbers.
+
+        Raises:
+            ImportError: If pandas is not installed.
+            ValueError: If the file is not of its format.
+        """
+        pd = pandas_module()
+        batches = [batch.X for batch in self.batches(columns, None, 1 << 16)]
+        return pd.DataFrame(np.concatenate(batches), columns=columns)
 
 
 def numbered_columns(n: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,8 +73,11 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         *,
         component: int | None = None,
         random_state: Seed = None,
-    ) -> tuple[Array, NDArray[np.int64]]:
+    ) -> tuple[Any, NDArray[np.int64]]:
         """Draw rows and the components they come from.
+
+        Rows of a table of mixed columns come as the table did: a frame for a frame, with its
+        dtypes, categories by their names, and whole numbers.
 
         Args:
             n_samples: how many.
@@ -89,7 +92,13 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
                 f"component must be in 0..{self.n_components_ - 1} or None, got {component!r}"
             )
         state = check_random_state(self.random_state if random_state is None else random_state)
-        return self._sample(int(n_samples), None if component is None else int(component), state)
+        own = None if component is None else int(component)
+        X, labels = self._sample(int(n_samples), own, state)
+        return self._as_given(X), labels
+
+    def _as_given(self, X: Array) -> Any:
+        """Rows as the table that was fitted held them."""
+        return X
 
     def _keep_classes(
         self, y: ArrayLike | None, targets: Array | None, n_components: int | None

@@ -59,7 +59,7 @@ def check_range(z: Tensor, X: Array, columns: list[str]) -> None:
         Traceback (most recent call last):
         ValueError: column 'a' holds 1e+300, too far from the rows that the model was fitted to ...
     """
-    bad = ~torch.isfinite(z)
+    bad = ~torch.isfinite(z) & torch.as_tensor(np.isfinite(X))  # a missing cell stays NaN
     if bad.any():
         row, column = bad.nonzero()[0].tolist()
         raise ValueError(

@@ -115,6 +115,16 @@ class Estimator(GroupedSettings):
         return None if names is None else [str(name) for name in names]
 
     @property
+    def is_table(self) -> bool:
+        """Whether it takes tables of mixed columns."""
+        return False
+
+    @property
+    def model_features(self) -> int:
+        """How many columns its density sees as real numbers."""
+        return self.n_features_in_
+
+    @property
     def context_size(self) -> int:
         """C, how many columns it is conditional on."""
         return 0

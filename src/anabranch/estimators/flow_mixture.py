@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
+from anabranch.algorithms.mixed_gaussians import MixedRows
 from anabranch.archive import Tree
 from anabranch.distributions import Hedged
 from anabranch.estimators.checks import check_rows
@@ -32,8 +33,8 @@ from anabranch.estimators.mixture_plan import (
     OLD_NAMES,
     MixturePlan,
 )
-from anabranch.estimators.prepared import PreparedEstimator
 from anabranch.estimators.rows import Seed, split_rows
+from anabranch.estimators.table_prepared import TablePrepared
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.models.counting import free_parameters
 from anabranch.objectives import MixtureObjective
@@ -52,16 +53,18 @@ from anabranch.procedures.mixture_starts import (
     StartRows,
     initialize_components,
     make_starts,
+    set_categories,
     set_start,
 )
 from anabranch.procedures.preparation import Preparing
+from anabranch.procedures.table_task import joint_of_known, table_starts
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
 METHODS = ("exact", "network")
 
 
-class FlowMixture(PreparedEstimator):
+class FlowMixture(TablePrepared):
     r"""Mixture of normalizing flows: clusters of any shape, densities, samples.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
@@ -94,6 +97,12 @@ class FlowMixture(PreparedEstimator):
             "label_weight": 1.0}.
         levels: for integer data 0..levels-1, such as 256 for bytes, which are dequantized: scores
             are lower bounds of log-probabilities.
+        columns: None for numbers, all real; "auto", or a dict from columns to kinds, as in
+            `GaussianMixture`: a component is then a flow of the real columns times probabilities
+            of the categories, all learned together.
+        missing: "refuse", or "marginal" to sum missing cells out: exactly for Gaussians and
+            categories; a flow learns from draws of its start's exact conditional, new ones each
+            epoch, and is scored by importance sampling from it.
         learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
@@ -156,6 +165,8 @@ class FlowMixture(PreparedEstimator):
         consistency: Group | None = None,
         semi_supervised: Group | None = None,
         levels: int | None = None,
+        columns: object = None,
+        missing: str = "refuse",
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 500,
@@ -177,6 +188,8 @@ class FlowMixture(PreparedEstimator):
         self.consistency = consistency
         self.semi_supervised = semi_supervised
         self.levels = levels
+        self.columns = columns
+        self.missing = missing
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
@@ -215,6 +228,7 @@ class FlowMixture(PreparedEstimator):
         Warns:
             UnusedSettingWarning: for settings that this fit does not use.
         """
+        table = X
         X = self._validated(X, reset=True)
         plan = self._plan()
         targets, n_components = check_targets(y, len(X), plan.wanted)
@@ -234,7 +248,7 @@ class FlowMixture(PreparedEstimator):
         else:
             rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
         targets = None if targets is None else targets[rows]
-        other, given = self._beginning(plan, X, n_components)
+        other, given = self._beginning(plan, table if self.is_table else X, n_components)
         given = None if given is None else given[rows]
         task = self._task(plan, X[rows], V, targets, other, random_state)
         if other is not None:
@@ -252,16 +266,16 @@ class FlowMixture(PreparedEstimator):
         return MixturePlan.of(self)
 
     def _beginning(
-        self, plan: MixturePlan, X: Array, n_components: int
+        self, plan: MixturePlan, X: ArrayLike, n_components: int
     ) -> tuple["FlowMixture | None", Array | None]:
         """The fit to go on from, or the responsibilities to begin with; neither for a search."""
         start, other = plan.start, self._earlier(plan.start, FlowMixture)
         if other is not None:
             n_components = other.n_components_ if plan.is_auto else n_components
-            check_same_model(other.model_, self._recipe(plan, X.shape[1], n_components))
+            check_same_model(other.model_, self._recipe(plan, self._width, n_components))
         elif start is not None and not (isinstance(start, str) and start == "last"):
             plan.check_given_start()
-            return None, responsibilities_of(start, X, n_components)
+            return None, responsibilities_of(start, X, n_components)  # pyright: ignore
         return other, None
 
     def _task(
@@ -281,6 +295,8 @@ class FlowMixture(PreparedEstimator):
             self.preparation_, self.constant_ = other.preparation_, other.constant_
         rows = self._rows(X, targets, random_state)
         validation = self._rows(V, None, random_state)
+        if other is not None:
+            self._complete(rows, validation, seed)
         return MixtureTask(plan, rows, validation, targets, self.preparation_, seed)
 
     def _gone_on(self, plan: MixturePlan, task: MixtureTask, other: "FlowMixture") -> Candidate:
@@ -310,6 +326,10 @@ class FlowMixture(PreparedEstimator):
         random_state: np.random.RandomState,
     ) -> Iterator[tuple[Candidate, Start]]:
         """Models set to the starts to compare, and the starts."""
+        if self.is_table:
+            given_start = None if given is None else ("given", given)
+            yield from self._table_starts(plan, task, n_components, given_start, random_state)
+            return
         rows = task.rows
         Z = rows.z.double().numpy()
         name, network = "given", None
@@ -335,6 +355,36 @@ class FlowMixture(PreparedEstimator):
                 candidate.model.posterior.load_state_dict(network)
                 candidate.stages.append("teach q")
             yield candidate, start
+
+    def _table_starts(
+        self,
+        plan: MixturePlan,
+        task: MixtureTask,
+        n_components: int,
+        given: tuple[str, Array] | None,
+        random_state: np.random.RandomState,
+    ) -> list[tuple[Candidate, Start]]:
+        """The same of a table of mixed columns, whose missing cells the best one then fills."""
+        levels = [] if self.coding_ is None else self.coding_.levels
+        starts = table_starts(
+            MixedRows(task.rows.z.double().numpy(), levels, task.targets),
+            task.validation.z.double().numpy(),
+            plan.start_options(n_components),
+            init_params=plan.init_params,
+            n_init=1 if given is not None else plan.n_init,
+            random_state=random_state,
+            given=given,
+        )
+        self._propose(starts[0][0].parameters)
+        self._complete(task.rows, task.validation, task.seed)
+        candidates = []
+        for mixed, start in starts:
+            candidate = self._candidate(plan, task, n_components, mixed.name)
+            self._set(candidate.model, mixed.gaussian, plan, task)
+            set_categories(candidate.model, mixed.parameters.factors)
+            initialize_components(candidate.model, task.rows.z, start.responsibilities)
+            candidates.append((candidate, start))
+        return candidates
 
     def _candidate(
         self, plan: MixturePlan, task: MixtureTask, n_components: int, name: str
@@ -375,7 +425,9 @@ class FlowMixture(PreparedEstimator):
 
     def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
         """The arguments of the model's recipe."""
-        return plan.recipe(n_features, n_components)
+        recipe = plan.recipe(self.model_features if self.is_table else n_features, n_components)
+        levels = [] if self.coding_ is None else self.coding_.levels
+        return recipe | ({"categories": levels} if levels else {})
 
     _pseudo_labels: ClassVar[bool] = False
 
@@ -415,7 +467,12 @@ class FlowMixture(PreparedEstimator):
         return torch.cat(parts, 1).mT.cpu().numpy()
 
     def score_samples(self, X: ArrayLike) -> Array:
-        """Log-density of each row, in nats and in the units of X, (n,)."""
+        """Log-density of each row, in nats and in the units of X, (n,).
+
+        Of a table of mixed columns, the log of a density of real columns times a probability of
+        categories; a whole number counts with the density at a place of its cell, of width one,
+        which in expectation bounds its log-probability from below; a missing cell with nothing.
+        """
         parts = [
             torch.logsumexp(self._joint(rows.z), 0).cpu() + rows.term for rows in self._batches(X)
         ]
@@ -444,7 +501,17 @@ class FlowMixture(PreparedEstimator):
         return self.model_.log_q(z).double()
 
     def _joint(self, z: Tensor) -> Tensor:
-        """Log p(x, c), (K, n) in float64."""
+        """Log p(x, c), (K, n) in float64; missing cells are summed out."""
+        gaps = z[:, : self.model_features].isnan().any(1)
+        if not bool(gaps.any()):
+            return self._whole_joint(z)
+        joint = torch.empty((self.n_components_, len(z)), dtype=torch.float64, device=z.device)
+        joint[:, ~gaps] = self._whole_joint(z[~gaps])
+        proposal = getattr(self.preparation_, "proposal", None)
+        joint[:, gaps] = joint_of_known(self.model_.mixture, proposal, z[gaps])
+        return joint
+
+    def _whole_joint(self, z: Tensor) -> Tensor:
         return precise(lambda mixture, x, _: mixture.joint_log_prob(x), self.model_.mixture, z)
 
     # -- what it says of itself ------------------------------------------------------------------

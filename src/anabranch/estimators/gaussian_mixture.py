@@ -20,15 +20,18 @@ from anabranch.algorithms.gaussians import (
     gaussian_em_path,
     n_parameters,
 )
-from anabranch.algorithms.gaussians.seeding import broad_start, reduced
+from anabranch.algorithms.gaussians.seeding import assignments, broad_start, reduced
+from anabranch.algorithms.mixed_gaussians import MixedFit, MixedParameters, MixedRows
 from anabranch.archive import Tree
-from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_rows, column_names
 from anabranch.estimators.column_warnings import constant_columns, warn_regularised
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.rows import Seed
+from anabranch.estimators.table_columns import TableColumns
+from anabranch.procedures.fit_mixed_gaussians import EMOptions, fit_mixed_gaussians
+from anabranch.procedures.table_preparation import TablePreparation
 
 Array = NDArray[np.float64]
 RESULTS = ("covariance_type_", "lower_bound_", "lower_bounds_", "converged_", "n_iter_")
@@ -46,13 +49,17 @@ class _Fit:
     lengths: dict[int, float] = field(default_factory=dict)
 
 
-class GaussianMixture(MixtureEstimator):
+class GaussianMixture(TableColumns):
     r"""Mixture of Gaussians by expectation maximisation.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, \mathcal N(x; m_k, \Sigma_k)
 
     From the same start it takes the steps of scikit-learn's class of the same name, and it takes
     labels, finds the number of components, and lets priors keep estimates from few rows in bounds.
+
+    Told of the kinds of columns, it takes tables as they are: components are then
+    :math:`p(x, k \mid c) = \mathcal N(x; m_c, \Sigma_c) \prod_j p_{cj}(k_j)` with the categories k,
+    and a missing cell is summed out, exactly.
 
     Args:
         n_components: K. None for as many as there are classes in y, or one without y; "auto" to
@@ -75,6 +82,12 @@ class GaussianMixture(MixtureEstimator):
             times the identity; None for none, and for "auto" a weak one after Fraley and Raftery.
         degrees_of_freedom_prior: its ν, above D - 1; None for D.
         max_components: where "auto" begins, or at the number of rows.
+        columns: None for numbers, all real; "auto", or a dict from names or places of columns to
+            "real", "positive", ("interval", a, b), ("circle", period), "count", "integer",
+            "binary", "category", "date", "constant", "identifier" (no part of the model) or "auto"
+            for what the values say; see `anabranch.data.column_kinds`. Columns are then
+            standardised, and ``reg_covar`` is in their squared units.
+        missing: "refuse", or "marginal" to sum missing cells out.
         warm_start: go on from the last fit.
         random_state: seed or `numpy.random.RandomState`.
 
@@ -92,7 +105,11 @@ class GaussianMixture(MixtureEstimator):
         description_lengths_: of "auto", ``mdl`` at each number of components that was reached;
             then ``lower_bounds_`` holds minus the least of them per row. Empty otherwise.
         covariance_type_: what the last fit was given.
-        parameters_: the mixture as `anabranch.algorithms.gaussians.GaussianParameters`.
+        parameters_: the mixture as `anabranch.algorithms.gaussians.GaussianParameters`. Of a table
+            of mixed columns, means and covariances are those of the real ones in their order:
+            logarithms of positive ones and counts, logits of intervals, days of dates.
+        categories_: of such a table, a dict from columns to the probabilities of their categories,
+            (K, levels); the names of these are in ``coding_``.
 
     Source: Dempster, Laird, Rubin (1977), "Maximum likelihood from incomplete data via the EM
     algorithm"; for "auto" Figueiredo, Jain (2002), "Unsupervised learning of finite mixture
@@ -106,6 +123,9 @@ class GaussianMixture(MixtureEstimator):
     """
 
     parameters_: GaussianParameters
+    mixed_: MixedParameters
+    preparation_: TablePreparation
+    categories_: dict[str, Array]
 
     def __init__(
         self,
@@ -124,6 +144,8 @@ class GaussianMixture(MixtureEstimator):
         covariance_prior: ArrayLike | None = None,
         degrees_of_freedom_prior: float | None = None,
         max_components: int = MAX_COMPONENTS,
+        columns: object = None,
+        missing: str = "refuse",
         warm_start: bool = False,
         random_state: Seed = None,
     ) -> None:
@@ -141,6 +163,8 @@ class GaussianMixture(MixtureEstimator):
         self.covariance_prior = covariance_prior
         self.degrees_of_freedom_prior = degrees_of_freedom_prior
         self.max_components = max_components
+        self.columns = columns
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
 
@@ -170,11 +194,15 @@ class GaussianMixture(MixtureEstimator):
         targets, n_components = _targets(plan, y, len(X))
         self._keep_classes(y, targets, None if plan.n_components is None else n_components)
         self._check_warm(X.shape[1], n_components)
-        columns = column_names(self, X.shape[1])
-        constant = constant_columns(X, columns, self.reg_covar)
-        warn_regularised(X, constant, columns, self.reg_covar)
+        if not self.is_table:
+            columns = column_names(self, X.shape[1])
+            constant = constant_columns(X, columns, self.reg_covar)
+            warn_regularised(X, constant, columns, self.reg_covar)
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
+                if self.is_table:
+                    self._keep_table(self._fit_mixed(X, targets, n_components, plan))
+                    return self
                 best = self._best(X, targets, n_components, plan)
         except np.linalg.LinAlgError:
             raise ValueError(
@@ -189,6 +217,38 @@ class GaussianMixture(MixtureEstimator):
         self._keep(best)
         return self
 
+    def _fit_mixed(
+        self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan
+    ) -> MixedFit:
+        """EM of a table of mixed columns."""
+        self.preparation_ = self._fit_table(X, np.zeros(self.model_features, bool))
+        levels = [] if self.coding_ is None else self.coding_.levels
+        rows = MixedRows(self.preparation_.precisely(X)[0].numpy(), levels, targets)
+        random_state = check_random_state(self.random_state)
+
+        def assign(seen: Array) -> Array:
+            return assignments(seen, targets, n_components, plan.init_params, random_state)
+
+        how = EMOptions(plan.model, plan.max_iter, plan.tol, plan.n_init)
+        fit = fit_mixed_gaussians(rows, n_components, how, assign)
+        if not fit.converged:
+            _warn_not_converged(len(fit.objectives))
+        return fit
+
+    def _keep_table(self, fit: MixedFit) -> None:
+        n_iter = len(fit.objectives)
+        self._set_mixed(fit.parameters)
+        # in the units of the data, as they are for numbers
+        self._keep(_Fit(self.parameters_, fit.objectives, fit.converged, n_iter))
+
+    def _set_mixed(self, mixed: MixedParameters) -> None:
+        """Keep a mixture of standardised columns, with its Gaussians in the units before that."""
+        self.mixed_ = mixed
+        self.covariance_type_ = self.covariance_type
+        self._set(self.preparation_.unscaled(mixed.gaussian))
+        names = [] if self.coding_ is None else [column.name for column in self.coding_.codes]
+        self.categories_ = dict(zip(names, mixed.factors, strict=True))
+
     def _best(self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan) -> _Fit:
         runs = self._runs(X, targets, n_components, plan)
         best = next(runs)
@@ -196,11 +256,7 @@ class GaussianMixture(MixtureEstimator):
             if run.objectives[-1] > best.objectives[-1]:
                 best = run
         if not best.converged:
-            warnings.warn(
-                f"not converged after {best.n_iter} steps: raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            _warn_not_converged(best.n_iter)
         return best
 
     def _runs(
@@ -276,6 +332,9 @@ class GaussianMixture(MixtureEstimator):
             if component is None
             else np.full(n, component)
         )
+        if self.is_table:
+            rows = self.mixed_.sample(labels, random_state)
+            return self.preparation_.decode(torch.as_tensor(rows)), labels.astype(np.int64)
         noise = random_state.standard_normal((n, self.n_features_in_))
         X = np.empty_like(noise)
         for k, scale_tril in enumerate(self.parameters_.scale_tril):
@@ -287,6 +346,9 @@ class GaussianMixture(MixtureEstimator):
         """Log p(x, k), (n, K)."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)
+        if self.is_table:
+            z, term = self.preparation_.precisely(X)
+            return self.mixed_.joint_log_prob(z.numpy()) + term.numpy()[:, None]
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [
                 self.parameters_.joint_log_prob(X[first : first + BATCH])
@@ -303,7 +365,11 @@ class GaussianMixture(MixtureEstimator):
 
     def _n_parameters(self) -> int:
         model = covariance_model(self.covariance_type, self.reg_covar)
-        return n_parameters(model, self.n_components_, self.n_features_in_)
+        of_categories = (
+            sum(t.size - len(t) for t in self.categories_.values()) if self.is_table else 0
+        )
+        gaussians = n_parameters(model, self.n_components_, self.model_features)
+        return gaussians + of_categories
 
     # -- what it says of itself ------------------------------------------------------------------
 
@@ -314,13 +380,38 @@ class GaussianMixture(MixtureEstimator):
     def state(self) -> dict[str, Tree]:
         """What ``fit`` has found; see `Estimator.state`."""
         parameters = self.parameters_
-        return super().state() | {
-            **{name: getattr(self, name) for name in RESULTS},
-            "weights": torch.as_tensor(parameters.weights),
-            "means": torch.as_tensor(parameters.means),
-            "covariances": torch.as_tensor(parameters.covariances),
-            "description_lengths": list(self.description_lengths_.items()),
+        return (
+            super().state()
+            | self._table_state()
+            | {
+                **{name: getattr(self, name) for name in RESULTS},
+                "weights": torch.as_tensor(parameters.weights),
+                "means": torch.as_tensor(parameters.means),
+                "covariances": torch.as_tensor(parameters.covariances),
+                "description_lengths": list(self.description_lengths_.items()),
+            }
+        )
+
+    def _table_state(self) -> dict[str, Tree]:
+        if self.coding_ is None:
+            return {}
+        gaussian = self.mixed_.gaussian
+        return super()._table_state() | {
+            "preparation": dict(self.preparation_.transform.state_dict()),
+            "standard_means": torch.as_tensor(gaussian.means),
+            "standard_covariances": torch.as_tensor(gaussian.covariances),
+            "factors": [torch.as_tensor(table) for table in self.mixed_.factors],
         }
+
+    def _restore_table(self, state: State) -> None:
+        super()._restore_table(state)
+        if self.coding_ is None:
+            return
+        self.preparation_ = self._blank_table()
+        self.preparation_.transform.load_state_dict(state["preparation"])
+        names = ("weights", "standard_means", "standard_covariances")
+        gaussian = GaussianParameters(*(state[name].numpy() for name in names))
+        self._set_mixed(MixedParameters(gaussian, tuple(t.numpy() for t in state["factors"])))
 
     def _restore(self, state: State) -> None:
         for name in RESULTS:
@@ -331,6 +422,15 @@ class GaussianMixture(MixtureEstimator):
         arrays = (state[name].numpy() for name in ("weights", "means", "covariances"))
         self._set(GaussianParameters(*arrays, diagonal=diagonal))
         self.n_features_in_ = self.means_.shape[1]
+        self._restore_table(state)
+
+
+def _warn_not_converged(n_iter: int) -> None:
+    warnings.warn(
+        f"not converged after {n_iter} steps: raise max_iter or tol",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
 
 
 def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Array | None, int]:

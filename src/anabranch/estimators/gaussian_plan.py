@@ -60,6 +60,8 @@ class GaussianPlan:
     covariance_prior: ArrayLike | None
     degrees_of_freedom_prior: float | None
     max_components: int
+    columns: object
+    missing: str
     warm_start: bool
     random_state: Seed
 
@@ -75,6 +77,9 @@ class GaussianPlan:
             raise ValueError(f"weight_concentration_prior must be at least 1, got {alpha!r}")
         if self.degrees_of_freedom_prior is not None and self.covariance_prior is None:
             raise ValueError("degrees_of_freedom_prior goes with a covariance_prior, which is None")
+        check_choice(self, "missing", ("refuse", "marginal"))
+        if self.columns is not None or self.missing != "refuse":
+            self._check_table()
         if self.is_auto:
             self._check_auto()
 
@@ -169,6 +174,18 @@ class GaussianPlan:
                 f"degrees_of_freedom_prior must be above {n_features - 1}, the number of columns "
                 f"less one, got {freedom!r}"
             )
+
+    def _check_table(self) -> None:
+        """Refuse what a table of mixed columns has not."""
+        given = [name for name in (*GIVEN, "covariance_prior") if getattr(self, name) is not None]
+        given += ["weight_concentration_prior"] * (self.weight_concentration_prior != 1)
+        given += ["warm_start"] * bool(self.warm_start)
+        if given:
+            raise ValueError(
+                f"columns and missing do not go with {given[0]}, which is of plain numbers"
+            )
+        if self.is_auto:
+            raise ValueError("columns and missing need a number of components, not 'auto'")
 
     def _check_auto(self) -> None:
         given = [name for name in GIVEN if getattr(self, name) is not None]

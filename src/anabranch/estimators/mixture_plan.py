@@ -66,6 +66,8 @@ class MixturePlan(FlowMixtureOptions):
         init_params: how starts are found.
         start: responsibilities or labels of all rows, a fitted estimator, "last", or None.
         levels: of integer data, or None.
+        columns: kinds of columns, "auto", or None for numbers.
+        missing: what becomes of missing cells.
         given: the keys that the user set of each group.
 
     Raises:
@@ -78,6 +80,8 @@ class MixturePlan(FlowMixtureOptions):
     init_params: str = "auto"
     start: object = None
     levels: int | None = None
+    columns: object = None
+    missing: str = "refuse"
     given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,9 @@ class MixturePlan(FlowMixtureOptions):
         check_choice(self, "init_params", INIT_PARAMS)
         check_choice(self, "covariance_type", ("auto", *COVARIANCE_TYPES))
         check_whole(self, ("levels",), 2, optional=True)
+        check_choice(self, "missing", ("refuse", "marginal"))
+        if self.columns is not None or self.missing != "refuse":
+            self._check_table()
         if self.is_auto:
             self._check_auto()
 
@@ -189,6 +196,15 @@ class MixturePlan(FlowMixtureOptions):
             ("model_options.component_cost", self.is_auto, auto),
             ("model_options.logit_alpha", self.levels is not None, "levels is None"),
         ]
+
+    def _check_table(self) -> None:
+        """Refuse what a table of mixed columns has not."""
+        if self.levels is not None:
+            raise ValueError("levels is for integers alone: columns and missing do not go with it")
+        if self.is_auto:
+            raise ValueError("columns and missing need a number of components, not 'auto'")
+        if self.weight:
+            raise ValueError("columns and missing do not go with consistency")
 
     def _check_auto(self) -> None:
         most, cost = self.model_options.max_components, self.model_options.component_cost

@@ -97,6 +97,10 @@ class PreparedDensity(DensityEstimator):
             self.preparation_.features(X),
         )
 
+    def _model_columns(self, width: int) -> list[str]:
+        """Names of what the model sees."""
+        return column_names(self, width)
+
     def _earlier(self, start: object, kind: type[P]) -> P | None:
         """The fit to go on from: of an estimator of that kind, or the "last" of this one."""
         if isinstance(start, FrozenEstimator):
@@ -122,7 +126,7 @@ class PreparedDensity(DensityEstimator):
         for start in range(0, len(X), rows):
             part = X[start : start + rows]
             z, term = self.preparation_.encode(part)
-            check_range(z, part, column_names(self, X.shape[1]))
+            check_range(z, part, self._model_columns(X.shape[1]))
             features = self.preparation_.features(part)
             if features is not None:
                 features = features.to(self.device)

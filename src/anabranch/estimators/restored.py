@@ -58,13 +58,14 @@ def check_restored(estimator: Estimator) -> None:
         _expect("history", result.history)
     if (mixture := found.get("mixture_")) is not None:
         check_restored(mixture)
-    for name, shape in _shapes(estimator, n_features, n_components):
+    for name, shape in _shapes(estimator, estimator.model_features, n_components):
         _check_array(name, found[name], shape)
     if (labels := found.get("start_labels_")) is not None:
         rows = found.get("train_rows_", labels)
         _expect("start_labels", labels.shape == rows.shape and labels.max(initial=0) < n_components)
     if (parameters := found.get("parameters_")) is not None:
-        _check_array("covariances", parameters.covariances, (n_components, n_features, n_features))
+        size = estimator.model_features
+        _check_array("covariances", parameters.covariances, (n_components, size, size))
         np.linalg.cholesky(parameters.covariances)
         _expect("weights", (parameters.weights >= 0).all())
 
@@ -87,7 +88,7 @@ def _check_model(estimator: Estimator, found: Mapping[str, Any], name: str | Non
     model = found["model_"]
     arguments = model.recipe["arguments"]
     _expect("model", model.recipe["name"] == name, f"the recipe {name!r}")
-    _expect("features", arguments["features"] == estimator.n_features_in_, "one a column")
+    _expect("features", arguments["features"] == estimator.model_features, "one a column")
     _expect("context", arguments.get("context_features", 0) == estimator.context_size)
     if "n_components_" in found:
         own = getattr(model, "n_components", found["n_components_"])

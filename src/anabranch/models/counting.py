@@ -4,6 +4,7 @@ from math import prod
 
 from torch import nn
 
+from anabranch.distributions import Categories
 from anabranch.networks import Linear
 from anabranch.transforms import LULinear, TriangularAffine
 
@@ -25,6 +26,10 @@ def _unused(module: nn.Module) -> int:
     """Entries of a module's own parameters that are never read."""
     if isinstance(module, Linear) and module.mask is not None:
         return prod(module.batch_shape) * int((module.mask == 0).sum())
+    if isinstance(module, Categories):  # of each column all probabilities but one
+        columns, most = module.absent.shape
+        free = sum(module.levels) - columns
+        return prod(module.batch_shape) * (columns * most - free)
     if not isinstance(module, TriangularAffine | LULinear) or module.lower is None:
         return 0
     (features,) = module.event_shape

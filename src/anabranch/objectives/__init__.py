@@ -17,6 +17,7 @@ from anabranch.objectives.importance import nvil as nvil
 from anabranch.objectives.importance import vimco as vimco
 from anabranch.objectives.latent_mixture import LatentMixtureBound as LatentMixtureBound
 from anabranch.objectives.likelihood import Likelihood as Likelihood
+from anabranch.objectives.marginal import marginal_joint as marginal_joint
 from anabranch.objectives.mixture_bounds import Enumerated as Enumerated
 from anabranch.objectives.mixture_bounds import Gumbel as Gumbel
 from anabranch.objectives.mixture_bounds import MixtureBound as MixtureBound

@@ -10,6 +10,7 @@ from anabranch.contracts import Loss, Objective
 from anabranch.distributions import Mixture
 from anabranch.objectives.consistency import pseudo_label_likelihood
 from anabranch.objectives.elbo import elbo_enumerated
+from anabranch.objectives.marginal import marginal_joint
 from anabranch.objectives.perturbations import Perturbation
 from anabranch.objectives.posterior_penalty import penalised_logits
 from anabranch.objectives.supervised import cross_entropy, distillation, joint_log_likelihood
@@ -57,7 +58,8 @@ class MixtureObjective(Objective):
 
     Batches are dicts: ``x`` (N, D); optionally ``features`` (N, F), what the posterior network
     sees where that is not x; ``targets`` (N, K), rows of zeros where unknown; ``responsibilities``
-    (N, K); ``term`` (N,), a constant added to the reported log-densities.
+    (N, K); ``term`` (N,), a constant added to the reported log-densities; ``draws`` (N, S, D) of
+    cells that x lacks and ``draws_log_prob`` (N, S), which in evaluation stand for x.
 
     Attributes:
         ramp: factor of ``consistency`` for a schedule to raise; part of the state.
@@ -123,7 +125,10 @@ class MixtureObjective(Objective):
         x = batch["x"]
         logits, regularisation = self._logits(batch.get("features", x), generator)
         log_q = torch.log_softmax(logits / self.model.temperature, dim=0)
-        joint = self._joint(x, log_q)
+        if "draws" in batch and not self.training:
+            joint = marginal_joint(self.model.mixture, batch["draws"], batch["draws_log_prob"])
+        else:
+            joint = self._joint(x, log_q)
         loss = self._unlabelled(joint, log_q, batch)
         if "targets" in batch:
             targets = batch["targets"].mT

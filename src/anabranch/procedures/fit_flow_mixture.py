@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anabranch.models import MixtureModel
-from anabranch.objectives import Loss, MixtureObjective, cross_entropy
+from anabranch.objectives import Loss, MixtureObjective, cross_entropy, marginal_joint
 from anabranch.procedures.gaussian_guard import (
     RACE_STEPS,
     convincing,
@@ -22,7 +22,7 @@ from anabranch.procedures.gaussian_guard import (
     unrecorded,
 )
 from anabranch.procedures.invariant_lessons import Lessons, teach
-from anabranch.procedures.mixture_epochs import epoch_hook, joint_in_parts
+from anabranch.procedures.mixture_epochs import PART, epoch_hook, joint_in_parts
 from anabranch.procedures.mixture_options import FlowMixtureOptions
 from anabranch.procedures.mixture_starts import Start
 from anabranch.procedures.optimisation import rate_schedule, run_identity
@@ -282,11 +282,11 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     model, held_out, options = candidate.model, task.held_out, task.options
     trained = copy.deepcopy(model.state_dict())
     model.load_state_dict(candidate.gaussian)
-    before = log_prob_rows(model, held_out["x"])
+    before = log_prob_rows(model, held_out)
     anchors = hedge_weights(model.mixture, anchors=True)
     model.load_state_dict(trained)
     settle(model.mixture, anchors, held_out["x"])
-    if guarded and not convincing(log_prob_rows(model, held_out["x"]) - before):
+    if guarded and not convincing(log_prob_rows(model, held_out) - before):
         model.load_state_dict(candidate.gaussian)
         result.best_epoch = 0
     result.best_score = options.monitored(
@@ -294,10 +294,15 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     )
 
 
-def log_prob_rows(model: MixtureModel, x: Tensor) -> Tensor:
-    """Log-density of rows, (n,), without gradients and in float64."""
+def log_prob_rows(model: MixtureModel, data: Data) -> Tensor:
+    """Log-density of rows, (n,), without gradients and in float64; missing cells summed out."""
     with torch.no_grad():
-        return torch.logsumexp(joint_in_parts(model, x).double(), 0)
+        if "draws" not in data:
+            return torch.logsumexp(joint_in_parts(model, data["x"]).double(), 0)
+        draws = data["draws"], data["draws_log_prob"]
+        parts = zip(*(part.split(PART // draws[0].shape[1]) for part in draws), strict=True)
+        joint = [marginal_joint(model.mixture, *part) for part in parts]
+        return torch.logsumexp(torch.cat(joint, 1).double(), 0)
 
 
 def _schedules(candidate: Candidate, task: MixtureTask) -> list[Schedule]:

@@ -1,6 +1,6 @@
 """The starts of a flow mixture, and setting a model to one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from anabranch.algorithms.graph_clusters import (
     spectral_responsibilities,
     spread_labels,
 )
-from anabranch.distributions import Distribution, Hedged
+from anabranch.distributions import Categories, Distribution, Hedged
 from anabranch.models import MixtureModel
 from anabranch.transforms import TriangularAffine
 
@@ -188,6 +188,23 @@ def set_start(
         affine_of(group).requires_grad_(not freeze)
         first = last
     model.mixture.set_weights(torch.as_tensor(start.weights if weights is None else weights))
+
+
+def set_categories(model: MixtureModel, factors: Sequence[Array]) -> None:
+    """Make the categories of all components, and of what hedges them, those of a mixture.
+
+    Args:
+        model: whose components are densities times categories.
+        factors: of each column its probabilities, (K, levels).
+    """
+    first = 0
+    for group in model.mixture.groups:
+        last = first + group.batch_shape[0]
+        tables = [torch.as_tensor(table[first:last]) for table in factors]
+        for part in group.modules():
+            if isinstance(part, Categories):
+                part.set_probabilities(tables)
+        first = last
 
 
 def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Array) -> None:

@@ -16,6 +16,8 @@ class Rows:
         raw: (n, D) integers that are dequantized anew at every epoch, or None.
         features: (n, D) what the posterior network sees where that is not z, or None.
         context: (n, C) what a conditional density depends on, standardised, or None.
+        draws: (n, S, D) rows with several draws of missing cells, which judge; or None.
+        draws_log_prob: (n, S) log-density of what was drawn given the rest, or None.
     """
 
     z: Tensor
@@ -24,6 +26,8 @@ class Rows:
     raw: Tensor | None = None
     features: Tensor | None = None
     context: Tensor | None = None
+    draws: Tensor | None = None
+    draws_log_prob: Tensor | None = None
 
     @property
     def seen(self) -> Tensor:
@@ -33,7 +37,7 @@ class Rows:
     def batch(self, device: str) -> dict[str, Tensor]:
         """The tensors that the model is trained on."""
         data = {"x": self.z, "term": self.term}
-        for name in ("targets", "features", "context"):
+        for name in ("targets", "features", "context", "draws", "draws_log_prob"):
             if getattr(self, name) is not None:
                 data[name] = getattr(self, name)
         return {name: tensor.to(device) for name, tensor in data.items()}

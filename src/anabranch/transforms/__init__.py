@@ -7,6 +7,7 @@ from anabranch.transforms.augmentation import VAELayer as VAELayer
 from anabranch.transforms.augmentation import VariationalDequantization as VariationalDequantization
 from anabranch.transforms.autoregressive import Autoregressive as Autoregressive
 from anabranch.transforms.block_autoregressive import BlockAutoregressive as BlockAutoregressive
+from anabranch.transforms.cells import Cells as Cells
 from anabranch.transforms.compose import Compose as Compose
 from anabranch.transforms.compose import Inverse as Inverse
 from anabranch.transforms.convolution import InvertibleConv as InvertibleConv

@@ -85,6 +85,19 @@ class Support(Transform):
     def _encode(
         self, x: Tensor, context: Tensor | None, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
+        z, terms = self.columnwise(x)
+        return z, terms.sum(-1)
+
+    def columnwise(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``encode``, with the term of each column, (..., D), and NaN with that of nothing, 0.
+
+        So that the density of the columns that are known of a row can be told.
+        """
+        z, terms = self._columnwise(x)
+        missing = x.isnan()
+        return torch.where(missing, torch.nan, z), torch.where(missing, 0.0, terms)
+
+    def _columnwise(self, x: Tensor) -> tuple[Tensor, Tensor]:
         left, right = self.lower.isfinite(), self.upper.isfinite()
         lower, upper = self._finite()
         width = upper - lower
@@ -97,7 +110,7 @@ class Support(Transform):
         log_below, log_above = below.log(), above.log()
         z = torch.where(left | right, log_below - log_above, x)
         term = self._log_width() - log_below - log_above
-        return z, torch.where(inside, term, -torch.inf).sum(-1)
+        return z, torch.where(inside, term, -torch.inf)
 
     def _decode(
         self, z: Tensor, context: Tensor | None, generator: Generator | None

@@ -20,6 +20,7 @@ from anabranch.algorithms.gaussians.priors import GaussianPrior as GaussianPrior
 from anabranch.algorithms.gaussians.priors import weak_prior as weak_prior
 from anabranch.algorithms.gaussians.starts import GaussianStart as GaussianStart
 from anabranch.algorithms.gaussians.starts import StartOptions as StartOptions
+from anabranch.algorithms.gaussians.starts import covariance_models as covariance_models
 from anabranch.algorithms.gaussians.starts import em_start as em_start
 from anabranch.algorithms.gaussians.starts import hard_start as hard_start
 from anabranch.algorithms.gaussians.starts import is_small as is_small

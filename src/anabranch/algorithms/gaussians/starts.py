@@ -122,9 +122,13 @@ def hard_start(name: str, X: Array, V: Array, R: Array, options: StartOptions) -
         R: (N, K) assignments.
         options: which covariances are tried.
     """
-    models = [*_types(X, options).values(), *_shrunk(X, options)]
-    starts = (_scored(name, X, V, R, model, options) for model in models)
+    starts = (_scored(name, X, V, R, model, options) for model in covariance_models(X, options))
     return _best(starts, X)
+
+
+def covariance_models(X: Array, options: StartOptions) -> list[CovarianceModel]:
+    """The ways to estimate covariances that are worth a try on so many rows and columns."""
+    return [*_types(X, options).values(), *_shrunk(X, options)]
 
 
 def em_start(

@@ -7,12 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anabranch.distributions import Distribution, Flow, Hedged, Mixture, Normal
+from anabranch.distributions import (
+    Categories,
+    Distribution,
+    Flow,
+    Hedged,
+    Mixture,
+    Normal,
+    WithCategories,
+)
 from anabranch.functional.shapes import Shape
 from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
 from anabranch.models.registry import recipe
+from anabranch.networks import CodedInput
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
@@ -64,6 +73,7 @@ def flow_mixture(
     learn_weights: bool = True,
     posterior: str | dict[str, Any] = "mlp",
     hedge: bool = False,
+    categories: Sequence[int] = (),
     seed: int | None = None,
 ) -> MixtureModel:
     r"""K flows and a posterior network q(c|x), whose bound is enumerated exactly.
@@ -78,6 +88,9 @@ def flow_mixture(
 
     Hedged, each component is a mixture of that and of a Gaussian of its own, which stays as it is
     set: :math:`a_k f_k(x) + (1 - a_k)\, g_k(x)`, see `anabranch.distributions.Hedged`.
+
+    With categories, rows hold their codes behind the D features, and each component is a density
+    times their probabilities, see `anabranch.distributions.WithCategories`; so are the Gaussians.
 
     Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585;
     the latent mixture: Izmailov et al. (2020), "Semi-supervised learning with normalizing flows",
@@ -94,6 +107,7 @@ def flow_mixture(
         learn_weights: whether gradients reach the mixture weights.
         posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
         hedge: whether flows are hedged with Gaussians; where there are no flows nothing is.
+        categories: how many categories each further column has; none by default.
         seed: of the initial weights.
 
     Raises:
@@ -119,14 +133,24 @@ def flow_mixture(
             core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
         if isinstance(core, Flow):
             core, own = core.base, [*own, core.transform]
-        component = Flow(core, Compose(own))
+        component = _with_categories(Flow(core, Compose(own)), categories)
         if hedge:
-            anchor = _gaussians(features, diagonal, batch_shape)
+            anchor = _with_categories(_gaussians(features, diagonal, batch_shape), categories)
             component = Hedged(component, anchor, trainable_share=True)
         groups.append(component)
     mixture = Mixture(groups, trainable_weights=learn_weights)
-    network = make_posterior(posterior, features, n_components, generator=generator)
-    return MixtureModel(mixture, network)
+    if not categories:
+        network = make_posterior(posterior, features, n_components, generator=generator)
+        return MixtureModel(mixture, network)
+    coded = CodedInput(features, categories)
+    network = make_posterior(posterior, coded.out_features, n_components, generator=generator)
+    return MixtureModel(mixture, nn.Sequential(coded, network))
+
+
+def _with_categories(density: Distribution, categories: Sequence[int]) -> Distribution:
+    if not categories:
+        return density
+    return WithCategories(density, Categories(categories, batch_shape=density.batch_shape))
 
 
 def _gaussians(features: int, diagonal: bool, batch_shape: Shape) -> Flow:

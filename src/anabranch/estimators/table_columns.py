@@ -1,0 +1,171 @@
+"""Estimators of tables as they are: columns of several kinds, and cells that are missing."""
+
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from anabranch.data.column_kinds import ColumnKind
+from anabranch.data.frames import table_columns
+from anabranch.data.table_coding import TableCoding
+from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.checks import check_spread
+from anabranch.estimators.column_warnings import ColumnWarning
+from anabranch.estimators.estimator import Json
+from anabranch.estimators.supports import Bounds, make_support
+from anabranch.procedures.table_preparation import TablePreparation
+from anabranch.transforms import Support
+
+Array = NDArray[np.float64]
+MISSING = ("refuse", "marginal")
+
+
+class TableColumns(MixtureEstimator):
+    """A mixture that takes tables of mixed columns where it is told so, by one of two settings.
+
+    Attributes:
+        columns: None for numbers, all real; "auto", or the kinds of columns.
+        missing: "refuse", or "marginal" to sum missing cells out.
+        coding_: how the columns of such a table stand in an array; None for plain numbers.
+    """
+
+    columns: object = None
+    missing: str = "refuse"
+    coding_: TableCoding | None
+    takes_tables: ClassVar[bool] = True
+
+    @property
+    def is_table(self) -> bool:
+        """Whether rows are told by kinds of columns."""
+        return self.columns is not None or self.missing != "refuse"
+
+    @property
+    def model_features(self) -> int:
+        """D, the real columns that a density is told of."""
+        coding = vars(self).get("coding_")
+        return super().model_features if coding is None else len(coding.reals)
+
+    def missing_cells(self, X: ArrayLike) -> NDArray[np.int64]:
+        """How many cells of each row are missing, (n,)."""
+        coding = vars(self).get("coding_")
+        if coding is None:
+            return np.zeros(len(self._validated(X, reset=False)), np.int64)
+        return np.isnan(self._validated(X, reset=False)).sum(1)
+
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
+        if reset:
+            self.coding_ = None
+        elif not self.is_table:
+            return super()._validated(X, reset=False)
+        return self._coded(X, reset=reset) if self.is_table else super()._validated(X, reset=True)
+
+    def _coded(self, X: Any, *, reset: bool) -> Array:
+        """A table as numbers, or an error that names the column at fault."""
+        if self.missing not in MISSING:
+            raise ValueError(f"missing must be one of {MISSING}, got {self.missing!r}")
+        table = table_columns(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)  # names and their number
+        if reset:
+            spec = dict.fromkeys(table, "real") if self.columns is None else self.columns
+            self.coding_ = TableCoding.of(X, spec)
+            _warn_left_out(self.coding_)
+        coding = self.coding_
+        if coding is None:
+            raise ValueError("columns and missing were set after the fit: fit again")
+        rows = coding.encode(X)
+        if rows.shape[1] == 0:
+            raise ValueError("no column of X is left: all are constants or identifiers")
+        if len(rows) < (2 if reset else 1):
+            raise ValueError(f"Found array with {len(rows)} sample(s), which are too few")
+        if self.missing == "refuse":
+            _refuse_missing(rows, coding.encoded_names)
+        if reset and coding.reals:
+            names = coding.encoded_names[: len(coding.reals)]
+            check_spread(_filled(rows[:, : len(coding.reals)]), names)
+        return rows
+
+    def _fit_table(self, X: Array, constant: NDArray[np.bool_]) -> TablePreparation:
+        """The preparation of the rows of a table."""
+        kinds = self._kinds()
+        support = _support(X[:, : len(kinds)], kinds)
+        return TablePreparation.of_rows(X, constant, widths=_widths(kinds), support=support)
+
+    def _blank_table(self) -> TablePreparation:
+        """The preparation with its statistics still to be set."""
+        kinds = self._kinds()
+        ends = _bounds(kinds)
+        # any bounds will do; a circle needs two
+        blank = None if ends is None else make_support(np.ones((1, len(kinds))), ends)
+        return TablePreparation.blank(_widths(kinds), support=blank)
+
+    def _kinds(self) -> list[ColumnKind]:
+        """Of the real columns of a table."""
+        return [] if self.coding_ is None else [column.kind for column in self.coding_.reals]
+
+    def _table_state(self) -> dict[str, Any]:
+        return {} if self.coding_ is None else {"coding": self.coding_.plain()}
+
+    def _restore_table(self, state: dict[str, Any]) -> None:
+        coding = state.get("coding")
+        self.coding_ = None if coding is None else TableCoding.from_plain(coding)
+        if self.coding_ is not None:
+            self.n_features_in_ = len(self.coding_.columns)
+
+    def _as_given(self, X: Array) -> Any:
+        """Rows as the table that was fitted held them."""
+        return X if self.coding_ is None else self.coding_.decode(X)
+
+    def facts(self) -> dict[str, Json]:
+        """What there is to know of a fit; see `Estimator.facts`."""
+        coding = vars(self).get("coding_")
+        if coding is None:
+            return super().facts()
+        kinds = {column.name: column.kind.name for column in coding.columns}
+        return super().facts() | {"kinds": kinds, "missing": self.missing}
+
+
+def _refuse_missing(rows: Array, names: list[str]) -> None:
+    missing = np.isnan(rows).sum(0)
+    if missing.any():
+        bad = np.flatnonzero(missing)
+        shown = ", ".join(f"{names[j]!r} ({missing[j]})" for j in bad[:5])
+        raise ValueError(
+            f"X holds NaN in {len(bad)} columns: {shown}; missing='marginal' sums missing cells out"
+        )
+
+
+def _warn_left_out(coding: TableCoding) -> None:
+    for kind, why in (
+        ("constant", "hold one value, or none"),
+        ("identifier", "name rows: their values hardly repeat"),
+    ):
+        names = coding.left_out(kind)
+        if names:
+            shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+            warnings.warn(f"columns that {why} are left out: {shown}", ColumnWarning, stacklevel=5)
+
+
+def _filled(reals: Array) -> Array:
+    """Missing cells at the median of the column, for checks of its values."""
+    return np.where(np.isnan(reals), np.nanmedian(reals, axis=0), reals)
+
+
+def _widths(kinds: list[ColumnKind]) -> list[float]:
+    return [float(kind.is_whole) for kind in kinds]
+
+
+def _bounds(kinds: list[ColumnKind]) -> Bounds | None:
+    """Where real columns live; None where all live on the line."""
+    half = ("positive", "count")
+    lower = np.array([0.0 if kind.name in half else kind.lower for kind in kinds])
+    upper = np.array([kind.upper for kind in kinds])
+    periodic = np.array([kind.name == "circle" for kind in kinds])
+    bounded = np.isfinite(lower) | np.isfinite(upper)
+    return Bounds(lower, upper, periodic) if bounded.any() else None
+
+
+def _support(reals: Array, kinds: list[ColumnKind]) -> Support | None:
+    bounds = _bounds(kinds)
+    return None if bounds is None else make_support(_filled(reals), bounds)

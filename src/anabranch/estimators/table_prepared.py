@@ -1,0 +1,100 @@
+"""Mixtures of flows behind the preparation of a table of mixed columns."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anabranch.algorithms.gaussians import GaussianParameters
+from anabranch.algorithms.mixed_gaussians import MixedParameters
+from anabranch.archive import Tree
+from anabranch.estimators.estimator import State
+from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.table_columns import TableColumns
+from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.rows import Rows
+from anabranch.procedures.table_preparation import TablePreparation
+from anabranch.procedures.table_task import complete, judge_by_draws
+
+Array = NDArray[np.float64]
+
+
+class TablePrepared(TableColumns, PreparedEstimator):
+    """A mixture of flows that takes tables of mixed columns where it is told so."""
+
+    @property
+    def _width(self) -> int:
+        """Columns of what the model sees."""
+        coding = vars(self).get("coding_")
+        return self.n_features_in_ if coding is None else len(coding.encoded_names)
+
+    def _prepare(self, X: Array, seed: int) -> None:
+        if not self.is_table:
+            super()._prepare(X, seed)
+            return
+        if not self.model_features:
+            raise ValueError(
+                f"no column of X is real, and a {type(self).__name__} needs one for its flows: a "
+                "GaussianMixture takes tables of categories alone"
+            )
+        self.constant_ = np.zeros(self.model_features, bool)
+        self.preparation_ = self._fit_table(X, self.constant_)
+
+    def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
+        if not self.is_table:
+            return super()._rows(X, targets, random_state)
+        z, term = self.preparation_.encode(X)
+        # what changes with the epochs: places in cells, and draws of missing ones
+        changes = any(kind.is_whole for kind in self._kinds()) or np.isnan(X).any()
+        known = None if targets is None else torch.as_tensor(targets, dtype=torch.float32)
+        return Rows(z, term.float(), known, torch.as_tensor(X) if changes else None)
+
+    def _model_columns(self, width: int) -> list[str]:
+        return super()._model_columns(width) if self.coding_ is None else self.coding_.encoded_names
+
+    def _propose(self, proposal: MixedParameters) -> None:
+        """Keep the mixture from whose conditional missing cells are drawn."""
+        if isinstance(self.preparation_, TablePreparation):
+            self.preparation_.proposal = proposal
+
+    def _complete(self, rows: Rows, validation: Rows, seed: int) -> None:
+        """Draw missing cells of rows to train on, and several times those of rows that judge."""
+        preparation = self.preparation_
+        if isinstance(preparation, TablePreparation):
+            complete(rows, preparation, seed)
+            judge_by_draws(validation, preparation, seed)
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        return self._blank_table() if self.is_table else super()._blank_preparation(n_features)
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        return super().state() | self._table_state()
+
+    def _table_state(self) -> dict[str, Tree]:
+        preparation = self.preparation_
+        if not (isinstance(preparation, TablePreparation) and preparation.proposal):
+            return super()._table_state()
+        gaussian = preparation.proposal.gaussian
+        proposal: Tree = {
+            "weights": torch.as_tensor(gaussian.weights),
+            "means": torch.as_tensor(gaussian.means),
+            "covariances": torch.as_tensor(gaussian.covariances),
+            "factors": [torch.as_tensor(table) for table in preparation.proposal.factors],
+        }
+        state: dict[str, Tree] = {"proposal": proposal}
+        return super()._table_state() | state
+
+    def _restore(self, state: State) -> None:
+        self._restore_table(state)
+        n_features = vars(self).get("n_features_in_")
+        super()._restore(state)
+        if n_features is None:
+            return
+        self.n_features_in_ = n_features
+        proposal = state["proposal"]
+        names = ("weights", "means", "covariances")
+        gaussian = GaussianParameters(*(proposal[name].numpy() for name in names))
+        factors = tuple(table.numpy() for table in proposal["factors"])
+        cast("TablePreparation", self.preparation_).proposal = MixedParameters(gaussian, factors)

@@ -1,0 +1,110 @@
+"""A table of mixed columns among the rows of a fit: its starts, and draws of what is missing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anabranch.algorithms.gaussians import StartOptions
+from anabranch.algorithms.mixed_gaussians import Completion, MixedParameters, MixedRows
+from anabranch.distributions import Mixture
+from anabranch.objectives import marginal_joint
+from anabranch.procedures.mixture_starts import Start, StartRows, make_starts
+from anabranch.procedures.rows import Rows
+from anabranch.procedures.table_preparation import TablePreparation
+from anabranch.procedures.table_starts import MixedStart, expected_reals, mixed_start
+
+Array = NDArray[np.float64]
+# Draws of each row with missing cells: of those that judge in training, and of those scored.
+JUDGING, SCORING = 16, 64
+
+
+def table_starts(
+    rows: MixedRows,
+    V: Array,
+    options: StartOptions,
+    *,
+    init_params: str,
+    n_init: int,
+    random_state: np.random.RandomState,
+    given: tuple[str, Array] | None = None,
+) -> list[tuple[MixedStart, Start]]:
+    """The starts that a fit compares, the one with the best score first.
+
+    They begin where those of the real columns do (distances see no categories), and EM over all
+    columns goes on from there.
+
+    Args:
+        rows: training rows, missing cells NaN.
+        V: validation rows likewise.
+        options: how starts are searched.
+        init_params: how they are found, as in `make_starts`.
+        n_init: draws.
+        random_state: source of randomness.
+        given: name and responsibilities to start from instead.
+    """
+    n_real = rows.n_real
+    seen = expected_reals(rows)
+    unseen = expected_reals(MixedRows(np.concatenate([rows.X, V]), rows.levels))[len(seen) :]
+    found = make_starts(
+        StartRows(seen, unseen[:, :n_real], seen, rows.known),
+        options,
+        init_params=init_params,
+        n_init=n_init,
+        random_state=random_state,
+        given=given,
+    )
+    pairs = list(_continued(found, rows, V, options))
+    return sorted(pairs, key=lambda pair: pair[0].score, reverse=True)
+
+
+def _continued(
+    found: Iterator[Start], rows: MixedRows, V: Array, options: StartOptions
+) -> Iterator[tuple[MixedStart, Start]]:
+    for start in found:
+        mixed = mixed_start(start.gaussian.name, rows, V, start.responsibilities, options)
+        # those of gaps and labels are kept: the components are fitted to them first
+        R = start.responsibilities if start.trusted else mixed.responsibilities
+        yield mixed, Start(mixed.gaussian, R, start.trusted)
+
+
+def complete(rows: Rows, preparation: TablePreparation, seed: int) -> None:
+    """Fill missing cells in rows to train on with a first draw."""
+    if rows.raw is not None:
+        preparation.renew(rows.raw, rows.z, seed)
+
+
+def judge_by_draws(rows: Rows, preparation: TablePreparation, seed: int) -> None:
+    """Give rows that judge several draws of their missing cells; nothing where none is missing."""
+    proposal = preparation.proposal
+    missing = rows.z[:, : preparation.n_real].isnan()
+    if proposal is None or not bool(missing.any()):
+        return
+    Z = rows.z.double().numpy()
+    completion = Completion.of(proposal, Z)
+    drawn, log_prob = completion.draws(JUDGING, np.random.RandomState(seed))
+    draws = np.tile(Z[:, None], (1, JUDGING, 1))
+    draws_log_prob = np.zeros((len(Z), JUDGING))
+    draws[completion.gaps], draws_log_prob[completion.gaps] = drawn, log_prob
+    rows.draws = torch.as_tensor(draws, dtype=torch.float32)
+    rows.draws_log_prob = torch.as_tensor(draws_log_prob, dtype=torch.float32)
+    rows.z.copy_(rows.draws[:, 0])
+
+
+@torch.no_grad()
+def joint_of_known(mixture: Mixture, proposal: MixedParameters | None, z: Tensor) -> Tensor:
+    """Log p(x_o, k_o, c) of rows that all lack real cells, (K, n) in float64.
+
+    By importance sampling from the conditional of the start; the same at every call.
+
+    Raises:
+        ValueError: where there is no start to draw from.
+    """
+    if proposal is None:
+        raise ValueError("the model was fitted without a mixture to draw missing cells from")
+    completion = Completion.of(proposal, z.double().cpu().numpy())
+    drawn, log_prob = completion.draws(SCORING, np.random.RandomState(0))
+    draws = torch.as_tensor(drawn).to(z)
+    return marginal_joint(mixture, draws, torch.as_tensor(log_prob).to(z)).double()

@@ -1,0 +1,55 @@
+"""Tables with text and gaps, from the file as it is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anabranch import load
+from tests.estimators.test_mixed_tables import table
+
+QUICK = ("--max-epochs", "2", "--flow-option", "n_layers=2", "--set", "init_params=kmeans")
+KINDS = ("--kind", "auto", "--kind", "visits=count", "--kind", 'hour=["circle", 24]')
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, succeed):
+    frame, labels = table(150, share=0.1)
+    path = tmp_path_factory.mktemp("mixed") / "t.csv"
+    frame.assign(true=np.where(labels, "b", "a")).to_csv(path, index=False, na_rep="NA")
+    known = ("--label-column", "true", "--no-use-labels")
+    model = path.with_name("m.safetensors")
+    gaps = ("--missing", "marginal")
+    said = succeed("fit", path, "-k", "2", *KINDS, *gaps, *known, *QUICK, "-o", model)
+    lines = dict(line.split(None, 1) for line in said.splitlines())
+    assert float(lines["ARI"]) > 0.8
+    return model, path, frame
+
+
+def test_predictions_and_scores_of_every_row(fitted, succeed, tmp_path):
+    model, path, frame = fitted
+    succeed("predict", model, path, "--label-column", "true", "-o", tmp_path / "p.csv")
+    found = pd.read_csv(tmp_path / "p.csv")
+    mixture = load(model)
+    assert (found["component"] == mixture.predict(frame)).all()
+    assert (found["missing"] == frame.isna().sum(axis=1)).all()
+    succeed("score", model, path, "-o", tmp_path / "s.parquet")
+    scores = pd.read_parquet(tmp_path / "s.parquet")["log_prob"]
+    assert scores.to_numpy() == pytest.approx(mixture.score_samples(frame), abs=1e-4)
+
+
+def test_samples_hold_what_the_file_held(fitted, succeed, tmp_path):
+    model, _, frame = fitted
+    succeed("sample", model, "-n", "40", "--with-component", "-o", tmp_path / "n.csv")
+    drawn = pd.read_csv(tmp_path / "n.csv")
+    assert list(drawn.columns) == [*frame.columns, "component"]
+    assert set(drawn["city"]) <= {"a", "b", "c"}
+    assert drawn["visits"].dtype.kind == "i"
+
+
+def test_gaps_and_kinds_are_refused_in_one_sentence(fitted, fail, tmp_path):
+    _, path, _ = fitted
+    out = ("-o", tmp_path / "m.safetensors")
+    assert "missing='marginal' sums" in fail("fit", path, *KINDS, "-k", "2", *out)
+    wrong = fail("fit", path, "--kind", "hour=tall", "-k", "2", *out)
+    assert "the kind of column 'hour' must be" in wrong
+    assert not (tmp_path / "m.safetensors").exists()
