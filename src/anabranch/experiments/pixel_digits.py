@@ -35,7 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 REPORTED = ("histogram", "made", *RECIPES, "told")
 MADE_HIDDEN = 32
 OPTIONS = FitOptions(
-    max_epochs=40, batch_size=36, learning_rate=3e-3, average=0.98, patience=None, progress=False
+    max_epochs=30, batch_size=36, learning_rate=3e-3, average=0.98, patience=None, progress=False
 )
 
 

@@ -23,9 +23,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 CONDITIONAL = RECIPES["Gated PixelCNN"]
 # new draws in each epoch, so that nothing can be learned by heart
-DRAWS, VALIDATION = 50_000, 4000
+DRAWS, VALIDATION = 40_000, 2000
 OPTIONS = FitOptions(
-    max_epochs=6, batch_size=250, learning_rate=4e-3, average=0.99, patience=None, progress=False
+    max_epochs=4, batch_size=250, learning_rate=4e-3, average=0.99, patience=None, progress=False
 )
 
 

@@ -9,6 +9,7 @@ from anabranch.models.autoencoders.ltvae import ltvae as ltvae
 from anabranch.models.autoencoders.mixae import mixae as mixae
 from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE as GaussianMixtureVAE
 from anabranch.models.autoencoders.nvisa import nvisa as nvisa
+from anabranch.models.autoencoders.pixel_autoencoder import pixel_autoencoder as pixel_autoencoder
 from anabranch.models.autoencoders.vade import vade as vade
 from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.densities.flow_density import flow_density as flow_density

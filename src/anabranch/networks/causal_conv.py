@@ -1,5 +1,6 @@
 """Convolutions over images that look only at the pixels before, row after row."""
 
+import math
 from collections.abc import Sequence
 from math import prod
 
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from anabranch.functional.shapes import Shape
+
+# The gain that keeps the scale of what passes through rectifiers.
+RELU = math.sqrt(2)
 
 
 def colour_groups(n_maps: int, n_colours: int, repeats: int = 1) -> tuple[int, ...]:
@@ -49,8 +53,8 @@ class CausalConv2d(nn.Module):
         kernel_size: 2p + 1, an odd number.
         rows: R, how many rows above are seen; p where None.
         strict: whether a map sees only colours before its own at the pixel itself.
-        zero: start at the zero map.
-        generator: source of the initial weights, uniform within ±1/sqrt(fan-in).
+        gain: by how much it scales independent inputs at first; 0 for the zero map.
+        generator: source of the initial weights.
 
     Shapes:
         x: (N, in, H, W), giving (N, out, H, W).
@@ -79,7 +83,7 @@ class CausalConv2d(nn.Module):
         *,
         rows: int | None = None,
         strict: bool = False,
-        zero: bool = False,
+        gain: float = RELU,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -90,10 +94,13 @@ class CausalConv2d(nn.Module):
         width = kernel_size if self.rows else self.reach + 1
         mask = torch.ones(len(outputs), len(inputs), self.rows + 1, width)
         mask[..., -1, self.reach + 1 :] = 0
-        own, seen = torch.tensor(outputs)[:, None], torch.tensor(inputs)
-        mask[..., -1, self.reach] = (seen < own if strict else seen <= own).float()
+        here = [[seen < own if strict else seen <= own for seen in inputs] for own in outputs]
+        mask[..., -1, self.reach] = torch.tensor(here, dtype=mask.dtype)
         self.register_buffer("mask", mask, False)
-        self.weight, self.bias = uniform_weights(mask.shape, zero=zero, generator=generator)
+        before = self.rows * kernel_size + self.reach
+        fan_in = len(inputs) * before + sum(map(sum, here)) / len(outputs)
+        self.weight = uniform_weight(mask.shape, gain, fan_in=fan_in, generator=generator)
+        self.bias = nn.Parameter(torch.zeros(len(outputs)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, in, H, W) to (N, out, H, W)."""
@@ -179,19 +186,27 @@ def channels_last(maps: Tensor) -> Tensor:
     return maps.contiguous(memory_format=torch.channels_last)
 
 
-def uniform_weights(
-    shape: Sequence[int], *, zero: bool = False, generator: torch.Generator | None = None
-) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weight and bias of a layer, uniform within ±1/sqrt(fan-in), or zero.
+def uniform_weight(
+    shape: Sequence[int],
+    gain: float = 1.0,
+    *,
+    fan_in: float | None = None,
+    generator: torch.Generator | None = None,
+) -> nn.Parameter:
+    r"""A weight, uniform within :math:`\pm g \sqrt{3 / n}`, by which unit inputs come to scale g.
+
+    Source: He, Zhang, Ren, Sun (2015), "Delving deep into rectifiers", arXiv:1502.01852.
+
+    Args:
+        shape: (out, in, ...).
+        gain: g; the root of two keeps the scale through rectifiers.
+        fan_in: n, how many inputs an output has; all that the shape says where None.
+        generator: source of the draws.
 
     Example:
-        >>> weight, bias = uniform_weights((4, 2, 1, 1))
-        >>> weight.shape, bias.shape, bool((bias.abs() < 2**-0.5).all())
-        (torch.Size([4, 2, 1, 1]), torch.Size([4]), True)
+        >>> bool((uniform_weight((4, 3, 1, 1)).abs() <= 1).all())
+        True
     """
-    limit = 0.0 if zero else prod(shape[1:]) ** -0.5
-    weight, bias = torch.empty(*shape), torch.empty(shape[0])
-    return (
-        nn.Parameter(weight.uniform_(-limit, limit, generator=generator)),
-        nn.Parameter(bias.uniform_(-limit, limit, generator=generator)),
-    )
+    n = prod(shape[1:]) if fan_in is None else max(fan_in, 1.0)
+    limit = gain * math.sqrt(3 / n)
+    return nn.Parameter(torch.empty(*shape).uniform_(-limit, limit, generator=generator))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from anabranch.functional.shapes import Shape
-from anabranch.networks.causal_conv import CausalConv2d, colour_groups, uniform_weights
+from anabranch.networks.causal_conv import CausalConv2d, colour_groups, uniform_weight
 from anabranch.networks.pixel_network import PixelBlock, PixelSizes
 from anabranch.networks.row_lstm import lstm_cell
 
@@ -33,8 +33,8 @@ class DiagonalLSTM(nn.Module):
         self.width = width = max(sizes.channels // 2, n_colours)
         gates = colour_groups(width, n_colours, repeats=4)
         self.to_state = CausalConv2d(sizes.maps(), gates, 1, generator=generator)
-        self.from_left, _ = uniform_weights((4 * width, width), generator=generator)
-        self.from_above, _ = uniform_weights((4 * width, width), generator=generator)
+        self.from_left = uniform_weight((4 * width, width), generator=generator)
+        self.from_above = uniform_weight((4 * width, width), generator=generator)
 
     def forward(self, maps: Tensor) -> Tensor:
         """States (N, width, H, W) of all pixels."""
@@ -77,7 +77,7 @@ class DiagonalBiLSTM(PixelBlock):
         self.left = DiagonalLSTM(sizes, generator)
         self.right = DiagonalLSTM(sizes, generator)
         inner = colour_groups(self.left.width, len(sizes.colours))
-        self.widen = CausalConv2d(inner, sizes.maps(), 1, zero=True, generator=generator)
+        self.widen = CausalConv2d(inner, sizes.maps(), 1, gain=0.0, generator=generator)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, channels, H, W)."""

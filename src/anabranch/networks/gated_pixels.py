@@ -6,8 +6,11 @@ from torch.nn.functional import conv2d, pad
 
 from anabranch.functional.numbers import check_whole
 from anabranch.functional.shapes import Shape
-from anabranch.networks.causal_conv import CausalConv2d, channels_last, uniform_weights
+from anabranch.networks.causal_conv import CausalConv2d, channels_last, uniform_weight
 from anabranch.networks.pixel_network import PixelNetwork, PixelSizes
+
+# A gated unit makes about a third of what comes in, which this gain makes up for at first.
+GATED = 3.0
 
 
 class RowsConv2d(nn.Module):
@@ -45,7 +48,8 @@ class RowsConv2d(nn.Module):
             raise ValueError(f"kernel_size must be odd, at least {least}, got {kernel_size}")
         self.reach, self.strict = kernel_size // 2, strict
         shape = (out_maps, in_maps, self.reach + 1 - strict, kernel_size)
-        self.weight, self.bias = uniform_weights(shape, generator=generator)
+        self.weight = uniform_weight(shape, GATED, generator=generator)
+        self.bias = nn.Parameter(torch.zeros(out_maps))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, in, H, W) to (N, out, H, W)."""
@@ -92,10 +96,16 @@ class GatedLayer(nn.Module):
         self.first = first
         self.above = RowsConv2d(len(inputs), wide, kernel_size, strict=first, generator=generator)
         self.beside = CausalConv2d(
-            inputs, sizes.maps(2), kernel_size, rows=0, strict=first, generator=generator
+            inputs,
+            sizes.maps(2),
+            kernel_size,
+            rows=0,
+            strict=first,
+            gain=GATED,
+            generator=generator,
         )
-        self.link, _ = uniform_weights((wide, sizes.channels, 1, 1), generator=generator)
-        self.mix = CausalConv2d(sizes.maps(), sizes.maps(), 1, generator=generator)
+        self.link = uniform_weight((wide, sizes.channels, 1, 1), GATED, generator=generator)
+        self.mix = CausalConv2d(sizes.maps(), sizes.maps(), 1, gain=1.0, generator=generator)
         self.added = sizes.context(2, position=position, generator=generator)
         self.added_above = sizes.context(2, position=position, generator=generator)
 

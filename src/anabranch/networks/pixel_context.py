@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from anabranch.functional.shapes import Shape, as_shape
-from anabranch.networks.causal_conv import uniform_weights
+from anabranch.networks.causal_conv import uniform_weight
 
 
 class PixelContext(nn.Module):
@@ -52,7 +52,8 @@ class PixelContext(nn.Module):
         self.weight, self.bias = None, None
         if self.context_shape:
             shape = (n_maps, self.context_shape[0], 1, 1)
-            self.weight, self.bias = uniform_weights(shape, generator=generator)
+            self.weight = uniform_weight(shape, generator=generator)
+            self.bias = nn.Parameter(torch.zeros(n_maps))
         self.position = nn.Parameter(torch.zeros(n_maps, *sides)) if position else None
 
     def forward(self, maps: Tensor, context: Tensor | None) -> Tensor:

@@ -122,7 +122,7 @@ class PixelNetwork(nn.Module, ABC):
         self.sizes, maps = sizes, sizes.maps()
         outputs = tuple(colour for colour in sizes.colours for _ in range(sizes.n_params))
         self.mix = CausalConv2d(maps, maps, 1, generator=generator)
-        self.last = CausalConv2d(maps, outputs, 1, zero=True, generator=generator)
+        self.last = CausalConv2d(maps, outputs, 1, gain=0.0, generator=generator)
 
     @abstractmethod
     def features(self, x: Tensor, context: Tensor | None) -> Tensor:

@@ -38,7 +38,7 @@ class ResidualPixels(PixelBlock):
         inner = colour_groups(max(sizes.channels // 2, n_colours), n_colours)
         self.narrow = CausalConv2d(outer, inner, 1, generator=generator)
         self.middle = CausalConv2d(inner, inner, kernel_size, generator=generator)
-        self.widen = CausalConv2d(inner, outer, 1, zero=True, generator=generator)
+        self.widen = CausalConv2d(inner, outer, 1, gain=0.0, generator=generator)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, channels, H, W)."""

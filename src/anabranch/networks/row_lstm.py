@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from anabranch.functional.shapes import Shape
-from anabranch.networks.causal_conv import CausalConv2d, colour_groups, uniform_weights
+from anabranch.networks.causal_conv import CausalConv2d, colour_groups, uniform_weight
 from anabranch.networks.pixel_network import PixelBlock, PixelSizes
 
 
@@ -46,11 +46,9 @@ class RowLSTM(PixelBlock):
             rows=0,
             generator=generator,
         )
-        self.from_state, _ = uniform_weights(
-            (4 * width, width, 1, kernel_size), generator=generator
-        )
+        self.from_state = uniform_weight((4 * width, width, 1, kernel_size), generator=generator)
         self.widen = CausalConv2d(
-            colour_groups(width, n_colours), outer, 1, zero=True, generator=generator
+            colour_groups(width, n_colours), outer, 1, gain=0.0, generator=generator
         )
 
     def forward(self, maps: Tensor) -> Tensor:
