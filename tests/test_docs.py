@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anabranch import RAD, Coder, FlowDensity, FlowGMM, FlowMixture, experiments, models, transforms
+from anabranch import (
+    RAD,
+    Coder,
+    FlowDensity,
+    FlowGMM,
+    FlowMixture,
+    PixelDensity,
+    experiments,
+    models,
+    transforms,
+)
 from anabranch.cli.app import app
 from anabranch.data import write_table
 from anabranch.experiments import registry as experiment_registry
@@ -51,7 +61,7 @@ def _quick(monkeypatch, request):
     if any(page in request.node.name for page in REAL):
         return
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder):
+    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder, PixelDensity):
         defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])

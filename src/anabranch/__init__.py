@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FlowGMM,
         FlowMixture,
         GaussianMixture,
+        PixelDensity,
         load,
         save,
     )
@@ -35,6 +36,7 @@ _HOMES = {
     "FlowGMM": "anabranch.estimators",
     "FlowMixture": "anabranch.estimators",
     "GaussianMixture": "anabranch.estimators",
+    "PixelDensity": "anabranch.estimators",
     "RAD": "anabranch.estimators",
     "load": "anabranch.estimators",
     "save": "anabranch.estimators",
@@ -50,6 +52,7 @@ __all__ = [
     "FlowMixture",
     "GaussianMixture",
     "ModelFileError",
+    "PixelDensity",
     "__version__",
     "load",
     "save",

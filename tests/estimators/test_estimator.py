@@ -20,6 +20,7 @@ from anabranch import (
     FlowGMM,
     FlowMixture,
     GaussianMixture,
+    PixelDensity,
 )
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.files import ESTIMATORS
@@ -42,6 +43,10 @@ CASES = {
     "conditional": (FlowDensity(FLOW, **QUICK), {"context": pd.DataFrame({"kind": LABELS})}),
     "rad": (RAD(n_folds=1, n_between=1, n_last=1, hidden=(4,), **QUICK), {}),
     "coder": (Coder(levels=16, n_neighbours=2, hidden=(4,), **QUICK), {}),
+    "pixels": (
+        PixelDensity({"name": "row_lstm", "channels": 4, "n_layers": 1}, levels=16, **QUICK),
+        {"context": pd.DataFrame({"kind": LABELS})},
+    ),
     "deep": (DeepMixture(3, start={"epochs": 1}, **DEEP), {}),
     "random": (DeepMixture(3, start="random", **DEEP), {}),
     "idec": (DeepClustering(3, pretrain={"epochs": 1}, **DEEP), {}),
@@ -51,8 +56,8 @@ CASES = {
 
 
 def frame(case):
-    """The rows of a case: a coder takes whole numbers."""
-    return LEVELS if case == "coder" else FRAME
+    """The rows of a case: some take whole numbers."""
+    return LEVELS if case in ("coder", "pixels") else FRAME
 
 
 @pytest.fixture(scope="module")

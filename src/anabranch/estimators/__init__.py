@@ -9,6 +9,7 @@ from anabranch.estimators.flow_density import FlowDensity as FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM as FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture as FlowMixture
 from anabranch.estimators.gaussian_mixture import GaussianMixture as GaussianMixture
+from anabranch.estimators.pixel_density import PixelDensity as PixelDensity
 from anabranch.estimators.rad import RAD as RAD
 from anabranch.estimators.selection import Selection as Selection
 from anabranch.estimators.selection import choose_n_components as choose_n_components

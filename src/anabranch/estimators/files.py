@@ -17,6 +17,7 @@ from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.migrations import MIGRATIONS
+from anabranch.estimators.pixel_density import PixelDensity
 from anabranch.estimators.rad import RAD
 from anabranch.estimators.restored import check_restored
 
@@ -28,6 +29,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "FlowGMM": FlowGMM,
     "FlowMixture": FlowMixture,
     "GaussianMixture": GaussianMixture,
+    "PixelDensity": PixelDensity,
     "RAD": RAD,
 }
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from anabranch.estimators.density_plan import DensityPlan
 from anabranch.estimators.estimator import Estimator
 from anabranch.estimators.gaussian_plan import GaussianPlan
 from anabranch.estimators.mixture_plan import MixturePlan
+from anabranch.estimators.pixel_density import PixelPlan
 from anabranch.estimators.rad import RADPlan
 from anabranch.transforms import Standardize, Support
 
@@ -27,6 +29,7 @@ PLANS: Mapping[str, tuple[Callable[[Any], Any], str | None]] = {
     "FlowGMM": (MixturePlan.of, "flow_mixture"),
     "FlowMixture": (MixturePlan.of, "flow_mixture"),
     "GaussianMixture": (GaussianPlan.of, None),
+    "PixelDensity": (PixelPlan.of, None),
     "RAD": (RADPlan.of, "rad"),
 }
 
@@ -46,6 +49,7 @@ def check_restored(estimator: Estimator) -> None:
     _check_names("context_names", estimator.context_names, estimator.context_size)
     if "model_" in found:
         name = plan.method.recipe if isinstance(plan, ClusteringPlan) else recipe
+        name = plan.recipe_name if isinstance(plan, PixelPlan) else name
         _check_model(estimator, found, name)
         if "preparation_" in found:
             _check_preparation(found["preparation_"].transform)
@@ -88,7 +92,9 @@ def _check_model(estimator: Estimator, found: Mapping[str, Any], name: str | Non
     model = found["model_"]
     arguments = model.recipe["arguments"]
     _expect("model", model.recipe["name"] == name, f"the recipe {name!r}")
-    _expect("features", arguments["features"] == estimator.model_features, "one a column")
+    size = arguments["features"] if "features" in arguments else prod(arguments["image_shape"])
+    _expect("features", size == estimator.model_features, "one a column")
+    _expect("levels", arguments.get("levels", estimator.levels) == estimator.levels)
     _expect("context", arguments.get("context_features", 0) == estimator.context_size)
     if "n_components_" in found:
         own = getattr(model, "n_components", found["n_components_"])
