@@ -153,7 +153,7 @@ def encode_array(
     """
     file = io.BytesIO()
     further = {} if shape is None else {"as": [int(n) for n in shape]}
-    _write(file, ArraySource(array, **further), model, verify, None)
+    _write(file, ArraySource(array, "array", **further), model, verify, None)
     return file.getvalue()
 
 

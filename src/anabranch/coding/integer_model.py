@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from anabranch.coding.rans import TOTAL
 from anabranch.functional.neighbours import Neighbourhood
 from anabranch.functional.pixel_logits import pixel_logits
 
-SEEN = 127  # stands for a level that its image has shown
+SEEN = 128  # stands for a level that its image has shown; a power of two, which divides exactly
 UNIT = 32  # logits are counted in this part of a nat
 ONE = 1 << 15  # the exponential of zero
 LOGITS = 1 << 14  # bound of logits, in units
@@ -101,14 +102,15 @@ class IntegerModel:
         """Logits in units, (n, levels), whole numbers.
 
         Args:
-            inputs: (n, n_inputs) centred neighbours, codes of the place, and 127 for each level
+            inputs: (n, n_inputs) centred neighbours, codes of the place, and 128 for each level
                 that the image has shown, in the dtype of the carrier.
             predicted: (n,) levels, by the median edge.
         """
         outputs = inputs
         for layer in self._carried:
             outputs = layer(outputs)
-        return pixel_logits(outputs, predicted, inputs[:, -self.levels :] / SEEN)
+        outputs[:, -1] /= SEEN  # the gain of levels seen, which stand there as 128
+        return pixel_logits(outputs, predicted, inputs[:, -self.levels :])
 
     @cached_property
     def _carried(self) -> list[CarriedLinear]:
@@ -130,11 +132,40 @@ class IntegerModel:
         """
         top, mode = logits.max(-1, keepdim=True)
         below = (top - logits).to(torch.int32).clamp_max_(len(self.table) - 1)
-        weights = self.table[below]
-        share = ((TOTAL - self.levels) * ONE) // weights.sum(-1, keepdim=True)
-        found = (weights * share.to(torch.int32)).bitwise_right_shift_(15).add_(1)
+        found = torch.index_select(self.table, 0, below.flatten()).view_as(below)
+        share = ((TOTAL - self.levels) * ONE) // found.sum(-1, keepdim=True, dtype=torch.int32)
+        found.mul_(share).bitwise_right_shift_(15).add_(1)
         rest = TOTAL - found.sum(-1, keepdim=True, dtype=torch.int32)
         return found.scatter_add_(-1, mode, rest)
+
+    @contextmanager
+    def quick_products(self) -> Iterator[None]:
+        """Let operands be rounded to bfloat16, where that was found to round none of them.
+
+        Whole numbers up to 256 are bfloat16 numbers, and processors that multiply these add in
+        float32. Whether this one does is tried, once.
+        """
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium" if self._quick else "highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    @cached_property
+    def _quick(self) -> bool:
+        bounds = [INPUTS, *(layer.upper for layer in self.layers[:-1])]
+        if self.carrier != torch.float32 or max(bounds) > 256:
+            return False
+        source, before = torch.Generator().manual_seed(0), torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            return all(
+                _same_in_float64(layer, bound, source)
+                for layer, bound in zip(self.layers, bounds, strict=True)
+            )
+        finally:
+            torch.set_float32_matmul_precision(before)
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -190,3 +221,12 @@ class IntegerModel:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
+
+
+def _same_in_float64(layer: IntegerLinear, bound: int, source: torch.Generator) -> bool:
+    """Whether the largest and random inputs give in float32, as it is set, what float64 gives."""
+    n = layer.weight.shape[1]
+    drawn = torch.randint(-bound, bound + 1, (62, n), generator=source)
+    signs = layer.weight[:1].sign().long() * bound
+    x = torch.cat([drawn, signs, torch.full((1, n), bound)])
+    return torch.equal(layer(x.float()).double(), layer(x.double()))

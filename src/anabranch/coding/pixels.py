@@ -12,7 +12,7 @@ from anabranch.coding.rans import Code, Decoder, encode
 from anabranch.distributions.local_context import first_places
 from anabranch.functional.pixel_logits import median_edge
 
-ROWS = 4096  # pixels that are looked at together
+ROWS = 2400  # pixels that are looked at together
 Pixels = NDArray[np.uint8]
 
 
@@ -66,27 +66,43 @@ def decode_pixels(model: IntegerModel, code: Code, n: int) -> Pixels:
     Raises:
         DamagedCodeError: for a code that `encode_pixels` has not written.
     """
-    decoder, around = Decoder(code), model.neighbourhood
-    margin = around.padded(torch.zeros(1, model.size)).shape[1]
-    # places are rows, so that the neighbours of all images are copied in runs
-    canvas = torch.full((margin, n), -model.middle, dtype=model.carrier)
-    values, n_codes = around.n_values, model.codes.shape[1]
-    inputs = torch.zeros(values + n_codes + model.levels, n, dtype=model.carrier)
-    seen = inputs[-model.levels :]
-    codes = model.codes.to(model.carrier).unsqueeze(-1)
-    pixels, columns = np.empty((model.size, n), np.uint8), torch.arange(n)
-    for place, centre in enumerate(around.centres.tolist()):
-        torch.index_select(canvas, 0, around.index[place], out=inputs[:values])
-        inputs[values : values + n_codes] = codes[place]
-        predicted = median_edge(*canvas[around.nearest[:, place]]) + model.middle
-        sizes = model.frequencies(model.logits(inputs.T, predicted.long()))
-        starts = sizes.cumsum(-1, dtype=torch.int32) - sizes
-        levels = torch.from_numpy(decoder.turn(starts.numpy()))
-        canvas[centre] = levels.to(model.carrier) - model.middle
-        seen[levels, columns] = SEEN
-        pixels[place] = levels.numpy()
+    decoder, pixels = Decoder(code), np.empty((model.size, n), np.uint8)
+    with model.quick_products():
+        for place, starts in enumerate(_Contexts(model, n, pixels)):
+            pixels[place] = decoder.turn(starts)
     decoder.finish()
     return np.ascontiguousarray(pixels.T)
+
+
+class _Contexts:
+    """What is known of each place of n images, while the places before it are written.
+
+    Iterating gives, for each place in turn, where the intervals of its levels begin, (n, levels);
+    its levels must then stand in ``pixels`` before the next one is asked for.
+    """
+
+    def __init__(self, model: IntegerModel, n: int, pixels: Pixels) -> None:
+        self.model, self.pixels, self.columns = model, pixels, torch.arange(n)
+        around, n_codes = model.neighbourhood, model.codes.shape[1]
+        margin = around.padded(torch.zeros(1, model.size)).shape[1]
+        # places are rows, so that the neighbours of all images are copied in runs
+        self.canvas = torch.full((margin, n), -model.middle, dtype=model.carrier)
+        self.inputs = torch.zeros(around.n_values + n_codes + model.levels, n, dtype=model.carrier)
+        parts = self.inputs.split([around.n_values, n_codes, model.levels])
+        self.neighbours, self.codes, self.seen = parts
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        model, around = self.model, self.model.neighbourhood
+        codes = model.codes.to(model.carrier).unsqueeze(-1)
+        for place, centre in enumerate(around.centres.tolist()):
+            torch.index_select(self.canvas, 0, around.index[place], out=self.neighbours)
+            self.codes.copy_(codes[place].expand_as(self.codes))
+            predicted = median_edge(*self.canvas[around.nearest[:, place]]) + model.middle
+            sizes = model.frequencies(model.logits(self.inputs.T, predicted.long()))
+            yield (sizes.cumsum(-1, dtype=torch.int32) - sizes).numpy()
+            levels = torch.from_numpy(self.pixels[place].astype(np.int64))
+            self.canvas[centre] = levels.to(model.carrier) - model.middle
+            self.seen[levels, self.columns] = SEEN
 
 
 def check_pixels(model: IntegerModel, pixels: Pixels) -> None:
@@ -112,7 +128,8 @@ def _intervals(
     for first in range(0, len(pixels), step):
         x = torch.from_numpy(pixels[first : first + step].astype(np.int64))
         levels = x.flatten().unsqueeze(-1)
-        sizes = model.frequencies(model.logits(*_inputs(model, x)))
+        with model.quick_products():
+            sizes = model.frequencies(model.logits(*_inputs(model, x)))
         before = sizes.cumsum(-1, dtype=torch.int32)
         size = sizes.gather(-1, levels)
         start = before.gather(-1, levels) - size
@@ -125,7 +142,7 @@ def _inputs(model: IntegerModel, x: Tensor) -> tuple[Tensor, Tensor]:
     around = canvas[:, model.neighbourhood.index]
     codes = model.codes.to(model.carrier).expand(len(x), -1, -1)
     places = torch.arange(model.size).unsqueeze(-1)
-    seen = (first_places(x, model.levels).unsqueeze(1) < places).to(model.carrier) * SEEN
+    seen = (first_places(x, model.levels).unsqueeze(1) < places).to(model.carrier).mul_(SEEN)
     predicted = median_edge(*canvas[:, model.neighbourhood.nearest].unbind(1)) + model.middle
     inputs = torch.cat([around, codes, seen], -1)
     return inputs.flatten(0, 1), predicted.long().flatten()

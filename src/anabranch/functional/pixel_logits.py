@@ -48,4 +48,4 @@ def pixel_logits(outputs: Tensor, predicted: Tensor, seen: Tensor) -> Tensor:
     absolute, relative, gain = outputs.split([levels, window, 1], -1)
     wide = pad(absolute + gain * seen, (reach, reach))
     index = predicted.unsqueeze(-1) + torch.arange(window, device=predicted.device)
-    return wide.scatter_add(-1, index, relative)[..., reach : reach + levels]
+    return wide.scatter_add_(-1, index, relative)[..., reach : reach + levels]
