@@ -31,7 +31,7 @@ def encode_pixels(model: IntegerModel, pixels: Pixels, lanes: int) -> Code:
     starts = np.empty((model.size, len(pixels)), np.uint32)
     sizes = np.empty_like(starts)
     done = 0
-    for start, size in _intervals(model, pixels):
+    for start, size in intervals(model, pixels):
         starts[:, done : done + len(start)] = start.T
         sizes[:, done : done + len(size)] = size.T
         done += len(size)
@@ -46,7 +46,7 @@ def information(model: IntegerModel, pixels: Pixels) -> NDArray[np.float64]:
     """
     check_pixels(model, pixels)
     parts = [
-        (16 - np.log2(sizes.astype(np.float64))).sum(1) for _, sizes in _intervals(model, pixels)
+        (16 - np.log2(sizes.astype(np.float64))).sum(1) for _, sizes in intervals(model, pixels)
     ]
     return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -120,10 +120,15 @@ def check_pixels(model: IntegerModel, pixels: Pixels) -> None:
 
 
 @torch.no_grad()
-def _intervals(
+def intervals(
     model: IntegerModel, pixels: Pixels
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """For some images at a time the intervals of their pixels: starts and sizes, (m, places)."""
+    """For some images at a time the intervals of their pixels: starts and sizes, (m, places).
+
+    Args:
+        model: the model.
+        pixels: (n, places) levels of the model.
+    """
     step = max(1, ROWS // model.size)
     for first in range(0, len(pixels), step):
         x = torch.from_numpy(pixels[first : first + step].astype(np.int64))

@@ -113,6 +113,13 @@ class LocalContext(Distribution):
         flat = cross_entropy(logits.flatten(0, 1), levels.flatten(), reduction="none")
         return -flat.view(len(x), len(places))
 
+    def place_log_probs(self, x: Tensor, places: Tensor) -> Tensor:
+        """Log-probabilities of all levels at some places, (n, m, levels), in nats.
+
+        Arguments as of `places_log_prob`.
+        """
+        return self._logits(x.flatten(1), places).log_softmax(-1)
+
     def hidden_values(self, x: Tensor, places: Tensor) -> list[Tensor]:
         """The values of all hidden layers, (n m, units) each, of images and some of their places.
 

@@ -84,10 +84,7 @@ def coded_images(run: Run, folder: str) -> Outcome:
         Figure("JPEG XL e9, mosaic, bits per pixel", mean("jxl")),
         Figure("xz, raw pixels, bits per pixel", mean("xz")),
         Figure("model, kB", mean("model_kb")),
-        Figure(
-            "images from which the model pays against JPEG XL",
-            mean("model_kb") / gain if gain > 0 else inf,
-        ),
+        Figure("images from which the model pays against JPEG XL", pays),
         Figure(
             "encode, share of JPEG XL's speed", mean("encode") / mean("jxl_encode"), 1.0, "higher"
         ),
