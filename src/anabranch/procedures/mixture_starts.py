@@ -23,9 +23,9 @@ from anabranch.algorithms.graph_clusters import (
     spectral_responsibilities,
     spread_labels,
 )
-from anabranch.distributions import Categories, Distribution, Hedged
+from anabranch.distributions import Categories, Distribution, Flow, Hedged
 from anabranch.models import MixtureModel
-from anabranch.transforms import TriangularAffine
+from anabranch.transforms import Compose, TriangularAffine
 
 Array = NDArray[np.float64]
 
@@ -48,6 +48,8 @@ class Start:
 
 # Rows of each component that data-dependent layers are initialised from.
 INITIAL_ROWS = 1024
+# What covariances behind a trunk take of their diagonals.
+SHRINKAGE = 0.1
 INIT_PARAMS = ("auto", "kmeans", "gmm", "spectral", "random")
 ASSIGN = {"random": random_responsibilities, "spectral": spectral_responsibilities}
 
@@ -226,7 +228,37 @@ def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Arra
     for group in model.mixture.groups:
         last = first + group.batch_shape[0]
         group.initialize(rows[first:last])
+        _follow_trunk(group, rows[first:last])
         first = last
+
+
+@torch.no_grad()
+def _follow_trunk(group: Distribution, rows: Tensor) -> None:
+    """Put a group's Gaussians where the trunk before them puts the rows of their components.
+
+    A trunk that starts at the identity leaves them where the start has set them; one that mixes, as
+    Glow does, takes the clusters elsewhere.
+
+    Args:
+        group: initialised.
+        rows: (K, n, D), those of each of its components.
+    """
+    flow = group.density if isinstance(group, Hedged) else group
+    if not (isinstance(flow, Flow) and isinstance(flow.transform, Compose)):
+        return
+    affine, parts = affine_of(flow), flow.transform.transforms
+    trunk = parts[: next((i for i, part in enumerate(parts) if part is affine), 0)]
+    moved = Compose(trunk).encode(rows)[0] if trunk else rows
+    if not trunk or torch.allclose(moved, rows, atol=1e-4):
+        return
+    means = moved.mean(1)
+    centred = (moved - means.unsqueeze(1)).double()
+    std = centred.square().mean(1).sqrt().clamp_min(1e-3)
+    factor = torch.diag_embed(std)
+    if affine.lower is not None:  # shrunk to the diagonal: rows may be fewer than features
+        covariance = centred.mT @ centred / centred.shape[1]
+        factor = torch.linalg.cholesky(torch.lerp(covariance, factor.square(), SHRINKAGE))
+    affine.set_gaussian(means, factor)
 
 
 def affine_of(group: Distribution) -> TriangularAffine:
