@@ -37,8 +37,8 @@ from anabranch.models.counting import free_parameters
 from anabranch.models.registry import build, keywords
 from anabranch.models.specs import Spec, split_spec
 from anabranch.networks.conv import image_size
-from anabranch.procedures.fit_pixels import fit_pixels
-from anabranch.procedures.optimisation import Optimisation, run_identity
+from anabranch.procedures.maximum_likelihood import maximise_likelihood
+from anabranch.procedures.optimisation import Optimisation
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
@@ -218,14 +218,13 @@ class PixelDensity(DensityEstimator):
             {name: tensor[torch.as_tensor(part)] for name, tensor in data.items()}
             for part in (rows, held_out if len(held_out) else rows)
         ]
-        result = fit_pixels(
+        result = maximise_likelihood(
             model,
             parts[0],
             parts[1],
             options=options,
             optimisation=plan.optimisation,
             seed=seed,
-            identity=run_identity(plan.optimisation, model, options),
             resume=resume,
         )
         self._keep_run(model, result)

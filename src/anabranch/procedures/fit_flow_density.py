@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,14 @@ from anabranch.procedures.gaussian_guard import (
     precise,
     race,
 )
+from anabranch.procedures.maximum_likelihood import maximise_likelihood
 from anabranch.procedures.optimisation import (
     Optimisation,
     flow_options,
-    rate_schedule,
-    run_identity,
 )
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
-from anabranch.procedures.training_run import LastState
-from anabranch.training import FitOptions, FitResult, Schedule, fit
+from anabranch.training import FitOptions, FitResult
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
 
@@ -193,24 +190,17 @@ def train_density(
 
 def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = False) -> FitResult:
     """Maximise the likelihood of rows, and leave the model at its best state, or its last."""
-    optimisation, options, data = task.optimisation, task.options, task.rows.batch(task.device)
-    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(task.rows.z))]
-    last = LastState(model) if optimisation.keep == "last" else None
-    result = fit(
-        Likelihood(model),
+    data = task.rows.batch(task.device)
+    return maximise_likelihood(
+        model,
         data,
         task.validation.batch(task.device),
-        options=options,
-        schedules=schedules if last is None else [*schedules, last],
-        generator=task.order(),
-        resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
+        options=task.options,
+        optimisation=task.optimisation,
+        seed=task.seed,
+        resume=resume,
         on_epoch=task.renewal(data),
-        identity=run_identity(optimisation, model, options),
-        stage="train",
     )
-    if last is not None:
-        last.restore(result)
-    return result
 
 
 def _flow_of(model: Flow | Hedged) -> object:

@@ -1,43 +1,44 @@
-"""Training of an autoregressive model of images."""
+"""Maximum likelihood as estimators want it: the loop, its rate, and which state is kept."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from anabranch.distributions import PixelModel
+from anabranch.distributions import Distribution
 from anabranch.objectives import Likelihood
-from anabranch.procedures.optimisation import Optimisation, rate_schedule
+from anabranch.procedures.optimisation import Optimisation, rate_schedule, run_identity
 from anabranch.procedures.training_run import LastState
 from anabranch.training import FitOptions, FitResult, Schedule, fit
 
+Batch = dict[str, Tensor]
 
-def fit_pixels(
-    model: PixelModel,
-    data: dict[str, Tensor],
-    validation: dict[str, Tensor],
+
+def maximise_likelihood(
+    model: Distribution,
+    data: Batch,
+    validation: Batch,
     *,
     options: FitOptions,
     optimisation: Optimisation,
     seed: int,
-    identity: dict[str, Any] | None = None,
     resume: bool = False,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> FitResult:
-    """Maximise the likelihood of images, and leave the model at its best state, or its last.
+    """Maximise the likelihood of rows, and leave the model at its best state, or its last.
 
     Args:
         model: at its start.
-        data: images x and, where it takes one, context.
+        data: rows x and, where it takes one, their context.
         validation: the same, which judge.
         options: of the loop.
         optimisation: of the estimator: its patience, and which state is kept.
         seed: of the order of rows.
-        identity: what a checkpoint must share.
         resume: go on from the checkpoint.
+        on_epoch: makes data anew before each epoch.
     """
-    patience = optimisation.patience
-    schedules: list[Schedule] = [rate_schedule(patience, options, len(data["x"]))]
+    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(data["x"]))]
     last = LastState(model) if optimisation.keep == "last" else None
     result = fit(
         Likelihood(model),
@@ -47,7 +48,8 @@ def fit_pixels(
         schedules=schedules if last is None else [*schedules, last],
         generator=torch.Generator().manual_seed(seed),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
-        identity=identity,
+        on_epoch=on_epoch,
+        identity=run_identity(optimisation, model, options),
         stage="train",
     )
     if last is not None:
