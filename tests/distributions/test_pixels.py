@@ -1,11 +1,13 @@
 """Distributions of images: all states sum to one, draws follow, caching changes nothing."""
 
 import itertools
+import math
 
 import pytest
 import torch
 from scipy import stats
 
+from anabranch.distributions import Mixture
 from anabranch.models import build
 from anabranch.objectives import Likelihood
 from tests.registry import perturb, seeded
@@ -120,6 +122,15 @@ def test_many_images_at_once_are_the_same_as_few(monkeypatch):
     with torch.no_grad():
         torch.testing.assert_close(model.log_prob(x, context), whole.detach())
         assert model.log_prob(x[:0], context[:0]).shape == (0,)
+
+
+def test_a_mixture_takes_several_as_they_are():
+    parts = [made(name, (1, 2, 2)) for name in ("pixelcnn", "row_lstm")]
+    mixture = Mixture(parts).double().eval()
+    every = states((1, 2, 2))
+    expected = torch.stack([part.log_prob(every) for part in parts]).logsumexp(0) - math.log(2)
+    torch.testing.assert_close(mixture.log_prob(every), expected)
+    assert mixture.sample(5, generator=seeded(0)).shape == (5, 1, 2, 2)
 
 
 def test_half_precision_is_for_training_alone():
