@@ -70,7 +70,7 @@ def pixel_mnist(run: Run) -> Outcome:
     A pixel is drawn once as one with the probability of its grey level.
     """
     train_set, test_set = images(run, "mnist", "train"), images(run, "mnist", "t10k")
-    budget = BUDGETS[run.budget]
+    budget = {"budget": run.budget, **BUDGETS[run.budget]}
     rows = per_seed(run.seeds, score, budget, train_set, test_set)
     figures = [
         Figure("Gated PixelCNN, nats", rows.mean("nll"), 83.0, "lower"),
@@ -95,8 +95,8 @@ def score(
     x, test = binarised(train_set[0], random), binarised(test_set[0], random)
     y, labels = (torch.as_tensor(part[1]) for part in (train_set, test_set))
     alone, told = {"x": x}, {"x": x, "context": one_hot(y, CLASSES).float()}
-    model, seconds = _fitted(alone, budget["parts"], seed)
-    conditional, told_seconds = _fitted(told, budget["parts_told"], seed)
+    model, seconds = _fitted(alone, budget["parts"], seed, budget["budget"])
+    conditional, told_seconds = _fitted(told, budget["parts_told"], seed, budget["budget"])
     some = slice(budget["scored"])
     guessed = classified(conditional, test[some], CLASSES)
     context = one_hot(labels[some], CLASSES).float()
@@ -117,12 +117,14 @@ def binarised(X: Array, random: np.random.RandomState) -> Tensor:
     return torch.as_tensor(bits, dtype=torch.float32).reshape(-1, *SHAPE)
 
 
-def _fitted(data: dict[str, Tensor], n_parts: int, seed: int) -> tuple[PixelModel, float]:
+def _fitted(
+    data: dict[str, Tensor], n_parts: int, seed: int, budget: str
+) -> tuple[PixelModel, float]:
     context = data.get("context")
     recipe = RECIPE if context is None else {**RECIPE, "context_features": context.shape[1]}
     first = {name: rows[:-CHOSEN] for name, rows in data.items()}
     trained = train(
-        make_model(recipe, SHAPE, seed),
+        make_model(recipe, SHAPE, seed, budget),
         first,
         {name: rows[-CHOSEN:] for name, rows in data.items()},
         replace(OPTIONS, max_epochs=n_parts),
@@ -135,7 +137,7 @@ def _fitted(data: dict[str, Tensor], n_parts: int, seed: int) -> tuple[PixelMode
 
 def _pictures(model: PixelModel, x: Tensor, seed: int) -> dict[str, bytes]:
     """Samples, the nearest training images below; cold samples; halves and what they may become."""
-    generator = torch.Generator().manual_seed(seed)
+    model, generator = model.cpu(), torch.Generator().manual_seed(seed)
     samples = model.sample(SHOWN, generator=generator)
     cold = model.tempered(0.7).sample(SHOWN, generator=generator)
     given = x[-SHOWN:]

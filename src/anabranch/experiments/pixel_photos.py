@@ -105,7 +105,7 @@ def photos(run: Run, task: Task) -> Outcome:
 def score(seed: int, task: Task, run: Run) -> Score:
     """Train on all but the images that choose."""
     x, test = (read(run, task, part) for part in ("train", "test"))
-    model = make_model(task.recipe, tuple(x.shape[1:]), seed)
+    model = make_model(task.recipe, tuple(x.shape[1:]), seed, run.budget)
     first = x[:-CHOSEN].float()
     longer = LONGER if run.budget == "full" else 1
     options = replace(OPTIONS, max_epochs=longer * task.parts, batch_size=task.batch_size)
@@ -124,7 +124,7 @@ def score(seed: int, task: Task, run: Run) -> Score:
 
 def _pictures(model: Any, x: Tensor, seed: int) -> dict[str, bytes]:
     """Samples, the nearest training images below, and lower halves given the upper ones."""
-    generator = torch.Generator().manual_seed(seed)
+    model, generator = model.cpu(), torch.Generator().manual_seed(seed)
     samples, half = model.sample(SHOWN, generator=generator), x.shape[2] // 2
     completed = model.complete(x[:SHOWN], half, generator=generator)
     rows = [samples, nearest(samples, x), x[:SHOWN], completed]

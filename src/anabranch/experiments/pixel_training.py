@@ -23,11 +23,13 @@ class Trained(NamedTuple):
     cpu_s: float
 
 
-def make_model(recipe: dict[str, Any], image_shape: tuple[int, ...], seed: int) -> PixelModel:
-    """The model of a recipe that is a dict with its name."""
+def make_model(
+    recipe: dict[str, Any], image_shape: tuple[int, ...], seed: int, budget: str = "cpu"
+) -> PixelModel:
+    """The model of a recipe that is a dict with its name; on a GPU for the full budget."""
     model = build(**recipe, image_shape=list(image_shape), seed=seed)
     assert isinstance(model, PixelModel)
-    return model
+    return model.to("cuda" if budget == "full" and torch.cuda.is_available() else "cpu")
 
 
 def train(
@@ -58,11 +60,14 @@ def train(
     if half:
         model.half_precision = True
         schedules.append(LateFloat32(model, int((1 - LATE) * steps)))
-    started = time.process_time()
+    started, device = time.process_time(), next(model.parameters()).device
+    first, second = (
+        {name: tensor.to(device) for name, tensor in part.items()} for part in (data, validation)
+    )
     fit(
         Likelihood(model),
-        data,
-        validation,
+        first,
+        second,
         options=options,
         schedules=schedules,
         generator=torch.Generator().manual_seed(seed),
@@ -75,14 +80,18 @@ def train(
 @torch.no_grad()
 def mean_nll(model: PixelModel, x: Tensor, context: Tensor | None = None) -> float:
     """Mean negative log-probability of images, in nats."""
-    return -float(model.log_prob(x, context).double().mean())
+    device = next(model.parameters()).device
+    given = None if context is None else context.to(device)
+    return -float(model.log_prob(x.to(device), given).double().mean())
 
 
 @torch.no_grad()
 def classified(model: PixelModel, x: Tensor, n_classes: int) -> Tensor:
     """The class under which each image is most likely, of a model whose context is its code."""
-    scores = [model.log_prob(x, code) for code in torch.eye(n_classes)]
-    return torch.stack(scores).argmax(0)
+    device = next(model.parameters()).device
+    shown = x.to(device)
+    scores = [model.log_prob(shown, code) for code in torch.eye(n_classes, device=device)]
+    return torch.stack(scores).argmax(0).cpu()
 
 
 def in_parts(n_rows: int, size: int, seed: int) -> Callable[[int], Tensor]:
