@@ -10,7 +10,10 @@ from anabranch import PixelDensity, load, save
 from anabranch.estimators.column_warnings import ConstantColumnWarning
 
 TINY = {"name": "gated_pixelcnn", "channels": 6, "n_layers": 2, "first_kernel": 3}
-QUICK = {"image_shape": (2, 3), "levels": 3, "max_epochs": 6, "batch_size": 20, "random_state": 0}
+QUICK = {"image_shape": (2, 3), "levels": 3, "max_epochs": 3, "batch_size": 20, "random_state": 0}
+
+# one epoch at such a rate is worse than the start
+WORSE = {"max_epochs": 1, "learning_rate": 10.0}
 
 
 def stripes(n, seed=0):
@@ -19,7 +22,7 @@ def stripes(n, seed=0):
     return kinds.repeat(3, axis=1), kinds
 
 
-X, KINDS = stripes(200)
+X, KINDS = stripes(120)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +70,9 @@ def test_it_comes_back_from_a_file(fitted, tmp_path):
 def test_a_fit_goes_on_where_it_was_interrupted(tmp_path):
     options = {"checkpoint": str(tmp_path / "c"), "patience": 9}
     settings = QUICK | {"fit_options": options}
-    PixelDensity(TINY, **settings | {"max_epochs": 2}).fit(X)
+    PixelDensity(TINY, **settings | {"max_epochs": 1}).fit(X)
     resumed = PixelDensity(TINY, **settings).fit(X, resume=True)
-    assert resumed.n_iter_ == 6
+    assert resumed.n_iter_ == 3
 
 
 @pytest.mark.parametrize(
@@ -80,15 +83,15 @@ def test_a_fit_goes_on_where_it_was_interrupted(tmp_path):
         {"levels": 4},
         {"learning_rate": 1e-3},
         {"batch_size": 40},
-        {"max_epochs": 3},
-        {"keep": "last", "learning_rate": 0.3},
+        {"max_epochs": 2},
+        {"keep": "last", **WORSE},
         {"fit_options": {"average": 0.9}},
         {"random_state": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_an_option_does_something(change):
-    beside = {"learning_rate": 0.3} if "keep" in change else {}
+    beside = WORSE if "keep" in change else {}
     found = [
         PixelDensity(**{"recipe": TINY, **QUICK, **changed}).fit(X).score_samples(X)
         for changed in (beside, change)
