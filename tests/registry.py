@@ -67,6 +67,7 @@ from anabranch.transforms import (
     ConvexCombination,
     Coupling,
     DeepSigmoidal,
+    Dependence,
     Elementwise,
     EveryOther,
     ExponentialMap,
@@ -282,6 +283,14 @@ AT_HOME = {
     "coupling": (("affine-softsign", 3), ("spline", 3), ("spline-free", 3), ("mixture-cdf", 3)),
     "autoregressive": (("gated", 3), ("spline", 3), ("mixture-cdf", 3), ("sigmoidal", 3)),
 }
+
+
+def _dependence() -> Transform:
+    """One column that the others nearly determine."""
+    dependence = Dependence(3, [0, 1, 2])
+    multiples = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, -2.0], [0.0, 0.0, 0.0]])
+    dependence.set_multiples(multiples=multiples, scale=torch.tensor([1.0, 1.0, 0.25]))
+    return dependence
 
 
 def _elementwise(scalar_map: ScalarMap, features: int) -> Make:
@@ -562,6 +571,7 @@ TRANSFORMS: list[Case] = [
         stackable=False,
         exact=False,
     ),
+    Case("dependence-3", 3, _alone(_dependence), stackable=False),
     Case(
         "cells-2",
         2,

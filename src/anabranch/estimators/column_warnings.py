@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
+from anabranch.procedures.dependent_columns import DETERMINED, ROWS, pivots, some_rows
 from anabranch.procedures.preparation import robust_statistics
 
 Array = NDArray[np.float64]
@@ -13,14 +13,11 @@ Mask = NDArray[np.bool_]
 
 # Spreads up to so many times what double precision resolves at a column's size are rounding.
 RESOLVED = 8 * np.finfo(np.float64).eps
-# Of a standardised column: what is left of one that others determine, up to their rounding.
-DETERMINED = 1e-7
 # A value held by so large a share of the rows, and by so many of them, is no accident.
 SHARE, HELD = 0.05, 10
 FEW = 10  # distinct values, up to which a column is a category rather than a measure
 RUNNER_UP = 5  # how many times more often than any other a value is held that is a spike
 DROWNING = 0.01  # share of a variance that ``reg_covar`` may add to it unnoticed
-ROWS = 2000  # that columns are compared on, or twice as many as there are columns
 
 
 class ColumnWarning(UserWarning):
@@ -51,7 +48,9 @@ def constant_columns(X: Array, columns: list[str], reg_covar: float) -> Mask:
     return constant
 
 
-def dependent_columns(Z: Array, columns: list[str]) -> Mask:
+def dependent_columns(
+    Z: Array, columns: list[str], fate: str = "noise is added to it in training"
+) -> Mask:
     """Which columns others determine as a sum of multiples; warns with their names.
 
     Source: Golub, Van Loan, "Matrix computations", section 5.4.2: QR with pivots.
@@ -59,6 +58,7 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
     Args:
         Z: (N, D) standardised columns; those that do not vary are zero, and are passed over.
         columns: their names.
+        fate: what becomes of them.
 
     Example:
         >>> Z = np.random.RandomState(0).randn(50, 2)
@@ -70,10 +70,9 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
     dependent = np.zeros(Z.shape[1], bool)
     if len(Z) <= Z.shape[1]:  # any columns of so few rows depend on each other
         return dependent
-    some = Z[:: max(1, len(Z) // max(ROWS, 2 * Z.shape[1]))]
-    triangle, order = qr(some, mode="r", pivoting=True)  # pyright: ignore[reportAssignmentType]
-    left = np.abs(np.diagonal(triangle)) / np.sqrt(len(some))
-    dependent[order[left < DETERMINED]] = True
+    some = some_rows(Z)
+    order, left = pivots(some)
+    dependent[order[: len(left)][left < DETERMINED]] = True
     dependent &= some.any(axis=0)
     if dependent.any():
         multiples = np.linalg.lstsq(some[:, ~dependent], some[:, dependent])[0]
@@ -82,7 +81,7 @@ def dependent_columns(Z: Array, columns: list[str]) -> Mask:
     if dependent.any():
         _warn(
             f"other columns determine {_names(columns, dependent)}, exactly: the density of such a "
-            "column has no limit, and noise is added to it in training; drop it",
+            f"column has no limit, and {fate}; drop it",
         )
     return dependent
 

@@ -272,7 +272,9 @@ class FlowMixture(TablePrepared):
         start, other = plan.start, self._earlier(plan.start, FlowMixture)
         if other is not None:
             n_components = other.n_components_ if plan.is_auto else n_components
-            check_same_model(other.model_, self._recipe(plan, self._width, n_components))
+            same = other.n_features_in_ == self.n_features_in_
+            width = other._width if same else self.n_features_in_
+            check_same_model(other.model_, self._recipe(plan, width, n_components))
         elif start is not None and not (isinstance(start, str) and start == "last"):
             plan.check_given_start()
             return None, responsibilities_of(start, X, n_components)  # pyright: ignore

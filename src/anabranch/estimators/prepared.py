@@ -30,10 +30,11 @@ from anabranch.estimators.fitted import (
     result_state,
 )
 from anabranch.estimators.rows import length
+from anabranch.procedures.dependent_columns import fit_dependence
 from anabranch.procedures.preparation import Preparation, Preparing
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
-from anabranch.transforms import Support
+from anabranch.transforms import Dependence, Support
 
 Array = NDArray[np.float64]
 P = TypeVar("P", bound="PreparedDensity")
@@ -44,7 +45,7 @@ class PreparedDensity(DensityEstimator):
 
     Attributes:
         preparation_: the fixed transform before the flows.
-        constant_: (D,) whether a column does not vary, or others determine it.
+        constant_: (D,) whether a column does not vary, or others determine it and it is kept.
     """
 
     reg_covar: float
@@ -71,8 +72,14 @@ class PreparedDensity(DensityEstimator):
         )
         if real:
             Z = self.preparation_.transform.encode(torch.as_tensor(X))[0].numpy()
-            constant |= dependent_columns(np.where(constant, 0.0, Z), columns)
+            constant = self._dependent(np.where(constant, 0.0, Z), constant, columns)
         self.constant_ = constant
+
+    def _dependent(
+        self, Z: Array, constant: NDArray[np.bool_], columns: list[str]
+    ) -> NDArray[np.bool_]:
+        """Find columns that others determine; which columns get noise in training, (D,)."""
+        return constant | dependent_columns(Z, columns)
 
     def _preparing(self) -> Preparing:
         """The settings of the preparation."""
@@ -84,11 +91,12 @@ class PreparedDensity(DensityEstimator):
 
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         z, term = self.preparation_.encode(X)
-        if self.constant_.any():
+        noisy = self.constant_[self._seen_places]
+        if noisy.any():
             # without this a flow could raise the density of such a column without limit
             std = np.sqrt(self._preparing().reg_covar)
-            noise = random_state.normal(0, std, (len(X), self.constant_.sum()))
-            z[:, torch.as_tensor(self.constant_)] += torch.as_tensor(noise, dtype=z.dtype)
+            noise = random_state.normal(0, std, (len(X), noisy.sum()))
+            z[:, torch.as_tensor(noisy)] += torch.as_tensor(noise, dtype=z.dtype)
         return Rows(
             z,
             term.float(),
@@ -100,6 +108,11 @@ class PreparedDensity(DensityEstimator):
     def _model_columns(self, width: int) -> list[str]:
         """Names of what the model sees."""
         return column_names(self, width)
+
+    @property
+    def _seen_places(self) -> slice | list[int]:
+        """Which of the columns the model sees."""
+        return slice(None)
 
     def _earlier(self, start: object, kind: type[P]) -> P | None:
         """The fit to go on from: of an estimator of that kind, or the "last" of this one."""
@@ -126,7 +139,8 @@ class PreparedDensity(DensityEstimator):
         for start in range(0, len(X), rows):
             part = X[start : start + rows]
             z, term = self.preparation_.encode(part)
-            check_range(z, part, self._model_columns(X.shape[1]))
+            names = self._model_columns(X.shape[1])
+            check_range(z, part[:, self._seen_places], names)
             features = self.preparation_.features(part)
             if features is not None:
                 features = features.to(self.device)
@@ -167,7 +181,53 @@ class PreparedDensity(DensityEstimator):
 
 
 class PreparedEstimator(PreparedDensity, MixtureEstimator):
-    """A mixture of flows behind standardising or dequantization."""
+    """A mixture of flows behind standardising or dequantization.
+
+    Columns that others determine are left out of the density and put back in samples.
+    """
+
+    def _dependent(
+        self, Z: Array, constant: NDArray[np.bool_], columns: list[str]
+    ) -> NDArray[np.bool_]:
+        fate = "it is left out of the density, which is one per unit of the others"
+        determined = dependent_columns(Z, columns, fate)
+        dependence = fit_dependence(Z, determined, constant)
+        self.preparation_ = self.preparation_.with_dependence(dependence)
+        # of so few rows that nothing can be left out
+        return constant if dependence is not None else constant | determined
+
+    @property
+    def _seen_places(self) -> slice | list[int]:
+        dependence = self.preparation_.dependence
+        return slice(None) if dependence is None else dependence.kept
+
+    @property
+    def model_features(self) -> int:
+        """How many columns its density sees."""
+        preparation = vars(self).get("preparation_")
+        dependence = None if preparation is None else preparation.dependence
+        return super().model_features if dependence is None else len(dependence.kept)
+
+    def _model_columns(self, width: int) -> list[str]:
+        names, places = super()._model_columns(width), self._seen_places
+        return names[places] if isinstance(places, slice) else [names[j] for j in places]
+
+    def state(self) -> dict[str, Tree]:
+        """What ``fit`` has found; see `Estimator.state`."""
+        dependence = self.preparation_.dependence
+        kept: dict[str, Tree] = {} if dependence is None else {"kept": list(dependence.kept)}
+        return super().state() | kept
+
+    def _restore(self, state: State) -> None:
+        self._kept_columns = state.get("kept")
+        super()._restore(state)
+
+    def _blank_preparation(self, n_features: int) -> Preparation:
+        blank = super()._blank_preparation(n_features)
+        kept = vars(self).pop("_kept_columns", None)
+        return (
+            blank if kept is None else blank.with_dependence(Dependence(n_features, kept).double())
+        )
 
     @abstractmethod
     def _draw(

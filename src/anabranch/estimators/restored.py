@@ -62,7 +62,7 @@ def check_restored(estimator: Estimator) -> None:
         _expect("history", result.history)
     if (mixture := found.get("mixture_")) is not None:
         check_restored(mixture)
-    for name, shape in _shapes(estimator, estimator.model_features, n_components):
+    for name, shape in _shapes(estimator, n_features, n_components):
         _check_array(name, found[name], shape)
     if (labels := found.get("start_labels_")) is not None:
         rows = found.get("train_rows_", labels)
@@ -82,7 +82,7 @@ def _shapes(
     shapes = {
         "constant_": (n_features,),
         "weights_": (n_components,),
-        "means_": (n_components, n_features),
+        "means_": (n_components, estimator.model_features),
         "codes_": (n_components, getattr(estimator, "n_folds", 0)),
     }
     yield from ((name, shape) for name, shape in shapes.items() if name in found)

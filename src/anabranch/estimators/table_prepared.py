@@ -27,7 +27,7 @@ class TablePrepared(TableColumns, PreparedEstimator):
     def _width(self) -> int:
         """Columns of what the model sees."""
         coding = vars(self).get("coding_")
-        return self.n_features_in_ if coding is None else len(coding.encoded_names)
+        return self.model_features if coding is None else len(coding.encoded_names)
 
     def _prepare(self, X: Array, seed: int) -> None:
         if not self.is_table:
@@ -38,8 +38,8 @@ class TablePrepared(TableColumns, PreparedEstimator):
                 f"no column of X is real, and a {type(self).__name__} needs one for its flows: a "
                 "GaussianMixture takes tables of categories alone"
             )
-        self.constant_ = np.zeros(self.model_features, bool)
-        self.preparation_ = self._fit_table(X, self.constant_)
+        self.constant_ = np.zeros(self.n_features_in_, bool)
+        self.preparation_ = self._fit_table(X, np.zeros(self.model_features, bool))
 
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         if not self.is_table:
@@ -88,11 +88,9 @@ class TablePrepared(TableColumns, PreparedEstimator):
 
     def _restore(self, state: State) -> None:
         self._restore_table(state)
-        n_features = vars(self).get("n_features_in_")
         super()._restore(state)
-        if n_features is None:
+        if self.coding_ is None:
             return
-        self.n_features_in_ = n_features
         proposal = state["proposal"]
         names = ("weights", "means", "covariances")
         gaussian = GaussianParameters(*(proposal[name].numpy() for name in names))

@@ -1,7 +1,7 @@
 """From a user's rows to what the networks see, and back."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from anabranch.transforms import (
     Compose,
+    Dependence,
     Logit,
     Standardize,
     Support,
@@ -110,6 +111,26 @@ class Preparation:
         # Logits of bytes all have one scale; the statistics only centre and scale them.
         steps = [UniformDequantization(n_features, levels=levels), Logit(n_features, alpha=alpha)]
         return cls(Compose([*steps, standardize]).eval(), levels)
+
+    def with_dependence(self, dependence: Dependence | None) -> "Preparation":
+        """The same with a map behind it that leaves dependent columns out; None for none."""
+        if dependence is None:
+            return self
+        standardize = next(p for p in self.transform.modules() if isinstance(p, Standardize))
+        # columns that are left out keep their own unit, which then is no part of the density
+        out = torch.ones(len(standardize.scale), dtype=torch.bool)
+        out[dependence.kept] = False
+        unit = torch.where(out, standardize.scale, 1.0)
+        restoring, shift = dependence.restoring * unit, dependence.shift * unit
+        dependence.set_multiples(restoring=restoring, shift=shift)
+        standardize.set_statistics(standardize.loc, torch.where(out, 1.0, standardize.scale))
+        return replace(self, transform=Compose([self.transform, dependence]).eval())
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """What leaves dependent columns out, where there is such a map."""
+        parts = self.transform.transforms if isinstance(self.transform, Compose) else []
+        return next((part for part in parts if isinstance(part, Dependence)), None)
 
     @torch.no_grad()
     def renew(self, raw: Tensor, z: Tensor, seed: int) -> None:

@@ -13,6 +13,7 @@ from anabranch.transforms.compose import Inverse as Inverse
 from anabranch.transforms.convolution import InvertibleConv as InvertibleConv
 from anabranch.transforms.coupling import Coupling as Coupling
 from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
+from anabranch.transforms.dependence import Dependence as Dependence
 from anabranch.transforms.elementwise import Elementwise as Elementwise
 from anabranch.transforms.exponential_map import ExponentialMap as ExponentialMap
 from anabranch.transforms.factor_out import FactorOut as FactorOut
