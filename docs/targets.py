@@ -16,6 +16,7 @@ from anabranch.experiments import Outcome, Rows, Run, list_experiments
 from anabranch.experiments.clustering_table import METHODS, Score
 from anabranch.experiments.density_tables import FLOWS
 from anabranch.experiments.hedge import KEEL, UCI, Table
+from anabranch.experiments.missing_cells import SHARES, TABLES, Gaps
 from anabranch.problems import Entropy, Problem
 
 
@@ -103,6 +104,15 @@ def _compared(seed: int, name: str, *_: Any) -> Table:
     return Table(seed, name, 0.5, 0.5, 0.5, 0.5, 0.5)
 
 
+def _gappy_tables() -> list[tuple[Any, ...]]:
+    return [(name, None, 9, 2, share) for name in TABLES for share in SHARES]
+
+
+def _gaps(seeds: Any, _: Any, name: str, *of: Any) -> Rows[Gaps]:
+    halves = (0.5, 0.5, 0.5, 0.5, "mean", True)
+    return Rows([Gaps(seed, name, of[-1], *halves) for seed in seeds], seconds=1.0)
+
+
 # How the names of functions that draw end.
 DRAWN = ("picture", "_pictures", "_drawn", "animation")
 READ: dict[str, Callable[..., Any]] = {
@@ -134,6 +144,7 @@ MEASURED: dict[str, dict[str, Callable[..., Any]]] = {
         )
     },
     "hedge": {"_tables": _tables, "compared": _compared},
+    "missing_cells": {"_tables": _gappy_tables, "per_seed": _gaps},
     "nvisa_ablation": {"sensitivity": lambda *_: (np.full((3, 2), 0.5), 1.0)},
     "nvisa_gradients": {"_fresh": lambda *_: 0.5},
     "planar_vi": {
