@@ -37,6 +37,20 @@ def test_predictions_and_scores_of_every_row(fitted, succeed, tmp_path):
     assert scores.to_numpy() == pytest.approx(mixture.score_samples(frame), abs=1e-4)
 
 
+def test_odd_rows_are_marked(fitted, succeed, fail, tmp_path):
+    model, _, frame = fitted
+    odd = pd.concat([frame.iloc[:20], frame.iloc[:1].assign(length=500.0)])
+    odd.to_csv(tmp_path / "odd.csv", index=False)
+    out = ("-o", tmp_path / "p.csv")
+    succeed("predict", model, tmp_path / "odd.csv", "--outliers", "0.001", *out)
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found["component"].iloc[-1] == -1
+    assert found["tail"].iloc[-1] < 0.001
+    assert "must be a share" in fail(
+        "predict", model, tmp_path / "odd.csv", "--outliers", "2", *out
+    )
+
+
 def test_samples_hold_what_the_file_held(fitted, succeed, tmp_path):
     model, _, frame = fitted
     succeed("sample", model, "-n", "40", "--with-component", "-o", tmp_path / "n.csv")

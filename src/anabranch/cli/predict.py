@@ -40,6 +40,15 @@ def predict(
             "--facets", help="Write facet0, facet1, ... too: the clusterings that ltvae has found."
         ),
     ] = False,
+    outliers: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            show_default=False,
+            help="Give -1 to rows that are odder than this share of the model's own rows, and "
+            "write how odd each is.",
+        ),
+    ] = None,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
@@ -65,10 +74,14 @@ def predict(
     request = Request(data, label_column, classes, csv)
     mixture = load_clusters(model)
     _check_options(mixture, method, facets=facets)
+    if outliers is not None:
+        _check_outliers(mixture, outliers)
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
         for part in stream(mixture, request):
             columns = _columns(mixture, part, method, probabilities)
+            if outliers is not None:
+                columns |= _odd(mixture, part, columns["component"], outliers)
             if facets:
                 columns |= _facets(mixture, part)
             writer.write(columns)
@@ -96,6 +109,23 @@ def _columns(
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
     return columns
+
+
+def _check_outliers(model: Any, share: float) -> None:
+    from anabranch.cli.loading import called
+
+    if not hasattr(model, "outlier_scores"):
+        raise ValueError(f"--outliers: {called(model)} has no density to tell odd rows by")
+    if not 0 < share < 1:
+        raise ValueError(f"--outliers must be a share in (0, 1), got {share:g}")
+
+
+def _odd(model: Any, part: "Part", components: Any, share: float) -> dict[str, Any]:
+    """Components with -1 for odd rows, and the tail probability of each row."""
+    import numpy as np
+
+    tail = model.outlier_scores(part.X, n_samples=max(2000, int(np.ceil(10 / share))))
+    return {"component": np.where(tail <= share, -1, components), "tail": tail}
 
 
 def _facets(model: Any, part: "Part") -> dict[str, Any]:

@@ -16,9 +16,23 @@ from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.labels import classes_of, warn_of_missing
 from anabranch.estimators.rows import Seed
-from anabranch.functional.numbers import is_whole
+from anabranch.functional.numbers import is_whole, real
 
 Array = NDArray[np.float64]
+
+
+DRAWS = 2000  # of the model, that tell how odd a row is
+
+
+def share_below(drawn: Array, own: Array) -> Array:
+    """The share of drawn numbers that are not above each of one's own, itself among them.
+
+    Example:
+        >>> share_below(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.5]))
+        array([0.25, 0.75])
+    """
+    below = np.searchsorted(np.sort(drawn), own, side="right")
+    return (below + 1) / (len(drawn) + 1)
 
 
 class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
@@ -59,9 +73,62 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         """Fit, and give each row its component: the same as ``fit(X, y).predict(X)``."""
         return self.fit(X, y).predict(X)
 
-    def predict(self, X: ArrayLike, *, method: str | None = None) -> NDArray[np.int64]:
-        """The most probable component of each row, (n,); ``method`` as in `predict_proba`."""
-        return self.predict_proba(X, method=method).argmax(1)
+    def predict(
+        self, X: ArrayLike, *, method: str | None = None, outliers: float | None = None
+    ) -> NDArray[np.int64]:
+        """The most probable component of each row, (n,).
+
+        Args:
+            X: (n, D).
+            method: as in `predict_proba`.
+            outliers: share of the model's own rows that may count as odd; rows with an
+                `outlier_scores` of no more get -1. None for a component for all.
+
+        Raises:
+            ValueError: for a share that is not in (0, 1).
+        """
+        components = self.predict_proba(X, method=method).argmax(1)
+        if outliers is None:
+            return components
+        if not 0 < real(outliers) < 1:
+            raise ValueError(f"outliers must be a share in (0, 1) or None, got {outliers!r}")
+        enough = max(DRAWS, int(np.ceil(10 / outliers)))
+        odd = self.outlier_scores(X, n_samples=enough) <= outliers
+        return np.where(odd, -1, components)
+
+    def outlier_scores(
+        self, X: ArrayLike, *, n_samples: int = DRAWS, random_state: Seed = 0
+    ) -> Array:
+        r"""How odd each row is: the probability of a row of the model that is not denser, (n,).
+
+        .. math:: P(p(X') \le p(x)), \qquad X' \sim p
+
+        In (0, 1], by draws of the model, whose own rows are uniform; the smaller, the odder. It has
+        no unit, so that one threshold serves all tables. Densities in other coordinates order rows
+        otherwise: it is a statement about these columns.
+
+        Args:
+            X: (n, D).
+            n_samples: draws; the smallest value that can be told is 1 / (n_samples + 1).
+            random_state: of the draws.
+
+        Source: Hyndman (1996), "Computing and graphing highest density regions", The American
+        Statistician 50.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> mixture = GaussianMixture(1).fit(np.linspace(-1, 1, 99)[:, None])
+            >>> mixture.outlier_scores([[0.0], [9.0]]).round(2)
+            array([1., 0.])
+        """
+        check_is_fitted(self)
+        check_draws(n_samples)
+        drawn, _ = self._sample(int(n_samples), None, check_random_state(random_state))
+        return self._tail(X, drawn)
+
+    def _tail(self, X: ArrayLike, drawn: Array) -> Array:
+        """The shares of drawn rows that are not denser than rows, none of which is zero."""
+        return share_below(self.score_samples(drawn), self.score_samples(X))
 
     def transform(self, X: ArrayLike) -> Array:
         """The probabilities of ``predict_proba``, as features for what follows in a pipeline."""

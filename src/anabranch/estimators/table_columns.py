@@ -1,7 +1,7 @@
 """Estimators of tables as they are: columns of several kinds, and cells that are missing."""
 
 import warnings
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 from anabranch.data.column_kinds import ColumnKind
 from anabranch.data.frames import table_columns
 from anabranch.data.table_coding import TableCoding
-from anabranch.estimators.base import MixtureEstimator
+from anabranch.estimators.base import MixtureEstimator, share_below
 from anabranch.estimators.checks import check_spread
 from anabranch.estimators.column_warnings import ColumnWarning
 from anabranch.estimators.estimator import Json
@@ -20,6 +20,12 @@ from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
 MISSING = ("refuse", "marginal")
+
+
+class CodedRows(NamedTuple):
+    """Rows of a table that are numbers already, as `TableCoding.encode` gives them."""
+
+    rows: Array
 
 
 class TableColumns(MixtureEstimator):
@@ -54,7 +60,23 @@ class TableColumns(MixtureEstimator):
             return np.zeros(len(self._validated(X, reset=False)), np.int64)
         return np.isnan(self._validated(X, reset=False)).sum(1)
 
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
+    def _tail(self, X: ArrayLike, drawn: Array) -> Array:
+        """As for numbers; a row with gaps among drawn rows with the same gaps."""
+        if not self.is_table:
+            return super()._tail(X, drawn)
+        rows = self._validated(X, reset=False)
+        shares = np.empty(len(rows))
+        patterns, of_row = np.unique(np.isnan(rows), axis=0, return_inverse=True)
+        for number, gaps in enumerate(patterns):
+            own = of_row.reshape(-1) == number
+            alike = CodedRows(np.where(gaps, np.nan, drawn))
+            scores = self.score_samples(alike), self.score_samples(CodedRows(rows[own]))
+            shares[own] = share_below(*scores)
+        return shares
+
+    def _validated(self, X: Any, *, reset: bool) -> Array:
+        if isinstance(X, CodedRows):
+            return X.rows
         if reset:
             self.coding_ = None
         elif not self.is_table:
