@@ -30,6 +30,7 @@ from anabranch.distributions import (
     Logistic,
     Mixture,
     Normal,
+    OneHotCategorical,
     TreeStructure,
     Uniform,
     UniformSphere,
@@ -82,9 +83,11 @@ from anabranch.transforms import (
     LULinear,
     Mask,
     MixtureLogisticCDF,
+    ModuloAffine,
     Moebius,
     MultiScale,
     NonCompactProjection,
+    OneHot,
     Pad,
     Permutation,
     Planar,
@@ -336,6 +339,17 @@ def _conv_coupling(
             batch_shape=batch_shape,
             generator=generator,
         )
+
+    return factory
+
+
+def _modulo(features: int, levels: int, *, back: bool = True) -> Make:
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        orders = ([0] * (features - 1) + [1], list(range(features)))
+        known = {"hidden": [8], "generator": generator}
+        maps = [ModuloAffine(order, levels, **known) for order in orders]
+        ends = [OneHot(features, levels), *maps]
+        return Compose([*ends, Inverse(ends[0])] if back else ends)
 
     return factory
 
@@ -840,6 +854,7 @@ SHAPED: list[Case] = [
     Case(
         "coupling-integers-3", 3, _coupling(IntegerShift(), 3), domain=Integers(), contextual=True
     ),
+    Case("modulo-3", 3, _modulo(3, 5), domain=Integers(5), stackable=False),
     Case(
         "two-scales",
         (1, 4, 4),
@@ -984,6 +999,11 @@ def _recipe(make: Callable[..., Distribution], features: int, **keywords: Any) -
     return factory
 
 
+def _one_hot(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    maps = _modulo(2, 3, back=False)((), 0, generator)
+    return Flow(OneHotCategorical([1, 0], 3, hidden=[4], generator=generator), maps)
+
+
 def _local_context(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
     sizes = {"levels": 3, "n_neighbours": 4, "hidden": [6], "reach": 1, "n_mirrored": 1}
     return LocalContext((2, 3), **sizes, generator=generator)
@@ -998,6 +1018,7 @@ def _discrete() -> list[Case]:
     }
     cases = [Case(f"bits-{k}", 3, m, domain=BITS, contextual=True) for k, m in bits.items()]
     mixed = _mixture(*bits.values(), weights=(0.5, 0.3, 0.2))
+    cases.append(Case("discrete-flow", 2, _one_hot, domain=Integers(3), stackable=False))
     cases.append(Case("local-context", (2, 3), _local_context, Integers(3), stackable=False))
     return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 

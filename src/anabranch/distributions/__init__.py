@@ -17,6 +17,7 @@ from anabranch.distributions.levels import DiscretizedLogistics as DiscretizedLo
 from anabranch.distributions.levels import Tempered as Tempered
 from anabranch.distributions.local_context import LocalContext as LocalContext
 from anabranch.distributions.mixture import Mixture as Mixture
+from anabranch.distributions.one_hot import OneHotCategorical as OneHotCategorical
 from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
 from anabranch.distributions.pixels import PixelModel as PixelModel
 from anabranch.distributions.sphere import Kent as Kent

@@ -23,6 +23,8 @@ from anabranch.transforms.fold import TriFold as TriFold
 from anabranch.transforms.fold import fold_codes as fold_codes
 from anabranch.transforms.linear import LULinear as LULinear
 from anabranch.transforms.linear import TriangularAffine as TriangularAffine
+from anabranch.transforms.modulo import ModuloAffine as ModuloAffine
+from anabranch.transforms.modulo import OneHot as OneHot
 from anabranch.transforms.multi_scale import MultiScale as MultiScale
 from anabranch.transforms.normalization import ActNorm as ActNorm
 from anabranch.transforms.normalization import BatchNorm as BatchNorm
