@@ -28,7 +28,7 @@ class OneHotCategorical(Distribution):
 
     Example:
         >>> base = OneHotCategorical([0, 0], 4)
-        >>> base.log_prob(torch.eye(4)[[[1, 2]]]).shape
+        >>> base.log_prob(torch.eye(4)[[1, 2]].unsqueeze(0)).shape
         torch.Size([1])
     """
 

@@ -80,7 +80,7 @@ class ModuloAffine(Transform):
 
     Example:
         >>> flow = ModuloAffine([0, 1], 5, generator=torch.Generator().manual_seed(0))
-        >>> x = torch.eye(5)[[[1, 4]]]
+        >>> x = torch.eye(5)[[1, 4]].unsqueeze(0)
         >>> bool((flow.decode(flow.encode(x)[0])[0] == x).all())
         True
     """
