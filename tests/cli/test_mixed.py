@@ -1,5 +1,8 @@
 """Tables with text and gaps, from the file as it is."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,16 +42,37 @@ def test_predictions_and_scores_of_every_row(fitted, succeed, tmp_path):
 
 def test_odd_rows_are_marked(fitted, succeed, fail, tmp_path):
     model, _, frame = fitted
-    odd = pd.concat([frame.iloc[:20], frame.iloc[:1].assign(length=500.0)])
+    odd = pd.concat([frame.iloc[:4], frame.iloc[:1].assign(length=500.0)])
     odd.to_csv(tmp_path / "odd.csv", index=False)
     out = ("-o", tmp_path / "p.csv")
-    succeed("predict", model, tmp_path / "odd.csv", "--outliers", "0.001", *out)
+    succeed("predict", model, tmp_path / "odd.csv", "--outliers", "0.01", *out)
     found = pd.read_csv(tmp_path / "p.csv")
     assert found["component"].iloc[-1] == -1
-    assert found["tail"].iloc[-1] < 0.001
+    assert found["tail"].iloc[-1] < 0.01
     assert "must be a share" in fail(
         "predict", model, tmp_path / "odd.csv", "--outliers", "2", *out
     )
+
+
+def test_a_report_is_refused(fitted, fail, tmp_path):
+    model, path, _ = fitted
+    assert "of mixed columns" in fail("report", model, path, "-o", tmp_path / "r.html")
+
+
+@pytest.mark.slow
+def test_penguins_from_the_file_as_it_is(succeed, tmp_path):
+    """Text, gaps written NA, and columns that are no measures: one command finds the species."""
+    package = find_spec("palmerpenguins")
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "data/penguins.csv"
+    said = succeed(
+        *("fit", path, "-k", "3", "--kind", "auto", "--missing", "marginal"),
+        *("--label-column", "species", "--no-use-labels", "-o", tmp_path / "p.safetensors"),
+    )
+    lines = dict(line.split(None, 1) for line in said.splitlines())
+    assert lines["rows"] == "344"
+    assert float(lines["ARI"]) >= 0.98
 
 
 def test_samples_hold_what_the_file_held(fitted, succeed, tmp_path):

@@ -61,6 +61,11 @@ def report(
     csv = options.csv_format(header, delimiter, decimal)
     request = Request(data, label_column, classes, csv)
     density = load_density(model)
+    if density.is_table:
+        raise ValueError(
+            f"{model} holds a model of a table of mixed columns, of which there are no reports: "
+            "predict, score, sample and info work with it"
+        )
     if animation is not None:
         if not density.has_clusters:
             raise ValueError("--animation shows how a mixture trains; this model is one density")

@@ -1,5 +1,6 @@
 """Columns of what users give as tables, frames or arrays, and tables made of columns again."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,5 +99,8 @@ def _polars(pl: Any, name: str, values: Values, dtype: str) -> Any:
     head = dtype.partition("(")[0]
     given = values if values.dtype.kind in "fiubM" else values.tolist()
     column = pl.Series(name, given)
+    unit = re.search(r"time_unit='(\w+)'", dtype)
+    if head == "Datetime" and unit is not None:
+        return column.cast(pl.Datetime(unit[1]))
     plain = head.isidentifier() and head not in ("Object", "Enum", "Decimal", "List", "Struct")
     return column.cast(getattr(pl, head)) if plain else column
