@@ -23,7 +23,7 @@ def x():
 def test_a_time_is_kept_roughly(x):
     model = image_density(64, image_shape=[8, 8], flow=TINY, levels=17, seed=0)
     short, long = (
-        train_flow(model, x, seconds, seed=0, options=SHORT).result.steps for seconds in (0.1, 1.0)
+        train_flow(model, x, seconds, seed=0, options=SHORT).result.steps for seconds in (0.05, 0.5)
     )
     assert 0 < short < long
 
@@ -43,9 +43,8 @@ def test_complexity_and_the_area_under_the_curve():
 
 
 def test_uniform_noise_leaves_a_gap(monkeypatch):
-    short = replace(flow_ablations.OPTIONS, max_epochs=5)
-    monkeypatch.setattr(flow_ablations, "OPTIONS", short)
-    assert flow_ablations.one_number(variational=False, seed=0) > 0.1
+    monkeypatch.setattr(flow_ablations, "DRAWS", 200)
+    assert flow_ablations.one_number(variational=False, seed=0) > 0.05
 
 
 def test_the_affine_flow_has_no_fewer_parameters():
