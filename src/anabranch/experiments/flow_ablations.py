@@ -170,8 +170,8 @@ def one_number(*, variational: bool, seed: int) -> float:
     model = Flow(Normal(1), Compose([layer, Elementwise(Affine(5.0), 1)]))
     source = torch.Generator().manual_seed(seed)
     x = torch.multinomial(masses, DRAWS, replacement=True, generator=source).float().unsqueeze(1)
-    options = replace(OPTIONS, max_epochs=200, batch_size=200, learning_rate=2e-2)
-    schedules = [CosineDecay(200 * DRAWS // 200)]
+    options = replace(OPTIONS, max_epochs=300, batch_size=200, learning_rate=2e-2)
+    schedules = [CosineDecay(300 * DRAWS // 200)]
     fit(Likelihood(model), {"x": x}, options=options, schedules=schedules, generator=source)
     cells = torch.arange(float(CELLS)).repeat_interleave(DRAWS).unsqueeze(1)
     with torch.no_grad():
