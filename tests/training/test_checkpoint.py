@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from anabranch.training.checkpoint import differences, load_checkpoint, save_checkpoint
 
@@ -42,4 +43,11 @@ def test_a_message_is_short(tmp_path):
 def test_a_checkpoint_without_identity_is_of_another_run(tmp_path):
     save_checkpoint(tmp_path / "run", {"epoch": 1})
     with pytest.raises(ValueError, match="another run: seed was absent, now 3"):
+        load_checkpoint(tmp_path / "run", {"seed": 3})
+
+
+@pytest.mark.parametrize("identity", [torch.zeros(2), {"seed": torch.zeros(2)}])
+def test_a_tensor_among_plain_values_is_another_run(tmp_path, identity):
+    save_checkpoint(tmp_path / "run", {"identity": identity})
+    with pytest.raises(ValueError, match="another run"):
         load_checkpoint(tmp_path / "run", {"seed": 3})

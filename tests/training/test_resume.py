@@ -289,6 +289,15 @@ def test_a_model_file_is_no_checkpoint(path):
         run_bytes(path, resume=True)
 
 
+@pytest.mark.parametrize("patience", ["", False, 1.5])
+def test_limits_that_are_no_counts(path, patience):
+    run_bytes(path, max_epochs=1)
+    tree = read_archive(path, "checkpoint")
+    write_archive(path, "checkpoint", {**tree, "limits": {**tree["limits"], "patience": patience}})
+    with pytest.raises(ValueError, match="no checkpoint that a run has left: ValueError: expected"):
+        run_bytes(path, resume=True)
+
+
 def test_nothing_to_resume_from(path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         run_bytes(path, resume=True)

@@ -134,7 +134,7 @@ class RunState:
                 whole_number(counters[name])
         check_alike("sums", torch.tensor(counters["sums"]), torch.zeros(len(self.losses)))
         whole_number(limits["max_epochs"])
-        whole_number(limits["patience"] or 0)
+        whole_number(0 if limits["patience"] is None else limits["patience"])
         evaluated = [entry["step"] for entry in result.history] or [0]
         possible = (
             counters["evaluated_at"] == evaluated[-1] <= result.steps
