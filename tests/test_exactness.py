@@ -4,7 +4,7 @@ import pytest
 
 from tests.exactness.cases import CASES, OTHER_KERNELS, moved, record, recorded
 from tests.exactness.measures import differences, kernels, same_kernels, steady
-from tests.exactness.today import RECORDED_AGAIN
+from tests.exactness.today import ALL_AGAIN, RECORDED_AGAIN
 
 SHOWN = 8
 
@@ -58,3 +58,4 @@ def test_what_is_steady():
 
 def test_what_was_recorded_again_is_there():
     assert set(RECORDED_AGAIN) <= set(CASES)
+    assert set(ALL_AGAIN) <= {case.system for case in CASES.values()}

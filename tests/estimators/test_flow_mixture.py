@@ -99,7 +99,8 @@ def test_variational_inference_answers_by_its_network(variational):
 def test_the_bound_is_reported_and_below_the_likelihood(variational, fitted):
     for mixture, monitored in ((variational, "negative_elbo"), (fitted, "nll")):
         scores = [entry[f"validation_{monitored}"] for entry in mixture.history_]
-        assert mixture.lower_bound_ > -min(scores)  # the share of the flows is learned last
+        # the share of the flows is learned once more in the end
+        assert mixture.lower_bound_ == pytest.approx(-min(scores), abs=0.02)
     best = min(variational.history_, key=lambda entry: entry["validation_negative_elbo"])
     assert best["validation_negative_elbo"] >= best["validation_nll"]
 
@@ -372,7 +373,7 @@ def test_attributes(fitted):
     assert fitted.converged_ == (fitted.fit_result_.stopped == "patience")
     assert fitted.weights_.shape == (2,)
     assert not fitted.model_.training
-    assert moved(patience=1, learning_rate=1.0).fit(X).converged_
+    assert moved(patience=0, learning_rate=1.0, max_epochs=80).fit(X).converged_
 
 
 def test_unfitted():

@@ -417,9 +417,11 @@ def test_the_last_state_is_kept_where_it_is_asked_for():
 
 def test_the_stages_of_a_fit_are_listed():
     labels = few(Y, 10)
-    assert moved(init_params="kmeans").fit(X).fit_result_.stages == ["teach q", "train"]
+    assert moved(init_params="kmeans").fit(X).fit_result_.stages == ["train", "teach q"]
     taught = moved().fit(X, labels).fit_result_.stages
-    assert taught == ["teach q", "pretrain", "train"]
+    assert taught == ["pretrain", "train", "teach q"]
+    variational = moved(init_params="kmeans", inference="variational").fit(X)
+    assert variational.fit_result_.stages == ["teach q", "train"]
 
 
 # --- unused settings ----------------------------------------------------------------------------

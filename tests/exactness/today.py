@@ -62,6 +62,12 @@ RECORDED_AGAIN = {
     "DeepMixture: nvil": "the weights of NVIL's baseline, a part of the objective, are drawn apart",
 }
 
+# Estimators all of whose cases with a flow were, and why.
+ALL_AGAIN = dict.fromkeys(
+    ("FlowMixture", "FlowGMM", "FlowDensity", "RAD"),
+    "the rate is held and then falls once, races are short, and q is taught in the end",
+)
+
 # Estimator -> recorded name of a setting -> today's. A dot leads into a group, as in
 # {"FlowMixture": {"temperature_decay": "temperature.decay"}}.
 SETTINGS: dict[str, dict[str, str]] = {

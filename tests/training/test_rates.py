@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from anabranch.training import CosineDecay, RateHalving, ReduceOnPlateau
+from anabranch.training import (
+    CosineDecay,
+    FitOptions,
+    HoldThenDecay,
+    RateHalving,
+    ReduceOnPlateau,
+    fit,
+)
+from tests.training.toys import Mean, points
 
 
 def optimizer(rate):
@@ -77,3 +85,62 @@ def test_a_rate_that_was_restored_is_not_halved_again():
 def test_there_is_no_halving_within_a_step():
     with pytest.raises(ValueError, match="every must be at least 1 step, got 0"):
         RateHalving(0)
+
+
+def held(scores, schedule, sgd, every=1):
+    rates = []
+    for number, score in enumerate(scores, 1):
+        schedule.on_step(number * every - 1)
+        schedule.on_evaluation(score, sgd)
+        rates.append(sgd.param_groups[0]["lr"])
+    return rates
+
+
+def test_a_rate_is_held_until_nothing_improves_and_then_falls_to_zero():
+    schedule, sgd = HoldThenDecay(patience=1, steps=4), optimizer(1.0)
+    rates = held((3.0, 2.0, 2.5, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0), schedule, sgd)
+    assert rates[:6] == [1.0] * 6
+    assert rates[6:] == pytest.approx([(2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])
+    assert not schedule.finished
+    assert held((0.0,), schedule, sgd, every=10) == [0.0]
+    assert schedule.finished
+
+
+def test_a_long_hold_has_a_long_fall():
+    schedule, sgd = HoldThenDecay(patience=0, steps=2), optimizer(1.0)
+    rates = held((1.0, *[1.0] * 9), schedule, sgd, every=10)
+    assert rates == pytest.approx([1.0, 1.0, 0.0] + [0.0] * 7)  # from step 20 on over 10
+    schedule, sgd = HoldThenDecay(patience=0, steps=2, longest=40), optimizer(1.0)
+    rates = held([-n for n in range(10)], schedule, sgd, every=10)  # it always improves
+    assert rates == pytest.approx([1.0, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_a_held_rate_goes_on_from_its_state_and_keeps_what_a_rollback_halved():
+    sgd = optimizer(1.0)
+    first, second = (HoldThenDecay(patience=0, steps=4) for _ in range(2))
+    held((1.0, 1.0, 1.0), first, sgd)
+    second.load_state_dict(first.state_dict())
+    sgd.param_groups[0]["lr"] *= 0.5  # a rollback
+    second.on_step(3)
+    second.on_evaluation(9.0, sgd)
+    assert sgd.param_groups[0]["lr"] == pytest.approx(0.25)
+
+
+def test_a_run_ends_with_its_rate_and_resumes_within_the_fall(tmp_path):
+    def run(name, epochs, *, resume=False):
+        model, path = Mean(), tmp_path / name
+        options = FitOptions(
+            max_epochs=epochs, patience=None, checkpoint=path, min_evaluation_steps=1
+        )
+        rate = [HoldThenDecay(patience=1, steps=6)]
+        far, near = points(1.0), points(0.0)  # which training leaves
+        return fit(model, far, near, options=options, schedules=rate, resume=resume), rate[0]
+
+    whole, rate = run("whole", 500)
+    assert (whole.stopped, whole.steps, rate.share) == ("patience", 9, 0.0)
+    run("parts", 5)
+    again, _ = run("parts", 500, resume=True)
+    assert [e["learning_rate"] for e in again.history] == [
+        e["learning_rate"] for e in whole.history
+    ]
+    assert again.history[-1]["validation_error"] == whole.history[-1]["validation_error"]

@@ -8,6 +8,7 @@ import torch
 from anabranch.training import (
     CosineDecay,
     ExponentialDecay,
+    HoldThenDecay,
     LateFloat32,
     RateHalving,
     ReduceOnPlateau,
@@ -54,6 +55,9 @@ def test_the_last_steps_are_in_float32_also_after_a_resume():
         (CosineDecay(10), CosineDecay(11), "steps"),
         (ReduceOnPlateau(patience=3), ReduceOnPlateau(patience=4), "patience"),
         (ReduceOnPlateau(factor=0.5), ReduceOnPlateau(factor=0.4), "factor"),
+        (HoldThenDecay(patience=3), HoldThenDecay(patience=4), "patience"),
+        (HoldThenDecay(steps=3), HoldThenDecay(steps=4), "steps"),
+        (HoldThenDecay(longest=3), HoldThenDecay(longest=4), "longest"),
         (RateHalving(5), RateHalving(6), "every"),
         (RateHalving(5), CosineDecay(5), "kind"),
         (LateFloat32(MODEL, 3), LateFloat32(MODEL, 4), "first"),

@@ -76,16 +76,16 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             brought to the real line, and log-densities are lower bounds of log-probabilities.
         logit_alpha: margin of the logit for integer data.
         hedge: whether the flow is hedged with the Gaussian.
-        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
+        learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian.
         keep: "best" state, or the Gaussian where the flow does not beat it; or "last" for the last
             state, whatever it is worth.
-        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.15,
+        fit_options: rare settings of training, {"patience": 4, "validation_fraction": 0.15,
             "weight_decay": 0.0} and those of `anabranch.training.FitOptions`, such as "checkpoint".
-            After ``patience`` evaluations without improvement a run stops; with None it takes all
-            ``max_epochs``, the learning rate falling along a cosine: the best way to spend a given
-            time.
+            After ``patience`` evaluations without improvement the learning rate falls to zero, and
+            the run ends; with None it falls along a cosine over all ``max_epochs``: the best way to
+            spend a given time.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.

@@ -103,21 +103,22 @@ class FlowMixture(TablePrepared):
         missing: "refuse", or "marginal" to sum missing cells out: exactly for Gaussians and
             categories; a flow learns from draws of its start's exact conditional, new ones each
             epoch, and is scored by importance sampling from it.
-        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
+        learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
         keep: "best" state on rows held out, or the Gaussian mixture where no flow beats it; or
             "last" for the last state, whatever it is worth.
-        fit_options: rare settings of training, {"patience": 20, "validation_fraction": 0.15,
+        fit_options: rare settings of training, {"patience": 4, "validation_fraction": 0.15,
             "weight_decay": 0.0, "snapshots": 0} and those of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
         verbose: 1 shows progress.
 
-    A run stops after ``patience`` evaluations without improvement, None to run ``max_epochs`` with
-    the learning rate falling along a cosine. ``snapshots`` are states of the model to keep over the
-    training, at most, for an animation of it (`anabranch.reports.save_animation`).
+    After ``patience`` evaluations without improvement the learning rate falls to zero, and the run
+    ends; with None it falls along a cosine over ``max_epochs``. ``snapshots`` are states of the
+    model to keep over the training, at most, for an animation of it
+    (`anabranch.reports.save_animation`).
 
     Attributes:
         n_components_: K.
@@ -409,6 +410,7 @@ class FlowMixture(TablePrepared):
             balance=plan.balance,
             label_weight=float(plan.semi_supervised.label_weight),
             pseudo_labels=self._pseudo_labels,
+            teach=plan.model_options.weights == "network",
         )
         return objective.to(self.device)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
@@ -133,13 +132,6 @@ class MixturePlan(FlowMixtureOptions):
     def start_options(self, n_components: int) -> StartOptions:
         """How starts are searched."""
         return StartOptions(n_components, self.covariance_type, self.model_options.reg_covar)
-
-    def given_weights(self, n_components: int) -> NDArray[np.float64] | None:
-        """The weights that the user gave, or that are uniform."""
-        weights = self.model_options.weights
-        if isinstance(weights, str):
-            return np.full(n_components, 1 / n_components) if weights == "uniform" else None
-        return np.asarray(weights, dtype=np.float64)
 
     def recipe(self, n_features: int, n_components: int) -> dict[str, object]:
         """The arguments of `anabranch.models.flow_mixture`."""

@@ -94,7 +94,7 @@ class RAD(PreparedEstimator):
         start: a fitted `RAD` with the same flow whose training goes on, or "last" for the last fit
             of this one.
         reg_covar: variance given to constant columns, in units of the standardised columns.
-        learning_rate: of AdamW; "auto" for 5e-3, and less for fewer than two thousand rows.
+        learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit.
         keep: "best" state or "last".

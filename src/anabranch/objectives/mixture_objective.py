@@ -55,6 +55,8 @@ class MixtureObjective(Objective):
         balance: weight of H(q(c|x)) - 4 H(mean q).
         label_weight: what a labelled row counts, beside an unlabelled one.
         pseudo_labels: whether consistency is that of p(c|x) instead of q(c|x).
+        teach: whether q is taught p(c|x) alongside in exact inference. Where it is not, and nothing
+            else is asked of it, it takes no part and costs no time.
 
     Batches are dicts: ``x`` (N, D); optionally ``features`` (N, F), what the posterior network
     sees where that is not x; ``targets`` (N, K), rows of zeros where unknown; ``responsibilities``
@@ -89,6 +91,7 @@ class MixtureObjective(Objective):
         balance: float = 0.0,
         label_weight: float = 1.0,
         pseudo_labels: bool = False,
+        teach: bool = True,
     ) -> None:
         if inference not in INFERENCES:
             raise ValueError(f"inference must be one of {INFERENCES}, got {inference!r}")
@@ -102,9 +105,17 @@ class MixtureObjective(Objective):
         self.balance = balance
         self.label_weight = label_weight
         self.pseudo_labels = pseudo_labels
+        self.teach = teach
         self.stochastic = perturbation is not None
         self.register_buffer("ramp", torch.ones(()))
         self._norms = _normalising_layers(model.mixture)
+        model.posterior.requires_grad_(self.amortised)
+
+    @property
+    def amortised(self) -> bool:
+        """Whether q takes part."""
+        asked = self.teach or self.perturbation is not None or bool(self._norms)
+        return asked or self.inference != "exact"
 
     def of(self, model: PosteriorMixture) -> "MixtureObjective":
         """The same objective of another model."""
@@ -116,6 +127,7 @@ class MixtureObjective(Objective):
             balance=self.balance,
             label_weight=self.label_weight,
             pseudo_labels=self.pseudo_labels,
+            teach=self.teach,
         )
 
     def forward(
@@ -123,8 +135,10 @@ class MixtureObjective(Objective):
     ) -> Loss:
         """The loss of a batch; in evaluation mode with `mixture_diagnostics`, in nats."""
         x = batch["x"]
-        logits, regularisation = self._logits(batch.get("features", x), generator)
-        log_q = torch.log_softmax(logits / self.model.temperature, dim=0)
+        log_q, regularisation = None, None
+        if self.amortised:
+            logits, regularisation = self._logits(batch.get("features", x), generator)
+            log_q = torch.log_softmax(logits / self.model.temperature, dim=0)
         if "draws" in batch and not self.training:
             joint = marginal_joint(self.model.mixture, batch["draws"], batch["draws_log_prob"])
         else:
@@ -132,7 +146,9 @@ class MixtureObjective(Objective):
         loss = self._unlabelled(joint, log_q, batch)
         if "targets" in batch:
             targets = batch["targets"].mT
-            labelled = cross_entropy(log_q, targets) - joint_log_likelihood(joint, targets)
+            labelled = -joint_log_likelihood(joint, targets)
+            if log_q is not None:
+                labelled = labelled + cross_entropy(log_q, targets)
             loss = torch.where(targets.sum(0) > 0, self.label_weight * labelled, loss)
         if self.pseudo_labels and self.training and self.perturbation is not None:
             regularisation = -self._pseudo_labelled(self.perturbation, x, joint, generator)
@@ -168,36 +184,42 @@ class MixtureObjective(Objective):
     def _plain_log_q(self, seen: Tensor) -> Tensor:
         return torch.log_softmax(self._raw_logits(seen), dim=0)
 
-    def _joint(self, x: Tensor, log_q: Tensor) -> Tensor:
+    def _joint(self, x: Tensor, log_q: Tensor | None) -> Tensor:
         """Log p(x, c), (K, N), each component normalising by the points that q gives it."""
-        for layer, components in self._norms if self.training else ():
-            layer.row_weights = log_q[components].detach().exp()
+        if self.training and log_q is not None:
+            for layer, components in self._norms:
+                layer.row_weights = log_q[components].detach().exp()
         joint = self.model.mixture.joint_log_prob(x)
         for layer, _ in self._norms:
             layer.row_weights = None
         return joint
 
-    def _unlabelled(self, joint: Tensor, log_q: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    def _unlabelled(
+        self, joint: Tensor, log_q: Tensor | None, batch: Mapping[str, Tensor]
+    ) -> Tensor:
         if "responsibilities" in batch:
             likelihood = joint_log_likelihood(joint, batch["responsibilities"].mT)
-        elif self.inference == "variational":
+        elif log_q is not None and self.inference == "variational":
             return -elbo_enumerated(joint, log_q)
-        elif self.inference == "invariant":
+        elif log_q is not None and self.inference == "invariant":
             return -joint_log_likelihood(joint, log_q.detach().exp())
         else:
             likelihood = torch.logsumexp(joint, dim=0)
+        if log_q is None:
+            return -likelihood
         return distillation(log_q, torch.log_softmax(joint.detach(), dim=0)) - likelihood
 
 
 def mixture_diagnostics(
-    joint: Tensor, log_q: Tensor, batch: Mapping[str, Tensor]
+    joint: Tensor, log_q: Tensor | None, batch: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """What to watch in a mixture with a posterior network; means over the batch, in nats.
 
     - ``nll`` and ``negative_elbo``, in the units of the data where the batch has its ``term``;
-    - ``kl_q_posterior``: KL(q || p(c|x)), ``entropy_q``: E H(q(.|x)), ``entropy_mean_q``: H(E q);
     - ``live_components``: those that own more than a tenth of an even share of the rows, and
-      ``effective_components``: the exponential of the entropy of the shares.
+      ``effective_components``: the exponential of the entropy of the shares;
+    - where q takes part, ``kl_q_posterior``: KL(q || p(c|x)), ``entropy_q``: E H(q(.|x)), and
+      ``entropy_mean_q``: H(E q).
 
     Example:
         >>> joint = torch.log(torch.tensor([[0.2, 0.1], [0.2, 0.3]]))
@@ -206,19 +228,21 @@ def mixture_diagnostics(
         (0.9163, 2.0)
     """
     log_p = torch.logsumexp(joint, dim=0)
-    posterior = (joint - log_p).exp()
-    elbo = elbo_enumerated(joint, log_q)
+    shares = (joint - log_p).exp().mean(1)
     offset = batch["term"].mean() if "term" in batch else 0.0
-    mean_q = log_q.exp().mean(1)
-    n_components = len(joint)
-    return {
+    terms = {
         "nll": -log_p.mean() - offset,
+        "live_components": (shares > 0.1 / len(joint)).sum().to(joint.dtype),
+        "effective_components": torch.special.entr(shares).sum().exp(),
+    }
+    if log_q is None:
+        return terms
+    elbo = elbo_enumerated(joint, log_q)
+    return terms | {
         "negative_elbo": -elbo.mean() - offset,
         "kl_q_posterior": (log_p - elbo).mean(),
         "entropy_q": -(log_q.exp() * log_q).sum(0).mean(),
-        "entropy_mean_q": torch.special.entr(mean_q).sum(),
-        "live_components": (posterior.mean(1) > 0.1 / n_components).sum().to(joint.dtype),
-        "effective_components": torch.special.entr(posterior.mean(1)).sum().exp(),
+        "entropy_mean_q": torch.special.entr(log_q.exp().mean(1)).sum(),
     }
 
 

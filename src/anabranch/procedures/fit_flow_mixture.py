@@ -25,16 +25,16 @@ from anabranch.procedures.invariant_lessons import Lessons, teach
 from anabranch.procedures.mixture_epochs import PART, epoch_hook, joint_in_parts
 from anabranch.procedures.mixture_options import FlowMixtureOptions
 from anabranch.procedures.mixture_starts import Start
-from anabranch.procedures.optimisation import rate_schedule, run_identity
+from anabranch.procedures.optimisation import run_identity, with_rate
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
 from anabranch.training import (
+    CosineDecay,
     ExponentialDecay,
     FitOptions,
     FitResult,
     RampUp,
-    ReduceOnPlateau,
     Schedule,
     ScheduledBuffer,
     Snapshots,
@@ -46,6 +46,8 @@ Data = dict[str, Tensor]
 State = dict[str, Tensor]
 # Steps over which consistency comes in, so that q finds the components first.
 RAMP_STEPS = 400
+# Of teaching q.
+TEACH_STEPS = 300
 # A q that is certain of the start has hardly any gradient left, and keeps its mistakes.
 SMOOTHING = 0.1
 
@@ -151,28 +153,46 @@ class _Posterior(nn.Module):
 def teach_posterior(
     candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
 ) -> None:
-    """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
+    """Fit q to responsibilities, (N, K)."""
     optimisation = task.plan.optimisation
     if not optimisation.max_epochs:
         return
-    responsibilities = (1 - SMOOTHING) * responsibilities + SMOOTHING / responsibilities.shape[1]
-    device = optimisation.device
-    targets = torch.as_tensor(responsibilities, dtype=torch.float32, device=device)
-    options = FitOptions(
-        max_epochs=max(3, 300 // max(1, len(targets) // optimisation.batch_size)),
-        batch_size=optimisation.batch_size,
-        learning_rate=1e-2,
-        patience=None,
-        progress=False,
-    )
+    order, size = task.order(), min(optimisation.batch_size, len(responsibilities))
+    chosen = torch.randperm(len(responsibilities), generator=order)[: TEACH_STEPS * size]
+    seen, targets = task.rows.seen[chosen], torch.as_tensor(responsibilities)[chosen]
+    epochs = max(1, TEACH_STEPS * size // len(chosen))
+    network = candidate.model.posterior.requires_grad_(True)
     fit(
-        _Posterior(candidate.model.posterior),
-        {"x": task.rows.seen.to(device), "targets": targets},
-        options=options,
-        generator=task.order(),
+        _Posterior(network),
+        {"x": seen.to(optimisation.device), "targets": targets.to(optimisation.device, seen.dtype)},
+        options=FitOptions(
+            max_epochs=epochs, batch_size=size, learning_rate=1e-2, patience=None, progress=False
+        ),
+        schedules=[CosineDecay(epochs * (len(chosen) // size))],
+        generator=order,
         stage="teach q",
     )
     candidate.stages.append("teach q")
+
+
+def teach_start(
+    candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
+) -> None:
+    """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
+    n_components = responsibilities.shape[1]
+    smooth = (1 - SMOOTHING) * responsibilities + SMOOTHING / n_components
+    teach_posterior(candidate, task, smooth)
+
+
+def teach_end(candidate: Candidate, task: MixtureTask) -> None:
+    """Fit q to p(c|x) of the trained model, and to the labels where they are known."""
+    device = task.plan.optimisation.device
+    with torch.no_grad():
+        joint = joint_in_parts(candidate.model, task.rows.z.to(device))
+        known = torch.softmax(joint, 0).mT.double().cpu().numpy()
+    if task.targets is not None:
+        known = np.where(task.targets.sum(1, keepdims=True) > 0, task.targets, known)
+    teach_posterior(candidate, task, known)
 
 
 def teach_invariance(objective: MixtureObjective, task: MixtureTask) -> NDArray[np.float64]:
@@ -199,14 +219,15 @@ def pretrain(
     """Fit each component to the rows that trusted responsibilities give it."""
     if not task.plan.optimisation.max_epochs:
         return
+    options, rate = with_rate(unrecorded(task.options), len(task.rows.z))
     data = task.data
     data["responsibilities"] = torch.as_tensor(responsibilities).to(data["x"])
     fit(
         candidate.objective,
         data,
         task.held_out,
-        options=replace(unrecorded(task.options), monitor="nll"),
-        schedules=[ReduceOnPlateau(patience=8)],
+        options=replace(options, monitor="nll"),
+        schedules=[rate],
         generator=task.order(),
         noise=candidate.noise,
         stage="pretrain",
@@ -234,8 +255,8 @@ def ahead(starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candi
     """The candidate that is ahead after a few hundred steps, where there are several."""
     candidates = []
     for candidate, start in starts:
-        if task.plan.inference != "invariant":
-            teach_posterior(candidate, task, start.responsibilities)
+        if candidate.objective.amortised and task.plan.inference != "invariant":
+            teach_start(candidate, task, start.responsibilities)
         candidates.append(candidate.as_it_is())
         if start.trusted:
             pretrain(candidate, task, start.responsibilities)
@@ -252,9 +273,10 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     goes back to it; a fit with labels, or one that keeps its last state, does not. What flows weigh
     against the Gaussians that hedge them is learned from the rows that judge.
     """
-    options, data, held_out = task.options, task.data, task.held_out
+    data, held_out = task.data, task.held_out
     model, objective = candidate.model, candidate.objective
-    schedules = _schedules(candidate, task)
+    options, rate = with_rate(task.options, len(task.rows.z))
+    schedules = [rate, *_schedules(candidate, task)]
     result = fit(
         objective,
         data,
@@ -273,6 +295,9 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     if last is not None:
         last.restore(result)
     _conclude(candidate, task, result, guarded=last is None and task.rows.targets is None)
+    if not candidate.objective.amortised:
+        teach_end(candidate, task)
+        result.stages.append("teach q")
     recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
     return Trained(result, recorders[0].states if recorders else [])
 
@@ -285,7 +310,8 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     before = log_prob_rows(model, held_out)
     anchors = hedge_weights(model.mixture, anchors=True)
     model.load_state_dict(trained)
-    settle(model.mixture, anchors, held_out["x"])
+    given = task.plan.given_weights(model.mixture.n_components) is not None
+    settle(model.mixture, anchors, held_out["x"], given=given)
     if guarded and not convincing(log_prob_rows(model, held_out) - before):
         model.load_state_dict(candidate.gaussian)
         result.best_epoch = 0
@@ -308,7 +334,7 @@ def log_prob_rows(model: MixtureModel, data: Data) -> Tensor:
 def _schedules(candidate: Candidate, task: MixtureTask) -> list[Schedule]:
     plan, options, n_rows = task.plan, task.options, len(task.rows.z)
     model, objective = candidate.model, candidate.objective
-    schedules = [rate_schedule(plan.optimisation.patience, options, n_rows)]
+    schedules: list[Schedule] = []
     if plan.inference == "variational":
         settings = plan.temperature
         decay = ExponentialDecay(1.0, rate=settings.decay, floor=settings.floor)

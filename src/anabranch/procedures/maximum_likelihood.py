@@ -8,7 +8,7 @@ from torch import Tensor
 
 from anabranch.distributions import Distribution
 from anabranch.objectives import Likelihood
-from anabranch.procedures.optimisation import Optimisation, rate_schedule, run_identity
+from anabranch.procedures.optimisation import Optimisation, run_identity, with_rate
 from anabranch.procedures.training_run import LastState
 from anabranch.training import FitOptions, FitResult, Schedule, fit
 
@@ -38,7 +38,8 @@ def maximise_likelihood(
         resume: go on from the checkpoint.
         on_epoch: makes data anew before each epoch.
     """
-    schedules: list[Schedule] = [rate_schedule(optimisation.patience, options, len(data["x"]))]
+    options, rate = with_rate(options, len(data["x"]))
+    schedules: list[Schedule] = [rate]
     last = LastState(model) if optimisation.keep == "last" else None
     result = fit(
         Likelihood(model),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from anabranch.functional.numbers import (
     check_choice,
@@ -193,6 +194,13 @@ class FlowMixtureOptions:
     def monitor(self) -> str:
         """The validation term by which the best state is chosen."""
         return "negative_elbo" if self.inference == "variational" else "nll"
+
+    def given_weights(self, n_components: int) -> NDArray[np.float64] | None:
+        """The weights that the user gave, or that are uniform."""
+        weights = self.model_options.weights
+        if isinstance(weights, str):
+            return np.full(n_components, 1 / n_components) if weights == "uniform" else None
+        return np.asarray(weights, dtype=np.float64)
 
     def perturbation(self, n_features: int) -> Perturbation | None:
         """Of what q sees, where it is asked for consistency."""

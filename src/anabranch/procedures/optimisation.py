@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -19,15 +19,17 @@ from anabranch.functional.numbers import (
     is_whole,
     real,
 )
-from anabranch.training import CosineDecay, FitOptions, ReduceOnPlateau, Schedule
+from anabranch.training import CosineDecay, FitOptions, HoldThenDecay, Schedule
 
 KEEP = ("best", "last")
 # Of flows, where there are many rows.
-FLOW_LEARNING_RATE = 5e-3
+FLOW_LEARNING_RATE = 1e-2
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
+# Evaluations, and steps after which the rate falls in any case, unless somebody is more patient.
+USUAL_PATIENCE, LONGEST = 4, 6000
 # What ``fit_options`` of a flow holds beside the settings of the loop, and its default.
-OF_FLOWS = {"patience": 20, "validation_fraction": 0.1, "weight_decay": 0.0}
+OF_FLOWS = {"patience": USUAL_PATIENCE, "validation_fraction": 0.1, "weight_decay": 0.0}
 # Rows held out also tell what a flow weighs against what hedges it.
 HEDGED_FLOWS = {**OF_FLOWS, "validation_fraction": 0.15}
 
@@ -196,7 +198,7 @@ def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") 
         n_rows,
         learning_rate=optimisation.rate(FLOW_LEARNING_RATE * min(1.0, n_rows / 2000)),
         average=0.99,
-        min_evaluation_steps=20 if n_rows > 1000 else 5,
+        min_evaluation_steps=20,
         monitor=monitor,
     )
 
@@ -210,12 +212,18 @@ def run_identity(
     return {**optimisation.identity, "start": fingerprint(model.state_dict())}
 
 
-def rate_schedule(patience: int | None, options: FitOptions, n_rows: int) -> Schedule:
-    """With patience the rate falls where nothing improves; without, over the whole run."""
-    if patience is None:
+def with_rate(options: FitOptions, n_rows: int) -> tuple[FitOptions, Schedule]:
+    """The options with the rate that goes with their patience, and its schedule.
+
+    With patience the rate falls once nothing improves, and the run ends with it; without, it falls
+    over the whole run.
+    """
+    if options.patience is None:
         steps = max(1, n_rows // min(options.batch_size, n_rows)) * max(1, options.max_epochs)
-        return CosineDecay(steps)
-    return ReduceOnPlateau(patience=max(patience // 2 - 2, 1))
+        return options, CosineDecay(steps)
+    patience = options.patience
+    rate = HoldThenDecay(patience=patience, longest=LONGEST * max(1, patience // USUAL_PATIENCE))
+    return replace(options, patience=None), rate
 
 
 def _plain(value: object) -> object:

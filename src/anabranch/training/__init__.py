@@ -7,6 +7,7 @@ from anabranch.training.fit import fit as fit
 from anabranch.training.fit_reverse_kl import fit_reverse_kl as fit_reverse_kl
 from anabranch.training.options import FitOptions as FitOptions
 from anabranch.training.rates import CosineDecay as CosineDecay
+from anabranch.training.rates import HoldThenDecay as HoldThenDecay
 from anabranch.training.rates import RateHalving as RateHalving
 from anabranch.training.rates import ReduceOnPlateau as ReduceOnPlateau
 from anabranch.training.result import DivergedWarning as DivergedWarning

@@ -119,6 +119,87 @@ class CosineDecay(Schedule):
         self.taken, self.share, self.value = state["taken"], state["share"], state["value"]
 
 
+class HoldThenDecay(Schedule):
+    r"""Hold the learning rate while the score improves, then lower it to zero and end the run.
+
+    A high rate, whose noise an average of the parameters takes out again, gets far in few steps;
+    half a cosine from it to zero gets the rest. From step s on, when the score has not improved for
+    a while:
+
+    .. math:: \eta_t = \eta_0\, \tfrac12 (1 + \cos(\pi (t - s) / T)), \qquad
+        T = \max(\texttt{steps}, s / 2)
+
+    Args:
+        patience: evaluations without improvement before it falls.
+        steps: the fewest over which it falls.
+        longest: steps after which it falls in any case.
+
+    Source: after Hu et al. (2024), "MiniCPM", arXiv:2404.06395, whose fall begins at a given step.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        >>> schedule, rates = HoldThenDecay(patience=1, steps=4), []
+        >>> for step in range(8):
+        ...     schedule.on_step(step)
+        ...     schedule.on_evaluation(0.0, optimizer)
+        ...     rates.append(round(schedule.value, 4))
+        >>> rates, schedule.finished
+        ([1.0, 1.0, 1.0, 0.8536, 0.5, 0.1464, 0.0, 0.0], True)
+    """
+
+    # Not `torch.optim.lr_scheduler`: none of its schedules has an end that the score begins.
+
+    name = "learning_rate"
+
+    def __init__(self, *, patience: int = 4, steps: int = 150, longest: int = 6000) -> None:
+        self.patience, self.steps, self.longest = patience, steps, longest
+        self.best, self.waited, self.taken = math.inf, 0, 0
+        self.begun, self.share, self.value = -1, 1.0, math.nan
+
+    @property
+    def finished(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the rate is zero."""
+        return self.begun >= 0 and self.taken >= self.begun + self._length
+
+    @property
+    def _length(self) -> int:
+        return max(self.steps, self.begun // 2)
+
+    def on_step(self, step: int) -> None:
+        """Count the steps."""
+        self.taken = step + 1
+
+    def on_evaluation(self, score: float, optimizer: torch.optim.Optimizer) -> None:
+        """Wait for the score, or set the rate of the following steps."""
+        if self.begun < 0:
+            self.waited = 0 if score < self.best else self.waited + 1
+            self.best = min(self.best, score)
+            if self.waited > self.patience or self.taken >= self.longest:
+                self.begun = self.taken
+        if self.begun >= 0:
+            passed = min(1.0, (self.taken - self.begun) / self._length)
+            share = 0.5 * (1 + math.cos(math.pi * passed))
+            for group in optimizer.param_groups:
+                # what a rollback halved stays halved
+                group["lr"] *= share / self.share if self.share else 0.0
+            self.share = share
+        self.value = float(optimizer.param_groups[0]["lr"])
+
+    def settings(self) -> dict[str, Plain]:
+        """Patience and lengths."""
+        return {"patience": self.patience, "steps": self.steps, "longest": self.longest}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has seen, when the fall began, and how far it is."""
+        names = ("best", "waited", "taken", "begun", "share", "value")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        for name in self.state_dict():
+            setattr(self, name, state[name])
+
+
 class RateHalving(Schedule):
     """Halves the learning rate every so many steps, at the evaluation that follows.
 

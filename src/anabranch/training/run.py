@@ -207,7 +207,8 @@ class Run(RunState, ABC):
     def _finished(self) -> bool:
         if self.result.stopped == "diverged":
             return True
-        if self.options.patience is None or self.waited <= self.options.patience:
+        patient = self.options.patience is None or self.waited <= self.options.patience
+        if patient and not any(schedule.finished for schedule in self.schedules):
             return False
         self.result.stopped = "patience"
         return True

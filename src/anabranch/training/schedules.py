@@ -18,6 +18,8 @@ class Schedule(ABC):
 
     name: str
     value: float
+    finished: bool = False
+    """Whether there is nothing left to do: a run ends there, as where its patience is over."""
 
     def on_step(self, step: int) -> None:  # noqa: B027 - doing nothing is the default
         """Act before step number ``step``, counted from 0."""
