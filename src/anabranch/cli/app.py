@@ -11,6 +11,7 @@ import typer
 from anabranch.cli import job
 from anabranch.cli.compress import compress
 from anabranch.cli.decompress import decompress
+from anabranch.cli.example import example
 from anabranch.cli.fit import fit
 from anabranch.cli.info import info
 from anabranch.cli.models import models
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
+    example,
     fit,
     predict,
     score,
