@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 from anabranch.contracts import Circle, Domain, Integers, Interval, Product, Sphere
 from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
+    Categories,
     DiagonalNormal,
     DiscretizedLogistic,
     Distribution,
@@ -36,6 +37,7 @@ from anabranch.distributions import (
     UniformSphere,
     VonMises,
     VonMisesFisher,
+    WithCategories,
 )
 from anabranch.functional import as_shape
 from anabranch.functional.sphere import unit
@@ -1009,6 +1011,15 @@ def _local_context(batch_shape: Shape, context: int, generator: Generator) -> Di
     return LocalContext((2, 3), **sizes, generator=generator)
 
 
+def _categories(batch_shape: Shape, context: int, generator: Generator) -> Categories:
+    return Categories([2, 4], batch_shape=batch_shape)
+
+
+def _with_categories(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    normal = Normal(1, batch_shape=batch_shape)
+    return WithCategories(normal, _categories(batch_shape, context, generator))
+
+
 def _discrete() -> list[Case]:
     """Distributions of bits; tests/distributions/test_autoregressive.py lists all their states."""
     bits = {
@@ -1019,6 +1030,10 @@ def _discrete() -> list[Case]:
     cases = [Case(f"bits-{k}", 3, m, domain=BITS, contextual=True) for k, m in bits.items()]
     mixed = _mixture(*bits.values(), weights=(0.5, 0.3, 0.2))
     cases.append(Case("discrete-flow", 2, _one_hot, domain=Integers(3), stackable=False))
+    two = Product((Integers(2), Integers(4)))
+    cases.append(Case("categories", 2, _categories, domain=two))
+    beside = Product((REAL, *two.parts))
+    cases.append(Case("with-categories", 3, _with_categories, domain=beside))
     cases.append(Case("local-context", (2, 3), _local_context, Integers(3), stackable=False))
     return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 

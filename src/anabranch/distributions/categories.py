@@ -81,7 +81,8 @@ class Categories(Distribution):
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         table = self.log_table.exp().flatten(0, -2)
-        codes = torch.multinomial(table, n, True, generator=generator)
+        # multinomial refuses to draw nothing
+        codes = torch.multinomial(table, max(n, 1), True, generator=generator)[:, :n]
         codes = codes.reshape(*self.batch_shape, len(self.levels), n)
         return codes.mT.to(self.logits.dtype)
 
