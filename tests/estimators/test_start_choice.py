@@ -63,7 +63,7 @@ def test_q_is_taught_the_start_with_doubt():
     mixture = FlowMixture(2, random_state=0, max_epochs=0).fit(X)
     candidate, task = task_of(mixture.set_params(max_epochs=1))
     certain = np.eye(2)[(X[:, 0] > 0).astype(int)]
-    trainer.teach_posterior(candidate, task, certain)
+    trainer.teach_start(candidate, task, certain)
     rows = task.rows
     with torch.no_grad():
         q = mixture.model_.log_q(rows.z).exp().numpy()

@@ -30,7 +30,7 @@ def trained(fitted):
                 inference="variational",
                 init_params="kmeans",
                 max_epochs=12,
-                fit_options={"snapshots": 6},
+                fit_options={"snapshots": 6, "min_evaluation_steps": 5},
                 random_state=0,
             )
             made[n_columns] = mixture.fit(X, X_val=V), X, V

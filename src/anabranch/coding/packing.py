@@ -11,6 +11,7 @@ def model_bytes(model: IntegerModel) -> bytes:
     """A model as a file would carry it: its numbers one after the other, by xz.
 
     Example:
+        >>> import torch
         >>> from anabranch.coding import freeze
         >>> from anabranch.distributions import LocalContext
         >>> model = freeze(LocalContext((4, 4), levels=2, hidden=[8]), torch.zeros(1, 4, 4))

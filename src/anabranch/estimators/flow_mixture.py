@@ -410,7 +410,7 @@ class FlowMixture(TablePrepared):
             balance=plan.balance,
             label_weight=float(plan.semi_supervised.label_weight),
             pseudo_labels=self._pseudo_labels,
-            teach=plan.model_options.weights == "network",
+            teach=isinstance(weights := plan.model_options.weights, str) and weights == "network",
         )
         return objective.to(self.device)
 

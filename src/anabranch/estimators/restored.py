@@ -18,6 +18,7 @@ from anabranch.estimators.gaussian_plan import GaussianPlan
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.pixel_density import PixelPlan
 from anabranch.estimators.rad import RADPlan
+from anabranch.estimators.table_columns import MISSING, TableColumns
 from anabranch.transforms import Standardize, Support
 
 # Of each estimator, what checks its settings, and the recipe of its model.
@@ -45,6 +46,9 @@ def check_restored(estimator: Estimator) -> None:
     with warnings.catch_warnings(action="ignore"):
         plan = plan_of(estimator)
     n_features, n_components = estimator.n_features_in_, found.get("n_components_", 0)
+    if isinstance(estimator, TableColumns):
+        _expect("columns", estimator.is_table == (estimator.coding_ is not None))
+        _expect("missing", estimator.missing in MISSING)
     _check_names("feature_names", found.get("feature_names_in_"), n_features)
     _check_names("context_names", estimator.context_names, estimator.context_size)
     if "model_" in found:

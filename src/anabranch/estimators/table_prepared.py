@@ -10,7 +10,7 @@ from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.algorithms.mixed_gaussians import MixedParameters
 from anabranch.archive import Tree
 from anabranch.estimators.estimator import State
-from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.independent_columns import IndependentColumns
 from anabranch.estimators.table_columns import TableColumns
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.rows import Rows
@@ -20,7 +20,7 @@ from anabranch.procedures.table_task import complete, judge_by_draws
 Array = NDArray[np.float64]
 
 
-class TablePrepared(TableColumns, PreparedEstimator):
+class TablePrepared(TableColumns, IndependentColumns):
     """A mixture of flows that takes tables of mixed columns where it is told so."""
 
     @property

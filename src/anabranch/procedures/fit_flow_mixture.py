@@ -160,7 +160,8 @@ def teach_posterior(
     order, size = task.order(), min(optimisation.batch_size, len(responsibilities))
     chosen = torch.randperm(len(responsibilities), generator=order)[: TEACH_STEPS * size]
     seen, targets = task.rows.seen[chosen], torch.as_tensor(responsibilities)[chosen]
-    epochs = max(1, TEACH_STEPS * size // len(chosen))
+    in_epoch = len(chosen) // size
+    epochs = max(1, TEACH_STEPS // in_epoch)
     network = candidate.model.posterior.requires_grad_(True)
     fit(
         _Posterior(network),
@@ -168,7 +169,7 @@ def teach_posterior(
         options=FitOptions(
             max_epochs=epochs, batch_size=size, learning_rate=1e-2, patience=None, progress=False
         ),
-        schedules=[CosineDecay(epochs * (len(chosen) // size))],
+        schedules=[CosineDecay(epochs * in_epoch)],
         generator=order,
         stage="teach q",
     )

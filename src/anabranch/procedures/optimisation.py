@@ -192,7 +192,7 @@ def flow_options(optimisation: Optimisation, n_rows: int, monitor: str = "nll") 
 
     Example:
         >>> flow_options(Optimisation(learning_rate="auto"), 1000).learning_rate
-        0.0025
+        0.005
     """
     return optimisation.options(
         n_rows,

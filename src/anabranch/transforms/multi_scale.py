@@ -42,7 +42,7 @@ class MultiScale(Transform):
         >>> from anabranch.transforms import Squeeze
         >>> pyramid = MultiScale([Squeeze((1, 4, 4)), Squeeze((2, 2, 2))])
         >>> pyramid.encode(torch.arange(16.0).reshape(1, 1, 4, 4))[0][0, :8]
-        tensor([ 8., 10., 12., 14.,  9., 11., 13., 15.])
+        tensor([ 4.,  6., 12., 14.,  5.,  7., 13., 15.])
     """
 
     def __init__(self, scales: Sequence[Transform]) -> None:

@@ -44,6 +44,7 @@ def image_flow(size: Shape, levels: Sequence[Transform], batch_shape: Shape) -> 
         batch_shape: the component axis.
 
     Example:
+        >>> from anabranch.transforms import Squeeze
         >>> image_flow((1, 4, 4), [Squeeze((1, 4, 4))], ()).event_shape
         (16,)
     """
