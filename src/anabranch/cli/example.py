@@ -44,7 +44,8 @@ def _pictures(path: Path) -> str:
 
     from anabranch.data.atomic import atomic_write
 
-    pictures = load_digits().images.astype(np.uint8)
+    rows, _ = load_digits(return_X_y=True)
+    pictures = rows.reshape(-1, 8, 8).astype(np.uint8)
     with atomic_write(path) as file:
         np.save(file, pictures)
     return f"{len(pictures)} pictures"
