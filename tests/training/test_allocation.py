@@ -8,7 +8,7 @@ import pytest
 
 from anabranch.training.allocation import _libc, kept_memory
 
-STEPS, TENSORS, ENTRIES = 20, 6, 3_000_000
+STEPS, TENSORS, ENTRIES, PROCESSES = 20, 6, 3_000_000, 6
 PAGES = TENSORS * ENTRIES * 4 // 4096
 # In a process of its own: what others have freed before would be taken up again.
 PROGRAM = f"""
@@ -34,11 +34,18 @@ print(kept, page_faults())
     reason="the allocator is not glibc's, or is set by the environment",
 )
 def test_pages_are_asked_for_once():
-    """By a step inside; outside by most of them, so that there is something to gain."""
-    ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)
-    kept, plain = map(int, ran.stdout.split())
-    assert kept < 2 * PAGES
-    assert plain > STEPS // 2 * PAGES
+    """By a step inside; outside by most of them, so that there is something to gain.
+
+    Outside a small block at the end of the heap may by chance keep all below it: some processes in
+    ten. So there are several of them.
+    """
+    for _ in range(PROCESSES):
+        ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)
+        kept, plain = map(int, ran.stdout.split())
+        assert kept < 2 * PAGES
+        if plain > STEPS // 2 * PAGES:
+            return
+    pytest.fail(f"{PROCESSES} processes asked for pages once without it, too")
 
 
 def test_an_allocator_that_the_user_has_set_is_left_alone(monkeypatch):
