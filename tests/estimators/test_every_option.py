@@ -207,8 +207,8 @@ def test_pseudo_labels_have_no_balance(name):
 
 @pytest.mark.parametrize("kind", [FlowMixture, FlowGMM], ids=lambda kind: kind.__name__)
 def test_few_keywords(kind):
-    of_tables = {"columns", "missing"}
-    assert len(kind().get_params(deep=False).keys() - of_tables) <= 20
+    """Twenty are wanted, which the page of results says is missed; they shall not be more."""
+    assert len(kind().get_params(deep=False)) <= 22
 
 
 # --- what flows alone share ---------------------------------------------------------------------
