@@ -151,15 +151,17 @@ class _Posterior(nn.Module):
 
 
 def teach_posterior(
-    candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
+    candidate: Candidate,
+    task: MixtureTask,
+    answers: Callable[[NDArray[np.int64]], NDArray[np.float64]],
 ) -> None:
-    """Fit q to responsibilities, (N, K)."""
-    optimisation = task.plan.optimisation
+    """Fit q to what it should say of rows, (n, K), asked of as many as its steps go through."""
+    optimisation, n_rows = task.plan.optimisation, len(task.rows.z)
     if not optimisation.max_epochs:
         return
-    order, size = task.order(), min(optimisation.batch_size, len(responsibilities))
-    chosen = torch.randperm(len(responsibilities), generator=order)[: TEACH_STEPS * size]
-    seen, targets = task.rows.seen[chosen], torch.as_tensor(responsibilities)[chosen]
+    order, size = task.order(), min(optimisation.batch_size, n_rows)
+    chosen = torch.randperm(n_rows, generator=order)[: TEACH_STEPS * size]
+    seen, targets = task.rows.seen[chosen], torch.as_tensor(answers(chosen.numpy()))
     in_epoch = len(chosen) // size
     epochs = max(1, TEACH_STEPS // in_epoch)
     network = candidate.model.posterior.requires_grad_(True)
@@ -182,18 +184,22 @@ def teach_start(
     """Fit q to the responsibilities of the start, so that the first steps do not undo it."""
     n_components = responsibilities.shape[1]
     smooth = (1 - SMOOTHING) * responsibilities + SMOOTHING / n_components
-    teach_posterior(candidate, task, smooth)
+    teach_posterior(candidate, task, lambda rows: smooth[rows])
 
 
 def teach_end(candidate: Candidate, task: MixtureTask) -> None:
     """Fit q to p(c|x) of the trained model, and to the labels where they are known."""
-    device = task.plan.optimisation.device
-    with torch.no_grad():
-        joint = joint_in_parts(candidate.model, task.rows.z.to(device))
-        known = torch.softmax(joint, 0).mT.double().cpu().numpy()
-    if task.targets is not None:
-        known = np.where(task.targets.sum(1, keepdims=True) > 0, task.targets, known)
-    teach_posterior(candidate, task, known)
+    device, targets = task.plan.optimisation.device, task.targets
+
+    @torch.no_grad()
+    def answers(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        joint = joint_in_parts(candidate.model, task.rows.z[torch.as_tensor(rows)].to(device))
+        found = torch.softmax(joint, 0).mT.double().cpu().numpy()
+        if targets is None:
+            return found
+        return np.where(targets[rows].sum(1, keepdims=True) > 0, targets[rows], found)
+
+    teach_posterior(candidate, task, answers)
 
 
 def teach_invariance(objective: MixtureObjective, task: MixtureTask) -> NDArray[np.float64]:
