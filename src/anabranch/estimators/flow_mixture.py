@@ -1,8 +1,7 @@
 """FlowMixture: GaussianMixture's contract, with flows for components."""
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
-from anabranch.algorithms.mixed_gaussians import MixedRows
 from anabranch.archive import Tree
 from anabranch.distributions import Hedged
 from anabranch.estimators.checks import check_rows
@@ -28,43 +25,30 @@ from anabranch.estimators.groups import (
     read_group,
 )
 from anabranch.estimators.labels import check_targets
+from anabranch.estimators.mixture_candidates import MixtureCandidates
 from anabranch.estimators.mixture_plan import (
     GROUPS,
     OLD_NAMES,
     MixturePlan,
 )
 from anabranch.estimators.rows import Seed, split_rows
-from anabranch.estimators.table_prepared import TablePrepared
-from anabranch.models import MixtureModel, flow_mixture
+from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
-from anabranch.objectives import MixtureObjective
 from anabranch.procedures.fit_flow_mixture import (
-    Candidate,
-    MixtureTask,
     ahead,
-    teach_invariance,
     train,
 )
-from anabranch.procedures.flow_annihilation import annihilated, hedged_with, responsibilities
 from anabranch.procedures.gaussian_guard import precise
 from anabranch.procedures.mixture_options import ModelOptions, Spec
-from anabranch.procedures.mixture_starts import (
-    Start,
-    StartRows,
-    initialize_components,
-    make_starts,
-    set_categories,
-    set_start,
-)
 from anabranch.procedures.preparation import Preparing
-from anabranch.procedures.table_task import joint_of_known, table_starts
+from anabranch.procedures.table_task import joint_of_known
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
 METHODS = ("exact", "network")
 
 
-class FlowMixture(TablePrepared):
+class FlowMixture(MixtureCandidates):
     r"""Mixture of normalizing flows: clusters of any shape, densities, samples.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)
@@ -280,160 +264,6 @@ class FlowMixture(TablePrepared):
             plan.check_given_start()
             return None, responsibilities_of(start, X, n_components)  # pyright: ignore
         return other, None
-
-    def _task(
-        self,
-        plan: MixturePlan,
-        X: Array,
-        V: Array,
-        targets: Array | None,
-        other: "FlowMixture | None",
-        random_state: np.random.RandomState,
-    ) -> MixtureTask:
-        """Rows as the flows see them."""
-        seed = int(random_state.randint(2**31 - 1))
-        if other is None:
-            self._prepare(X, seed)
-        else:
-            self.preparation_, self.constant_ = other.preparation_, other.constant_
-        rows = self._rows(X, targets, random_state)
-        validation = self._rows(V, None, random_state)
-        if other is not None:
-            self._complete(rows, validation, seed)
-        return MixtureTask(plan, rows, validation, targets, self.preparation_, seed)
-
-    def _gone_on(self, plan: MixturePlan, task: MixtureTask, other: "FlowMixture") -> Candidate:
-        """The model of another fit, as it was left."""
-        # the last model of this estimator is trained as it is, that of another one is left alone
-        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
-        objective = self._objective(plan, model, task.rows.z.shape[1])
-        return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
-
-    def _fewer(self, plan: MixturePlan, candidate: Candidate, task: MixtureTask) -> Candidate:
-        """With the components that annihilation leaves, and the Gaussians of what they own."""
-        candidate = annihilated(candidate, task)
-        R = responsibilities(candidate.model, task.rows)
-        Z, V = task.rows.z.double().numpy(), task.validation.z.double().numpy()
-        start = hard_start(candidate.name, Z, V, R, plan.start_options(R.shape[1]))
-        gaussian = self._candidate(plan, task, R.shape[1], candidate.name).model
-        self._set(gaussian, start, plan, task)
-        return hedged_with(candidate, gaussian)
-
-    def _starts(
-        self,
-        plan: MixturePlan,
-        task: MixtureTask,
-        X: Array,
-        n_components: int,
-        given: Array | None,
-        random_state: np.random.RandomState,
-    ) -> Iterator[tuple[Candidate, Start]]:
-        """Models set to the starts to compare, and the starts."""
-        if self.is_table:
-            given_start = None if given is None else ("given", given)
-            yield from self._table_starts(plan, task, n_components, given_start, random_state)
-            return
-        rows = task.rows
-        Z = rows.z.double().numpy()
-        name, network = "given", None
-        if plan.inference == "invariant":
-            name = "invariant"
-            blank = self._candidate(plan, task, n_components, name)
-            given = teach_invariance(blank.objective, task)
-            network = blank.model.posterior.state_dict()
-        V, features = task.validation.z.double().numpy(), self.preparation_.start_features(X, Z)
-        starts = make_starts(
-            StartRows(Z, V, features, task.targets),
-            plan.start_options(n_components),
-            init_params=plan.init_params,
-            n_init=1 if given is not None else plan.n_init,
-            random_state=random_state,
-            given=None if given is None else (name, given),
-        )
-        for start in starts:
-            candidate = self._candidate(plan, task, n_components, start.gaussian.name)
-            self._set(candidate.model, start.gaussian, plan, task)
-            initialize_components(candidate.model, rows.z, start.responsibilities)
-            if network is not None:
-                candidate.model.posterior.load_state_dict(network)
-                candidate.stages.append("teach q")
-            yield candidate, start
-
-    def _table_starts(
-        self,
-        plan: MixturePlan,
-        task: MixtureTask,
-        n_components: int,
-        given: tuple[str, Array] | None,
-        random_state: np.random.RandomState,
-    ) -> list[tuple[Candidate, Start]]:
-        """The same of a table of mixed columns, whose missing cells the best one then fills."""
-        levels = [] if self.coding_ is None else self.coding_.levels
-        starts = table_starts(
-            MixedRows(task.rows.z.double().numpy(), levels, task.targets),
-            task.validation.z.double().numpy(),
-            plan.start_options(n_components),
-            init_params=plan.init_params,
-            n_init=1 if given is not None else plan.n_init,
-            random_state=random_state,
-            given=given,
-        )
-        self._propose(starts[0][0].parameters)
-        self._complete(task.rows, task.validation, task.seed)
-        candidates = []
-        for mixed, start in starts:
-            candidate = self._candidate(plan, task, n_components, mixed.name)
-            self._set(candidate.model, mixed.gaussian, plan, task)
-            set_categories(candidate.model, mixed.parameters.factors)
-            initialize_components(candidate.model, task.rows.z, start.responsibilities)
-            candidates.append((candidate, start))
-        return candidates
-
-    def _candidate(
-        self, plan: MixturePlan, task: MixtureTask, n_components: int, name: str
-    ) -> Candidate:
-        """A new model, where it is trained."""
-        n_features = task.rows.z.shape[1]
-        recipe = self._recipe(plan, n_features, n_components)
-        model = flow_mixture(**recipe, seed=task.seed % 2**30).to(self.device)
-        return Candidate(name, self._objective(plan, model, n_features), {}, task.noise())
-
-    def _objective(
-        self, plan: MixturePlan, model: MixtureModel, n_features: int
-    ) -> MixtureObjective:
-        """What trains the model."""
-        objective = MixtureObjective(
-            model,
-            inference=plan.inference,
-            perturbation=plan.perturbation(n_features),
-            consistency=plan.weight,
-            balance=plan.balance,
-            label_weight=float(plan.semi_supervised.label_weight),
-            pseudo_labels=self._pseudo_labels,
-            teach=isinstance(weights := plan.model_options.weights, str) and weights == "network",
-        )
-        return objective.to(self.device)
-
-    def _set(
-        self, model: MixtureModel, start: GaussianStart, plan: MixturePlan, task: MixtureTask
-    ) -> None:
-        """Make a model the Gaussian mixture that it starts from."""
-        n_rows, n_features = task.rows.z.shape
-        n_components = model.mixture.n_components
-        set_start(
-            model,
-            start.parameters,
-            plan.given_weights(n_components),
-            freeze=is_small(n_rows, n_components, n_features),
-        )
-
-    def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
-        """The arguments of the model's recipe."""
-        recipe = plan.recipe(self.model_features if self.is_table else n_features, n_components)
-        levels = [] if self.coding_ is None else self.coding_.levels
-        return recipe | ({"categories": levels} if levels else {})
-
-    _pseudo_labels: ClassVar[bool] = False
 
     def _keep(
         self,
