@@ -103,7 +103,7 @@ def read_kinds(spec: object, columns: Sequence[str]) -> dict[int, ColumnKind]:
         raise ValueError(f"columns must be 'auto' or a dict from columns to kinds, got {spec!r}")
     kinds: dict[int, ColumnKind] = {}
     for key, given in spec.items():
-        place = _place(key, columns)
+        place = column_place(key, columns)
         if place in kinds:
             raise ValueError(f"columns names column {columns[place]!r} twice")
         if not (isinstance(given, str) and given == "auto"):
@@ -111,7 +111,21 @@ def read_kinds(spec: object, columns: Sequence[str]) -> dict[int, ColumnKind]:
     return kinds
 
 
-def _place(key: object, columns: Sequence[str]) -> int:
+def column_place(key: object, columns: Sequence[str], argument: str = "columns") -> int:
+    """The place of a column that is given by its name or its number.
+
+    Args:
+        key: the name, or the number, also as text.
+        columns: all names.
+        argument: whose key it is, for the error.
+
+    Raises:
+        ValueError: where there is no such column.
+
+    Example:
+        >>> column_place("age", ["sex", "age"]), column_place("0", ["sex", "age"])
+        (1, 0)
+    """
     if isinstance(key, str) and key in columns:
         return list(columns).index(key)
     # in model files, and on the command line, numbers are text
@@ -119,7 +133,7 @@ def _place(key: object, columns: Sequence[str]) -> int:
     if isinstance(number, int | np.integer) and 0 <= number < len(columns):
         return int(number)
     shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
-    raise ValueError(f"columns names column {key!r}; there are {len(columns)}: {shown}")
+    raise ValueError(f"{argument} names column {key!r}; there are {len(columns)}: {shown}")
 
 
 def _kind(key: object, given: object) -> ColumnKind:

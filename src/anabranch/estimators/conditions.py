@@ -1,7 +1,7 @@
 """The context of a conditional density: checked, and brought to the scale of networks."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,17 @@ class Conditions:
     def empty(cls, n_features: int, names: list[str] | None) -> "Conditions":
         """With its statistics still to be set."""
         return cls(names, Standardize(n_features).double().eval())
+
+    @classmethod
+    def restored(
+        cls, statistics: Mapping[str, Tensor] | None, names: list[str] | None
+    ) -> "Conditions | None":
+        """As a file holds them: the state of the standardising, or None for no context."""
+        if statistics is None:
+            return None
+        conditions = cls.empty(len(next(iter(statistics.values()))), names)
+        conditions.scale.load_state_dict(statistics)
+        return conditions
 
     @property
     def n_features(self) -> int:

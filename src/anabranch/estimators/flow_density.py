@@ -421,11 +421,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         support = next((part for part in parts if isinstance(part, Support)), None)
         self.bounds_ = None if support is None else Bounds.of(support)
         self._keep_run(module_from(state["model"]), FitResult(**state["result"]))
-        self.conditions_ = None
-        if state["context"] is not None:
-            size = len(next(iter(state["context"].values())))
-            self.conditions_ = Conditions.empty(size, state["context_names"])
-            self.conditions_.scale.load_state_dict(state["context"])
+        self.conditions_ = Conditions.restored(state["context"], state["context_names"])
 
     def _blank_preparation(self, n_features: int) -> Preparation:
         support = None

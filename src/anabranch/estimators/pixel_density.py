@@ -18,7 +18,6 @@ from anabranch.distributions import PixelModel
 from anabranch.estimators.checks import check_draws
 from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.conditions import Conditions
-from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import (
     finite,
@@ -31,6 +30,7 @@ from anabranch.estimators.fitted import (
 from anabranch.estimators.groups import Group
 from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.rows import Seed, length, split_rows
+from anabranch.estimators.trained import TrainedDensity
 from anabranch.functional.numbers import check_whole
 from anabranch.metrics import bits_per_dim
 from anabranch.models.counting import free_parameters
@@ -98,7 +98,7 @@ class PixelPlan:
         }
 
 
-class PixelDensity(DensityEstimator):
+class PixelDensity(TrainedDensity):
     r"""An autoregressive model as the density of images of whole numbers.
 
     .. math:: p(x \mid c) = \prod_i p(x_i \mid x_1, \dots, x_{i-1}, c)
@@ -233,12 +233,6 @@ class PixelDensity(DensityEstimator):
     def _images(self, X: Array, model: PixelModel) -> Tensor:
         x = torch.as_tensor(X, dtype=torch.float32, device=self.device)
         return x.reshape(-1, *model.event_shape)
-
-    def _keep_run(self, model: PixelModel, result: FitResult) -> None:
-        self.model_, self.fit_result_, self.history_ = model.eval(), result, result.history
-        self.lower_bound_ = -result.best_score
-        self.converged_ = result.stopped == "patience"
-        self.n_iter_ = int(result.history[-1]["epoch"])
 
     def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
         if reset:
@@ -390,8 +384,4 @@ class PixelDensity(DensityEstimator):
         model = module_from(state["model"])
         self.n_features_in_ = prod(model.event_shape)
         self._keep_run(model, FitResult(**state["result"]))
-        self.conditions_ = None
-        if state["context"] is not None:
-            size = len(next(iter(state["context"].values())))
-            self.conditions_ = Conditions.empty(size, state["context_names"])
-            self.conditions_.scale.load_state_dict(state["context"])
+        self.conditions_ = Conditions.restored(state["context"], state["context_names"])

@@ -2,14 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from anabranch.archive import Tree
 from anabranch.estimators.base import MixtureEstimator
@@ -20,7 +20,6 @@ from anabranch.estimators.column_warnings import (
     warn_few_values,
     warn_stray,
 )
-from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import (
     finite,
@@ -30,16 +29,16 @@ from anabranch.estimators.fitted import (
     result_state,
 )
 from anabranch.estimators.rows import length
+from anabranch.estimators.trained import TrainedDensity
 from anabranch.procedures.preparation import Preparation, Preparing
 from anabranch.procedures.rows import Rows
-from anabranch.training import FitResult
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
 P = TypeVar("P", bound="PreparedDensity")
 
 
-class PreparedDensity(DensityEstimator):
+class PreparedDensity(TrainedDensity):
     """A flow behind standardising, or behind dequantization where the data are integers.
 
     Attributes:
@@ -123,13 +122,6 @@ class PreparedDensity(DensityEstimator):
         last = isinstance(start, str) and start == "last" and hasattr(self, "model_")
         return self if last and isinstance(self, kind) else None
 
-    def _keep_run(self, model: nn.Module, result: FitResult) -> None:
-        """Keep what a run of the loop came to."""
-        self.model_, self.fit_result_, self.history_ = model.eval(), result, result.history
-        self.lower_bound_ = -result.best_score
-        self.converged_ = result.stopped == "patience"
-        self.n_iter_ = int(result.history[-1]["epoch"])
-
     def _batches(self, X: ArrayLike, context: Tensor | None = None) -> Iterator[Rows]:
         """Rows as the flows see them, a few thousand at a time."""
         check_is_fitted(self)
@@ -147,10 +139,6 @@ class PreparedDensity(DensityEstimator):
             yield Rows(z.to(self.device), term, features=features, context=given)
 
     # -- what it says of itself ------------------------------------------------------------------
-
-    model_: Any
-    fit_result_: FitResult
-    lower_bound_: float
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""

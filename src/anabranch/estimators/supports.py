@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anabranch.data.column_kinds import column_place
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
@@ -68,23 +69,12 @@ def read_supports(support: object, columns: Sequence[str]) -> Bounds | None:
     lower, upper = np.full(len(columns), -np.inf), np.full(len(columns), np.inf)
     periodic, given = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
     for key, spec in support.items():
-        j = _column(key, columns)
+        j = column_place(key, columns, "support")
         if given[j]:
             raise ValueError(f"support names column {columns[j]!r} twice")
         given[j] = True
         lower[j], upper[j], periodic[j] = _bounds(key, spec)
     return Bounds(lower, upper, periodic)
-
-
-def _column(key: object, columns: Sequence[str]) -> int:
-    if isinstance(key, str) and key in columns:
-        return list(columns).index(key)
-    # in model files, and on the command line, numbers are text
-    number = int(key) if isinstance(key, str) and key.isdecimal() else key
-    if isinstance(number, int | np.integer) and 0 <= number < len(columns):
-        return int(number)
-    shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
-    raise ValueError(f"support names column {key!r}; there are {len(columns)}: {shown}")
 
 
 def _bounds(key: object, spec: object) -> tuple[float, float, bool]:
