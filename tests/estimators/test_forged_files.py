@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import anabranch
-from anabranch import RAD, FlowDensity, FlowMixture, GaussianMixture, ModelFileError, archive
+from anabranch import (
+    RAD,
+    DeepClustering,
+    FlowDensity,
+    FlowMixture,
+    GaussianMixture,
+    ModelFileError,
+    archive,
+)
 from anabranch.archive import read_archive, write_archive
 from anabranch.experiments.damage import forged
 from anabranch.models import build
@@ -77,6 +85,18 @@ def test_parts_that_do_not_go_together(tmp_path, name, value, said):
     write_archive(file, "model", tree)
     with pytest.raises(ModelFileError, match=said):
         anabranch.load(file)
+
+
+@pytest.mark.parametrize("k", [1.5, "2", True, 0, 10**9, 1e300])
+def test_a_clustering_of_another_number_of_clusters(tmp_path, k):
+    """Probabilities have a column for each: those of 10^9 are terabytes."""
+    method = {"method": "idec", "latent": 2, "hidden": (4,), "max_epochs": 1}
+    anabranch.save(DeepClustering(2, **method, random_state=0).fit(X), tmp_path / "model")
+    tree = read_archive(tmp_path / "model", "model")
+    tree["settings"]["n_components"] = k
+    write_archive(tmp_path / "model", "model", tree)
+    with pytest.raises(ModelFileError, match="n_components"):
+        anabranch.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.pixel_density import PixelPlan
 from anabranch.estimators.rad import RADPlan
 from anabranch.estimators.table_columns import MISSING, TableColumns
+from anabranch.functional.numbers import is_whole
 from anabranch.transforms import Standardize, Support
 
 # Of each estimator, what checks its settings, and the recipe of its model.
@@ -46,6 +47,8 @@ def check_restored(estimator: Estimator) -> None:
     with warnings.catch_warnings(action="ignore"):
         plan = plan_of(estimator)
     n_features, n_components = estimator.n_features_in_, found.get("n_components_", 0)
+    if isinstance(plan, ClusteringPlan):
+        _check_clusters(found)
     if isinstance(estimator, TableColumns):
         _expect("columns", estimator.is_table == (estimator.coding_ is not None))
         _expect("missing", estimator.missing in MISSING)
@@ -107,6 +110,13 @@ def _check_model(estimator: Estimator, found: Mapping[str, Any], name: str | Non
     for step, state in found.get("snapshots_", ()):
         same = {key: tensor.shape for key, tensor in state.items()} == own
         _expect("snapshots", isinstance(step, int) and same, "states of the model")
+
+
+def _check_clusters(found: Mapping[str, Any]) -> None:
+    """K of a clustering, whose model may have found fewer: memory goes by it."""
+    numbers = sum(tensor.numel() for tensor in found["model_"].state_dict().values())
+    k = found["n_components_"]
+    _expect("n_components", is_whole(k) and 0 < int(k) <= numbers, f"a number in 1..{numbers}")
 
 
 def _check_preparation(transform: nn.Module) -> None:

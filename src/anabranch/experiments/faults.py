@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import tempfile
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -65,6 +66,8 @@ class Count(NamedTuple):
     foreign: int
     hung: int
     megabytes: float
+    # the last of the foreign errors: what, and where it was raised
+    example: str = ""
 
 
 def blobs() -> NDArray[np.float64]:
@@ -77,15 +80,16 @@ def blobs() -> NDArray[np.float64]:
 @experiment("faults", seeds=1, summary="killed fits, damaged and forged files, bad inputs")
 def faults(run: Run) -> Outcome:
     """Faults that changed an answer, lost a file, cost much, or had no error of ours."""
-    source = random.Random(run.seeds[0])
+    seed = run.seeds[0]
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(action="ignore"):
         folder = Path(name)
+        # each kind has its own draws, so that one fault can be found again without the others
         counts = [
-            killed_fits(folder, source, KILLS),
-            damaged_models(folder, source, RAW),
-            forged_models(folder, source, FORGED),
-            spoilt_checkpoints(folder, source, CHECKPOINTS),
-            bad_inputs(source, INPUTS),
+            killed_fits(folder, random.Random(seed), KILLS),
+            damaged_models(folder, random.Random(seed), RAW),
+            forged_models(folder, random.Random(seed), FORGED),
+            spoilt_checkpoints(folder, random.Random(seed), CHECKPOINTS),
+            bad_inputs(random.Random(seed), INPUTS),
         ]
     figures = [
         Figure(f"{what} of {sum(c.faults for c in counts)} faults", value, 0, "lower")
@@ -97,8 +101,9 @@ def faults(run: Run) -> Outcome:
     ]
     most = max(c.megabytes for c in counts)
     figures.append(Figure("memory of refused files, MB", most, 200, "lower"))
-    table = text_table(Count._fields, [[str(value) for value in count] for count in counts])
-    return Outcome(figures, {"estimators": sorted(MAKERS)}, table)
+    table = text_table(Count._fields[:-1], [[str(value) for value in c[:-1]] for c in counts])
+    examples = {c.kind: c.example for c in counts if c.example}
+    return Outcome(figures, {"estimators": sorted(MAKERS), "examples": examples}, table)
 
 
 def killed_fits(folder: Path, source: random.Random, n: int) -> Count:
@@ -268,6 +273,7 @@ def _counted(
 ) -> Count:
     """Try so often; an attempt returns whether it may come to an end without an error."""
     results: Counter[str] = Counter()
+    example = ""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(n):
         try:
@@ -277,11 +283,13 @@ def _counted(
             results["refused"] += 1
         except TimeoutError:
             results["hung"] += 1
-        except Exception:
+        except Exception as error:
             results["foreign"] += 1
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            example = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     refused, wrong, foreign, hung = (results[k] for k in ("refused", "wrong", "foreign", "hung"))
-    return Count(kind, n, refused, wrong, foreign, hung, round(grown, 1))
+    return Count(kind, n, refused, wrong, foreign, hung, round(grown, 1), example)
 
 
 @contextmanager
