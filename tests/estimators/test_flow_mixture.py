@@ -427,20 +427,20 @@ def test_a_warm_start_of_another_model_is_refused(change, named):
 @pytest.mark.parametrize(
     ("flow", "weights", "expected"),
     [
-        # D = 3, K = 2. A Gaussian has 3 + 6 a component, and so has the one that hedges it;
+        # D = 3, K = 2. A Gaussian has 3 + 6 a component, and the one that hedges it is the same;
         # beside, there are the share of the flows and, where they are learned, two sets of weights.
         # A coupling without hidden units keeps one feature: two scales and two shifts.
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4 + 9) + 1),
-        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4 + 9) + 1 + 2),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "uniform", 2 * (9 + 4 + 4) + 1),
+        ({"name": "realnvp", "n_layers": 1, "hidden": []}, "learned", 2 * (9 + 4 + 4) + 1 + 2),
         # Two couplings of halves 1 and 2 with 4 hidden units, scale and shift:
         # kept 1: 4 + 4, then 4 (4 + 1); kept 2: 8 + 4, then 2 (4 + 1).
-        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22 + 9) + 1),
+        ({"name": "realnvp", "n_layers": 2, "hidden": [4]}, "uniform", 2 * (9 + 28 + 22) + 1),
         # A MADE whose 4 hidden units have degrees 1, 1, 2, 2: they see 1, 1, 2, 2 features and
         # the outputs of the features see 0, 2, 4 of them; twice, for scale and shift.
         (
             {"name": "maf", "n_layers": 1, "hidden": [4]},
             "uniform",
-            2 * (9 + 6 + 4 + 2 * 6 + 6 + 9) + 1,
+            2 * (9 + 6 + 4 + 2 * 6 + 6) + 1,
         ),
     ],
 )
