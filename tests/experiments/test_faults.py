@@ -47,7 +47,10 @@ def test_what_is_wrong_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(faults, "load", foreign)
     monkeypatch.setattr(faults, "_models", lambda folder: {})
     monkeypatch.setattr(faults.random.Random, "choice", lambda self, items: b"abc")
-    assert faults.damaged_models(tmp_path, random.Random(0), 3).foreign == 3
+    count = faults.damaged_models(tmp_path, random.Random(0), 3)
+    assert count.foreign == 3
+    assert count.example.startswith("KeyError: ")
+    assert "test_faults.py" in count.example, "where it was raised"
 
 
 def test_damage_is_damage():

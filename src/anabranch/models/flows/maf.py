@@ -42,8 +42,8 @@ def maf(
         n_layers: MADE layers.
         hidden: hidden sizes of each MADE.
         activation: of the MADEs.
-        bound: limit of the log-scale of one layer. On validation rows of three tables 1 was better
-            than 2 and 5 by .03 and .11 nats in the mean, and than 5 by more on few rows.
+        bound: limit of the log-scale of one layer. On held-out rows of three tables 1 was better
+            than 2 and 5 by .03 and .11 nats in the mean, though not on each of them.
         law: how it is bounded, "tanh", "softsign" or "atan".
         components: Gaussians of each feature in a base that is a MADE of mixtures (MAF MoG); 0 for
             a standard normal base.
