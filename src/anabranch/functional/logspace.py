@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+FAR = -37.0  # e to it is below the precision of double numbers
+
 
 def log1mexp(a: Tensor) -> Tensor:
     r"""Stable :math:`\log(1 - e^{-a})` for :math:`a > 0`.
@@ -28,6 +30,63 @@ def log1mexp(a: Tensor) -> Tensor:
     below = torch.log(-torch.expm1(-torch.where(small, a, torch.ones_like(a))))
     above = torch.log1p(-torch.exp(-torch.where(small, torch.ones_like(a), a)))
     return torch.where(small, below, above)
+
+
+def log1mexpexp(t: Tensor) -> Tensor:
+    r"""Stable :math:`\log(1 - \exp(-e^t))`, the inverse of `logmlog1mexp`.
+
+    Far below zero it is t to all digits, where :math:`e^t` itself would be zero.
+
+    Args:
+        t: values of any shape.
+
+    Returns:
+        Values of the same shape, <= 0.
+
+    Example:
+        >>> log1mexpexp(torch.tensor([-1000.0, 0.0]))
+        tensor([-1.0000e+03, -4.5868e-01])
+    """
+    far = t < FAR
+    near = log1mexp(torch.where(far, 0.0, t).exp())
+    return torch.where(far, t, near)
+
+
+def logmlog1mexp(c: Tensor) -> Tensor:
+    r"""Stable :math:`\log(-\log(1 - e^c))` for :math:`c < 0`, the inverse of `log1mexpexp`.
+
+    Of :math:`c = \log(1 - u)` it is :math:`\log(-\log u)`.
+
+    Args:
+        c: negative values of any shape.
+
+    Returns:
+        Values of the same shape.
+
+    Example:
+        >>> logmlog1mexp(torch.tensor([-1000.0, -1.0]))
+        tensor([-1.0000e+03, -7.7941e-01])
+    """
+    far = c < FAR
+    near = (-log1mexp(-torch.where(far, -1.0, c))).log()
+    return torch.where(far, c, near)
+
+
+def logsoftplus(w: Tensor) -> Tensor:
+    r"""Stable :math:`\log\log(1 + e^w)`.
+
+    Args:
+        w: values of any shape.
+
+    Returns:
+        Values of the same shape; far below zero w itself.
+
+    Example:
+        >>> logsoftplus(torch.tensor([-1000.0, 0.0]))
+        tensor([-1.0000e+03, -3.6651e-01])
+    """
+    far = w < FAR
+    return torch.where(far, w, softplus(torch.where(far, 0.0, w)).log())
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:

@@ -102,7 +102,8 @@ def implicit(
         (tensor([4.], dtype=torch.float64), tensor(-2., dtype=torch.float64))
     """
     root = root.detach()
-    if torch.is_inference_mode_enabled():  # which knows no derivatives of any kind
+    # inference mode knows no derivatives of any kind; a compiler cannot ask for it
+    if not torch.compiler.is_compiling() and torch.is_inference_mode_enabled():
         return root
     if slope is None:
         with torch.enable_grad():
