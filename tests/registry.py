@@ -69,8 +69,10 @@ from anabranch.transforms import (
     Compose,
     ConvexCombination,
     Coupling,
+    CVine,
     DeepSigmoidal,
     Dependence,
+    DVine,
     Elementwise,
     EveryOther,
     ExponentialMap,
@@ -500,6 +502,8 @@ def _rad_transform(features: int) -> Make:
 
 
 AFFINE = MAPS["affine"]
+PAIRS = ("clayton", "gaussian")
+TURNED = ("clayton90", "frank", "clayton180")
 BOARD = Checkerboard((1, 2, 2))
 TRANSFORMS: list[Case] = [
     *_structures(),
@@ -509,6 +513,9 @@ TRANSFORMS: list[Case] = [
     *(Case(f"block-{d}", d, _amortised(BlockAutoregressive, d), contextual=True) for d in (1, 3)),
     Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True),
     Case("rotation-3", 3, _rotation(3)),
+    Case("c-vine-3", 3, _amortised(partial(CVine, families=PAIRS), 3), contextual=True),
+    Case("d-vine-3", 3, _amortised(partial(DVine, families=PAIRS[::-1]), 3), contextual=True),
+    Case("d-vine-turned-4", 4, _amortised(partial(DVine, families=TURNED), 4), contextual=True),
     Case("coupling-moved-first-3", 3, _coupling(AFFINE, 3, (True, False, False)), contextual=True),
     Case(
         "coupling-scattered-5",

@@ -54,6 +54,7 @@ from anabranch.transforms.scalar.integer import IntegerShift as IntegerShift
 from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as MixtureLogisticCDF
 from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
+from anabranch.transforms.scalar.sinh_arcsinh import SinhArcsinh as SinhArcsinh
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
 from anabranch.transforms.sphere import RecursiveSphere as RecursiveSphere
 from anabranch.transforms.splits import Channels as Channels
@@ -64,4 +65,7 @@ from anabranch.transforms.splits import Mask as Mask
 from anabranch.transforms.splits import Split as Split
 from anabranch.transforms.structured import StructuredAffine as StructuredAffine
 from anabranch.transforms.support import Support as Support
+from anabranch.transforms.vine import CVine as CVine
+from anabranch.transforms.vine import DVine as DVine
+from anabranch.transforms.vine import Vine as Vine
 from anabranch.transforms.wavelet import Wavelet as Wavelet
