@@ -50,8 +50,12 @@ def clayton(run: Run) -> Outcome:
     found = per_seed(run.seeds, one_fit, HELD_OUT if not run.tuning else TUNING_ROWS)
     figures = [
         Figure("mean log c held out, nats", found.mean("log_c"), ENTROPY - 0.01, "higher"),
-        Figure(f"KS of marginal 1 at {DRAWS}", found.mean("ks_1"), 0.015, "lower"),
-        Figure(f"KS of marginal 2 at {DRAWS}", found.mean("ks_2"), 0.015, "lower"),
+        Figure(
+            f"largest KS of marginal 1 at {DRAWS}", found.worst("ks_1", "lower"), 0.015, "lower"
+        ),
+        Figure(
+            f"largest KS of marginal 2 at {DRAWS}", found.worst("ks_2", "lower"), 0.015, "lower"
+        ),
         Figure("mean log c of the truth, same rows", found.mean("true_log_c")),
         Figure("NLL above the truth, nats", found.mean("excess")),
         Figure("theta (truth 2)", found.mean("theta")),
