@@ -5,6 +5,7 @@ import numpy as np
 from anabranch import FlowMixture
 from anabranch.estimators.groups import defaults
 from anabranch.estimators.mixture_plan import TRAINING
+from anabranch.procedures.optimisation import OF_ALL
 
 CENTERS = np.array([[0.0, 0.0], [5.0, 1.0], [1.0, 6.0]])
 FLOW = {"name": "realnvp", "n_layers": 2, "hidden": [8]}
@@ -37,7 +38,7 @@ def quick(n_components=3, **changes):
 def grouped(kind, settings):
     """Settings by their own names, each in the group that it belongs to."""
     owners = {key: name for name, group in kind.groups.items() for key in defaults(group)}
-    owners |= dict.fromkeys(TRAINING, "fit_options")
+    owners |= dict.fromkeys((*OF_ALL, *TRAINING), "fit_options")
     owners = {key: name for key, name in owners.items() if key not in kind().get_params(deep=False)}
     told = {}
     for name, value in settings.items():

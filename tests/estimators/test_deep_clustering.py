@@ -340,7 +340,10 @@ def test_a_run_that_fails_says_so():
         ({"patience": -1}, "patience must be an integer of at least 0 or None, got -1"),
         ({"device": "gpu"}, "device must be one that torch can compute on here, .* got 'gpu'"),
         ({"verbose": "x"}, "verbose must be an integer of at least 0, got 'x'"),
-        ({"keep": "first"}, r"keep must be one of \('best', 'last'\), got 'first'"),
+        (
+            {"fit_options": {"keep": "first"}},
+            r"keep must be one of \('best', 'last'\), got 'first'",
+        ),
         ({"pretrain": {"rate": 1}}, "pretrain has no 'rate': it takes epochs, corruption"),
         ({"pretrain": 5}, "pretrain must be a dict with some of epochs, corruption, or None"),
         ({"method_options": {"speed": 1}}, "method_options has no 'speed': it takes .*refresh"),
@@ -503,7 +506,7 @@ def test_clusters_that_cannot_be_a_start(changes, message):
             "pretrain is not used: method='gmgan' starts from no",
         ),
         ({"method": "vae+gmm", "corruption": 0.1}, "pretrain.corruption is not used"),
-        ({"method": "ae+gmm", "keep": "last"}, "keep='last' is not used"),
+        ({"method": "ae+gmm", "fit_options": {"keep": "last"}}, "fit_options.keep is not used"),
     ],
 )
 def test_settings_that_the_method_does_not_use(changes, message):

@@ -175,7 +175,7 @@ SUPPORT = {0: "positive", 1: "unit", 2: "angle"}
 
 def test_supports_hold():
     rows = wrapped()
-    density = quick(support=SUPPORT, keep="last").fit(rows)
+    density = quick(support=SUPPORT, fit_options={"keep": "last"}).fit(rows)
     drawn = density.sample(3000)
     assert (drawn > 0).all()
     assert (drawn[:, 1] < 1).all()

@@ -186,7 +186,7 @@ def test_global_sources_are_left_alone():
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     quick(max_epochs=1).fit(blobs()[0]).sample(5)
     levels, _ = picture()
-    quick(2, levels=8, max_epochs=1).fit(levels).sample(5)
+    quick(2, model_options={"levels": 8}, max_epochs=1).fit(levels).sample(5)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
@@ -319,7 +319,7 @@ def test_one_column():
 
 def test_integer_levels():
     data, labels = picture()
-    mixture = quick(2, levels=8, max_epochs=10).fit(data)
+    mixture = quick(2, model_options={"levels": 8}, max_epochs=10).fit(data)
     assert clustering_accuracy(mixture.predict(data), labels) > 0.97
     # a bound of log-probabilities: none is above zero, and repeated calls agree
     scores = mixture.score_samples(data)

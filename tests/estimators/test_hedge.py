@@ -97,7 +97,7 @@ def test_plain_gaussians_go_back_to_the_start():
 def test_the_density_of_a_table_is_hedged_too(tmp_path):
     context = np.eye(2)[np.arange(len(X)) % 2]
     flow = {"name": "maf", "n_layers": 1}
-    density = FlowDensity(flow, max_epochs=3, keep="last", random_state=0)
+    density = FlowDensity(flow, max_epochs=3, fit_options={"keep": "last"}, random_state=0)
     density.fit(X, context=context)
     z, C = Z.float(), torch.zeros(len(Z), 2)
     fall = density.model_.anchor.log_prob(z, C) - density.model_.log_prob(z, C)

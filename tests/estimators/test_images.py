@@ -9,7 +9,7 @@ from anabranch.metrics import bits_per_dim, clustering_accuracy
 
 SPEC = {"name": "glow", "image_shape": [8, 8], "n_levels": 1, "n_steps": 1, "channels": 8}
 FIT = {"levels": 17, "logit_alpha": 0.01, "random_state": 0}
-OF_MIXTURES = {"levels": 17, "random_state": 0}
+OPTIONS = {"levels": 17, "logit_alpha": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def digits():
 
 def test_components_are_image_flows(digits):
     X, y = digits
-    options = {"logit_alpha": 0.01}
-    mixture = FlowMixture(3, flow=SPEC, model_options=options, max_epochs=1, **OF_MIXTURES).fit(X)
+    settings = {"model_options": OPTIONS, "max_epochs": 1, "random_state": 0}
+    mixture = FlowMixture(3, flow=SPEC, **settings).fit(X)
     assert 0.5 < bits_per_dim(mixture.score(X), 64) < 2.6
     assert clustering_accuracy(y, mixture.predict(X)) > 0.9
     drawn = mixture.sample(5)[0]
@@ -33,8 +33,9 @@ def test_components_are_image_flows(digits):
 def test_gaussians_stand_where_a_trunk_takes_the_clusters(digits):
     """Glow is no identity at its start, so that what fits pixels does not fit its latents."""
     X, y = digits
-    options = {"trunk": SPEC, "hedge": False, "logit_alpha": 0.01}
-    mixture = FlowMixture(3, flow=None, model_options=options, max_epochs=0, **OF_MIXTURES).fit(X)
+    options = {**OPTIONS, "trunk": SPEC, "hedge": False}
+    settings = {"model_options": options, "max_epochs": 0, "random_state": 0}
+    mixture = FlowMixture(3, flow=None, **settings).fit(X)
     assert clustering_accuracy(y, mixture.predict(X, method="exact")) > 0.9
     assert bits_per_dim(mixture.score(X), 64) < 2.6
 
@@ -42,7 +43,9 @@ def test_gaussians_stand_where_a_trunk_takes_the_clusters(digits):
 def test_a_flow_is_told_the_class(digits):
     X, y = digits
     codes = np.eye(3)[y]
-    density = FlowDensity(SPEC, max_epochs=2, keep="last", **FIT).fit(X, context=codes)
+    density = FlowDensity(SPEC, max_epochs=2, fit_options={"keep": "last"}, **FIT).fit(
+        X, context=codes
+    )
     scores = [density.score_samples(X, context=np.tile(code, (len(X), 1))) for code in np.eye(3)]
     assert (np.argmax(scores, 0) == y).mean() > 0.9
 

@@ -39,7 +39,8 @@ def gaussians(**changes):
 
 def flows(**changes):
     settings = {"columns": COLUMNS, "random_state": 0, "flow": FLOW, "max_epochs": 3}
-    settings |= {"init_params": "kmeans", "covariance_type": "full", "keep": "last"}
+    settings |= {"init_params": "kmeans", "covariance_type": "full"}
+    settings["fit_options"] = {"keep": "last"}
     return FlowMixture(2, **settings | changes)
 
 
@@ -219,7 +220,7 @@ def test_polars_in_and_out():
         (gaussians, {"columns": {"nose": "real"}}, "columns names column 'nose'"),
         (gaussians, {"n_components": "auto"}, "need a number of components"),
         (gaussians, {"means_init": [[0.0]]}, "do not go with means_init"),
-        (flows, {"levels": 8}, "levels is for integers alone"),
+        (flows, {"model_options": {"levels": 8}}, "levels is for integers alone"),
         (flows, {"consistency": {"weight": 1.0}}, "do not go with consistency"),
     ],
 )

@@ -219,7 +219,7 @@ def test_invariant_clusters_take_the_numbers_of_labels():
 
 def test_q_sees_integers_not_their_logits():
     X, _ = picture()
-    mixture = quick(2, levels=8, inference="variational").fit(X)
+    mixture = quick(2, model_options={"levels": 8}, inference="variational").fit(X)
     q = torch.as_tensor(mixture.predict_proba(X))
     seen = torch.as_tensor(X / 7, dtype=torch.float32)
     with torch.no_grad():

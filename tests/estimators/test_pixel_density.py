@@ -84,14 +84,14 @@ def test_a_fit_goes_on_where_it_was_interrupted(tmp_path):
         {"learning_rate": 1e-3},
         {"batch_size": 40},
         {"max_epochs": 2},
-        {"keep": "last", **WORSE},
+        {"fit_options": {"keep": "last"}, **WORSE},
         {"fit_options": {"average": 0.9}},
         {"random_state": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_an_option_does_something(change):
-    beside = WORSE if "keep" in change else {}
+    beside = WORSE if "fit_options" in change else {}
     found = [
         PixelDensity(**{"recipe": TINY, **QUICK, **changed}).fit(X).score_samples(X)
         for changed in (beside, change)
@@ -110,7 +110,7 @@ def test_an_option_does_something(change):
         ({"recipe": "maf"}, "recipe must be that of a PixelModel, got 'maf'"),
         ({"recipe": "x"}, "unknown recipe 'x'"),
         ({"max_epochs": -1}, "max_epochs must be an integer of at least 0, got -1"),
-        ({"keep": "all"}, "keep must be one of"),
+        ({"fit_options": {"keep": "all"}}, "keep must be one of"),
         ({"fit_options": {"speed": 1}}, "fit_options has no 'speed'"),
     ],
 )

@@ -181,7 +181,7 @@ CASES: dict[str, EstimatorCase] = {
     "FlowMixture: unlike flows": mixture(flow=[FLOW, MAF], n_init=2),
     "FlowMixture: one column": mixture(ARCS[:, :1]),
     "FlowMixture: wide": mixture(WIDE, covariance_type="diag", max_epochs=3),
-    "FlowMixture: levels": mixture(PIXELS, levels=8),
+    "FlowMixture: levels": mixture(PIXELS, model_options={"levels": 8}),
     # how
     "FlowMixture: variational": mixture(inference="variational"),
     "FlowMixture: variational by epochs": mixture(

@@ -73,7 +73,9 @@ def test_labelled_points_are_drawn_apart_and_even():
 
 def test_the_thesis_starts_at_equal_components_and_takes_all_its_epochs(monkeypatch):
     X, _ = circles.THIN.sample_per_component(40, random_state=100)
-    monkeypatch.setitem(circles.THESIS, "keep", "last")  # three epochs do not convince
+    monkeypatch.setitem(
+        circles.THESIS["fit_options"], "keep", "last"
+    )  # three epochs do not convince
     ends = {}
     for epochs in (0, 3):
         monkeypatch.setattr(circles, "EPOCHS", epochs)

@@ -15,7 +15,10 @@ QUICK = {"max_epochs": 2, "flow": {"name": "realnvp", "n_layers": 2, "hidden": [
 def _small(monkeypatch):
     consistent = {**flow_gmm.CONSISTENT, **QUICK}
     small = {"PER_CLASS": 60, "HELD_OUT": 200, "PLAIN": QUICK, "CONSISTENT": consistent}
-    for name, value in {**small, "DIGITS": {"levels": 17, "max_epochs": 0}}.items():
+    for name, value in {
+        **small,
+        "DIGITS": {"model_options": {"levels": 17}, "max_epochs": 0},
+    }.items():
         monkeypatch.setattr(flow_gmm, name, value)
     single = flow_gmm.FlowMixture
     monkeypatch.setattr(flow_gmm, "FlowMixture", lambda k, **how: single(k, **QUICK, **how))

@@ -14,7 +14,7 @@ short = partial(
     init_params="kmeans",
     covariance_type="full",
     max_epochs=3,
-    keep="last",
+    fit_options={"keep": "last"},
 )
 
 

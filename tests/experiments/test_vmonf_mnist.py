@@ -12,8 +12,7 @@ FLOWS = {
 }
 INVARIANT = {
     "inference": "invariant",
-    "levels": 256,
-    "model_options": {"posterior": {"name": "mlp", "hidden": [32]}},
+    "model_options": {"levels": 256, "posterior": {"name": "mlp", "hidden": [32]}},
     "consistency": {
         "perturbation": {"name": "affine", "image_shape": [8, 8], "rotation": 0.1, "shift": 0.05},
         "steps": 150,

@@ -29,7 +29,7 @@ COARSE = {
 # Half width and number of cells.
 GRIDS = {
     "pinwheel": (1.5, 200),
-    "pinwheel, folded": (3.7, 350),
+    "pinwheel, folded": (3.7, 200),
     "two-circles": (1.3, 300),
     "two-circles, wide": (2.4, 400),
     "gaussian-mixture": (9.0, 200),
@@ -40,7 +40,7 @@ GRIDS = {
     "moons, narrow": (2.3, 130),
 }
 # A fold has an inverse square root singularity, the origin of a wide circle a pole, Laplace a kink.
-TOLERANCE = {"pinwheel, folded": 0.015, "two-circles, wide": 0.01, "sine-chain": 1e-3}
+TOLERANCE = {"pinwheel, folded": 0.02, "two-circles, wide": 0.01, "sine-chain": 1e-3}
 
 
 @pytest.mark.parametrize("name", COARSE)
@@ -60,7 +60,7 @@ def test_samples_follow_the_density(name):
     problem = COARSE[name]
     X, labels = problem.sample(20_000, random_state=1)
     low, high = X.min(axis=0), X.max(axis=0)
-    cells, fine = (8, 40 if name in TOLERANCE else 16) if problem.n_features == 2 else (40, 200)
+    cells, fine = (8, 24 if name in TOLERANCE else 16) if problem.n_features == 2 else (40, 200)
     axes = [
         a + (np.arange(cells * fine) + 0.5) * (b - a) / (cells * fine)
         for a, b in zip(low, high, strict=True)

@@ -9,7 +9,7 @@ import typer
 
 from anabranch.cli import options
 from anabranch.cli.kinds import KINDS, Kind
-from anabranch.cli.settings import merge_settings, parse_settings, place
+from anabranch.cli.settings import is_set, merge_settings, parse_settings, place
 
 if TYPE_CHECKING:
     from anabranch.estimators.estimator import Estimator
@@ -288,7 +288,7 @@ def fit(
             classes=classes,
             csv=options.csv_format(header, delimiter, decimal),
             use_labels=estimator.takes_labels if use_labels is None else use_labels,
-            auto_levels=levels == "auto" and "levels" not in settings and "levels" in given,
+            auto_levels=levels == "auto" and not _sets(settings, "levels", estimator),
             settings=settings,
             checkpoint=checkpoint,
             resume=resume,
@@ -307,6 +307,12 @@ def _refuse(
     if unknown:
         shown = ", ".join("--" + OPTIONS.get(name, name).replace("_", "-") for name in unknown)
         raise typer.BadParameter(f"{kind.phrase} has no {shown}")
+
+
+def _sets(settings: dict[str, Any], option: str, estimator: "type[Estimator]") -> bool:
+    """Whether a setting is given already, or there is none of that name."""
+    where = place(estimator, option)
+    return where is None or option in settings or is_set(settings, where)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from anabranch.cli.labels import number_classes, rows_of_classes
 from anabranch.cli.paths import check_files
 from anabranch.cli.request import Fit
 from anabranch.cli.rows import framed, split_columns, take
-from anabranch.cli.settings import check_parameters, check_recipes
+from anabranch.cli.settings import check_parameters, check_recipes, place, put
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_mixed, read_tables
@@ -113,9 +114,9 @@ def _read(request: Fit) -> Table:
 
 def _settings(request: Fit, table: Table) -> dict[str, Any]:
     """The settings that were given, and those that follow from the table."""
-    settings = dict(request.settings)
+    settings: dict[str, Any] = deepcopy(dict(request.settings))
     if request.auto_levels and not request.is_mixed and holds_bytes(table):
-        settings["levels"] = BYTE_LEVELS
+        put(settings, place(request.estimator, "levels") or "levels", BYTE_LEVELS)
     if table.image_shape is not None:
         settings = for_images(request.estimator, settings, table.image_shape)
     if request.estimator.components == "required" and settings.get("n_components") is None:

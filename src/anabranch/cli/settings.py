@@ -84,6 +84,18 @@ def put(settings: dict[str, Any], key: str, value: Any) -> None:
         raise typer.BadParameter(f"--set {key}: a part of it is given, too")
 
 
+def is_set(settings: Mapping[str, Any], key: str) -> bool:
+    """Whether what a key with dots leads to has a value.
+
+    Example:
+        >>> is_set({"temperature": {"decay": 0.5}}, "temperature.decay"), is_set({}, "n_init")
+        (True, False)
+    """
+    group, _, rest = key.partition(".")
+    inner = settings.get(group)
+    return group in settings and (not rest or (isinstance(inner, Mapping) and is_set(inner, rest)))
+
+
 def place(estimator: "type[Estimator]", option: str) -> str | None:
     """Where an estimator has the setting of an option, as a key with dots; None for nowhere.
 

@@ -90,7 +90,7 @@ class ClusteringPlan:
         coder, clusters = _start(settings["start"], name)
         model_options = dict(settings["model_options"] or {})
         moved = _moved(model_options, method)
-        _check_unused(name, method, settings)
+        _check_unused(name, method, settings, shared.keep)
         told = asdict(_options(name, settings["method_options"], moved))
         likelihood = _likelihood(model_options.pop("likelihood", None), settings["levels"])
         keywords = {
@@ -199,14 +199,14 @@ def _options(name: str, given: object, moved: Mapping[str, object]) -> Any:
     return read_group("method_options", given, kind)
 
 
-def _check_unused(name: str, method: Method, settings: Mapping[str, Any]) -> None:
+def _check_unused(name: str, method: Method, settings: Mapping[str, Any], keep: str) -> None:
     pretrain = settings["pretrain"] or {}
     if method.coder is None and pretrain:
         warn_unused("pretrain", f"method={name!r} starts from no autoencoder")
     elif method.coder == "vae" and isinstance(pretrain, Mapping) and pretrain.get("corruption"):
         warn_unused("pretrain.corruption", f"the autoencoder of method={name!r} draws its codes")
-    if method.recipe == method.coder and settings["keep"] == "last":
-        warn_unused("keep='last'", f"method={name!r} trains an autoencoder only")
+    if method.recipe == method.coder and keep == "last":
+        warn_unused("fit_options.keep", f"method={name!r} trains an autoencoder only")
 
 
 def _start(given: object, name: str) -> tuple[BaseEstimator | None, NDArray[np.generic] | None]:

@@ -102,8 +102,8 @@ def warn_few_values(X: Array, columns: list[str]) -> None:
         _warn(
             f"{_plural(bad)} {_names(columns, bad)} {'take' if bad.sum() > 1 else 'takes'} few "
             "values, or one for many rows: such values have no density, and clusters may become "
-            "them; leave the column out, give it as context of a FlowDensity, or levels= where all "
-            "columns are integers"
+            "them; leave the column out, give it as context of a FlowDensity, or give levels where "
+            "all columns are integers"
         )
 
 

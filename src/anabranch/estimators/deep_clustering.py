@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -87,9 +87,6 @@ class DeepClustering(
             in place of those that are found in the codes: labels (n,) in 0..K-1, or
             probabilities (n, K). `sklearn.clone` takes fits away: where there is a search or a
             pipeline, wrap an estimator in `sklearn.frozen.FrozenEstimator`.
-        keep: "best" for the state of codes and clusters that a score on held-out rows finds best,
-            "last" for the last one. "dec", "idec" and "gmgan" have no such score, and end in their
-            last state.
         pretrain: of the autoencoder that a method starts from: "epochs", their upper limit (100),
             and "corruption", the share of features hidden from the encoder (0).
         max_epochs: upper limit for the training of codes and clusters together.
@@ -99,7 +96,9 @@ class DeepClustering(
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         patience: evaluations without improvement before the autoencoder or a bound stops.
         validation_fraction: share of rows held out to choose the best states.
-        fit_options: further settings of `anabranch.training.FitOptions`.
+        fit_options: "keep", "best" for the state of codes and clusters that a score on held-out
+            rows finds best, "last" for the last one ("dec", "idec" and "gmgan" have no such score,
+            and end in their last state); and further settings of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -157,7 +156,12 @@ class DeepClustering(
 
     mixture_: GaussianMixture | None
     fit_results_: dict[str, FitResult]
-    groups: ClassVar = {"method_options": dict, "model_options": dict, "pretrain": Pretrain}
+    groups: ClassVar = {
+        "method_options": dict,
+        "model_options": dict,
+        "pretrain": Pretrain,
+        "fit_options": dict,
+    }
     old_names: ClassVar = {
         **{name: f"method_options__{name}" for name in ("alpha", "reconstruction", "refresh")},
         **{name: f"method_options__{name}" for name in ("tol", "covariance_type", "n_init")},
@@ -180,7 +184,6 @@ class DeepClustering(
         levels: int | None = None,
         model_options: dict[str, object] | None = None,
         start: object = None,
-        keep: Literal["best", "last"] = "best",
         pretrain: dict[str, object] | None = None,
         max_epochs: int = 100,
         learning_rate: float = 1e-3,
@@ -201,7 +204,6 @@ class DeepClustering(
         self.levels = levels
         self.model_options = model_options
         self.start = start
-        self.keep = keep
         self.pretrain = pretrain
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -73,12 +73,12 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         n_init: starts, each trained; the best on validation rows is kept. In an invariant start
             only q(y|x) is learned so often, and the one kept whose answers for rows share most
             information with those for their perturbed copies.
-        keep: "best" for the state that was best on validation rows, or "last".
         learning_rate: of Adam.
         batch_size: rows per step.
         max_epochs: all of which are run, for the annealing to come to its end.
         validation_fraction: share of rows held out to choose the best state and start.
-        fit_options: further settings of `anabranch.training.FitOptions`.
+        fit_options: "keep", "best" for the state that was best on validation rows, or "last"; and
+            further settings of `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -162,7 +162,6 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         schedule: Mapping[str, object] | None = None,
         start: Spec | ArrayLike = "autoencoder",
         n_init: int = 1,
-        keep: Literal["best", "last"] = "best",
         learning_rate: float = 1e-3,
         batch_size: int = 128,
         max_epochs: int = 100,
@@ -183,7 +182,6 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
         self.schedule = schedule
         self.start = start
         self.n_init = n_init
-        self.keep = keep
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs

@@ -79,13 +79,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian.
-        keep: "best" state, or the Gaussian where the flow does not beat it; or "last" for the last
-            state, whatever it is worth.
         fit_options: rare settings of training, {"patience": 4, "validation_fraction": 0.15,
-            "weight_decay": 0.0} and those of `anabranch.training.FitOptions`, such as "checkpoint".
+            "weight_decay": 0.0, "keep": "best"} and those of `anabranch.training.FitOptions`, such
+            as "checkpoint".
             After ``patience`` evaluations without improvement the learning rate falls to zero, and
             the run ends; with None it falls along a cosine over all ``max_epochs``: the best way to
-            spend a given time.
+            spend a given time. ``keep`` is "best" for the best state, or the Gaussian where the
+            flow does not beat it; "last" for the last state, whatever it is worth.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -128,7 +128,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 500,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -145,7 +144,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state

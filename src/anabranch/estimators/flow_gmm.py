@@ -84,11 +84,9 @@ class FlowGMM(FlowMixture):
         n_init: draws of it.
         start: where to begin instead.
         semi_supervised: how labels teach.
-        levels: for integer data.
         learning_rate: of AdamW.
         batch_size: rows per step.
         max_epochs: upper limit.
-        keep: "best" or "last".
         fit_options: of the loop.
         device: "cpu", "cuda", ...
         random_state: seed.
@@ -136,11 +134,9 @@ class FlowGMM(FlowMixture):
         n_init: int = 1,
         start: StartSource | None = None,
         semi_supervised: Group | None = None,
-        levels: int | None = None,
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 500,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -156,11 +152,9 @@ class FlowGMM(FlowMixture):
             start=start,
             consistency=consistency,
             semi_supervised=semi_supervised,
-            levels=levels,
             learning_rate=learning_rate,
             batch_size=batch_size,
             max_epochs=max_epochs,
-            keep=keep,
             fit_options=fit_options,
             device=device,
             random_state=random_state,

@@ -65,8 +65,8 @@ class FlowMixture(MixtureCandidates):
             keyword: value}, or a list of K of them; None for Gaussians.
         inference: "exact" likelihood; "variational" bound with a network q(c|x) (VMoNF); or
             "invariant", where q learns first, by answering alike for perturbed rows: for images.
-        model_options: rare settings of the model, such as {"weights": "uniform"}; see
-            `anabranch.procedures.mixture_options.ModelOptions`.
+        model_options: rare settings of the model, such as {"weights": "uniform"}, or {"levels":
+            256} for images of bytes; see `anabranch.procedures.mixture_options.ModelOptions`.
         covariance_type: of the start: "full", "tied", "diag", "spherical", or "auto" to choose
             among them and shrunk ones on validation rows.
         init_params: "kmeans", "gmm", "random", "spectral" (gaps in a neighbourhood graph), or
@@ -79,8 +79,6 @@ class FlowMixture(MixtureCandidates):
             "noise", "balance": 0.2, "steps": 2000}; none but in invariant inference.
         semi_supervised: how labels teach, {"order": "joint", "pretrain_epochs": 0,
             "label_weight": 1.0}.
-        levels: for integer data 0..levels-1, such as 256 for bytes, which are dequantized: scores
-            are lower bounds of log-probabilities.
         columns: None for numbers, all real; "auto", or a dict from columns to kinds, as in
             `GaussianMixture`: a component is then a flow of the real columns times probabilities
             of the categories, all learned together.
@@ -90,10 +88,9 @@ class FlowMixture(MixtureCandidates):
         learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit; 0 leaves the Gaussian mixture.
-        keep: "best" state on rows held out, or the Gaussian mixture where no flow beats it; or
-            "last" for the last state, whatever it is worth.
         fit_options: rare settings of training, {"patience": 4, "validation_fraction": 0.15,
-            "weight_decay": 0.0, "snapshots": 0} and those of `anabranch.training.FitOptions`.
+            "weight_decay": 0.0, "snapshots": 0, "keep": "best"} and those of
+            `anabranch.training.FitOptions`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -102,7 +99,8 @@ class FlowMixture(MixtureCandidates):
     After ``patience`` evaluations without improvement the learning rate falls to zero, and the run
     ends; with None it falls along a cosine over ``max_epochs``. ``snapshots`` are states of the
     model to keep over the training, at most, for an animation of it
-    (`anabranch.reports.save_animation`).
+    (`anabranch.reports.save_animation`). ``keep`` is "best" for the best state on rows held out, or
+    the Gaussian mixture where no flow beats it; "last" for the last state, whatever it is worth.
 
     Attributes:
         n_components_: K.
@@ -149,13 +147,11 @@ class FlowMixture(MixtureCandidates):
         temperature: Group | None = None,
         consistency: Group | None = None,
         semi_supervised: Group | None = None,
-        levels: int | None = None,
         columns: object = None,
         missing: str = "refuse",
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 500,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -172,13 +168,11 @@ class FlowMixture(MixtureCandidates):
         self.temperature = temperature
         self.consistency = consistency
         self.semi_supervised = semi_supervised
-        self.levels = levels
         self.columns = columns
         self.missing = missing
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state
@@ -277,9 +271,14 @@ class FlowMixture(MixtureCandidates):
         self.n_components_ = model.mixture.n_components
         self.weights_ = model.mixture.log_weights.detach().cpu().double().exp().numpy()
 
+    @property
+    def levels(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """How many levels integer data have, as ``model_options`` says; None for real numbers."""
+        return self._preparing().levels
+
     def _preparing(self) -> Preparing:
         settings = read_group("model_options", self.model_options, ModelOptions)
-        return Preparing(self.levels, settings.logit_alpha, settings.reg_covar)
+        return Preparing(settings.levels, settings.logit_alpha, settings.reg_covar)
 
     # -- using -----------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ def loop_identity(estimator: GroupedSettings) -> dict[str, object]:
     options = estimator.get_params(deep=False)["fit_options"]
     if not isinstance(options, Mapping) or options.get("checkpoint") is None:
         return {}
-    settings = settings_identity(estimator)
+    settings = settings_identity(estimator) | {"keep": options.get("keep", "best")}
     return {name: value for name, value in settings.items() if name not in LOOP}
 
 

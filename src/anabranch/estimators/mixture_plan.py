@@ -11,7 +11,7 @@ from anabranch.algorithms.gaussians.starts import COVARIANCE_TYPES
 from anabranch.estimators.groups import GroupedSettings, read_group, within
 from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.unused import warn_unused
-from anabranch.functional.numbers import check_choice, check_components, check_whole
+from anabranch.functional.numbers import check_choice, check_components
 from anabranch.procedures.mixture_options import (
     Consistency,
     FlowMixtureOptions,
@@ -64,7 +64,6 @@ class MixturePlan(FlowMixtureOptions):
         covariance_type: of the start.
         init_params: how starts are found.
         start: responsibilities or labels of all rows, a fitted estimator, "last", or None.
-        levels: of integer data, or None.
         columns: kinds of columns, "auto", or None for numbers.
         missing: what becomes of missing cells.
         given: the keys that the user set of each group.
@@ -78,7 +77,6 @@ class MixturePlan(FlowMixtureOptions):
     covariance_type: str = "auto"
     init_params: str = "auto"
     start: object = None
-    levels: int | None = None
     columns: object = None
     missing: str = "refuse"
     given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -88,7 +86,6 @@ class MixturePlan(FlowMixtureOptions):
         check_components(self.n_components)
         check_choice(self, "init_params", INIT_PARAMS)
         check_choice(self, "covariance_type", ("auto", *COVARIANCE_TYPES))
-        check_whole(self, ("levels",), 2, optional=True)
         check_choice(self, "missing", ("refuse", "marginal"))
         if self.columns is not None or self.missing != "refuse":
             self._check_table()
@@ -186,13 +183,19 @@ class MixturePlan(FlowMixtureOptions):
             ("semi_supervised", labelled, "there are no labels"),
             ("model_options.max_components", self.is_auto, auto),
             ("model_options.component_cost", self.is_auto, auto),
-            ("model_options.logit_alpha", self.levels is not None, "levels is None"),
+            (
+                "model_options.logit_alpha",
+                self.model_options.levels is not None,
+                "model_options.levels is None",
+            ),
         ]
 
     def _check_table(self) -> None:
         """Refuse what a table of mixed columns has not."""
-        if self.levels is not None:
-            raise ValueError("levels is for integers alone: columns and missing do not go with it")
+        if self.model_options.levels is not None:
+            raise ValueError(
+                "model_options.levels is for integers alone: columns and missing do not go with it"
+            )
         if self.is_auto:
             raise ValueError("columns and missing need a number of components, not 'auto'")
         if self.weight:

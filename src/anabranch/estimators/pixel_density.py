@@ -114,10 +114,10 @@ class PixelDensity(TrainedDensity):
         learning_rate: of AdamW; "auto" for 2e-3.
         batch_size: images of a step, at most.
         max_epochs: upper limit; 0 leaves the uniform distribution.
-        keep: the "best" state on images held out, or the "last".
         fit_options: rare settings of training, {"patience": 10, "validation_fraction": 0.1,
-            "weight_decay": 0.0} and those of `anabranch.training.FitOptions`; with patience None
-            all epochs are run, the rate falling along a cosine.
+            "weight_decay": 0.0, "keep": "best"} and those of `anabranch.training.FitOptions`; with
+            patience None all epochs are run, the rate falling along a cosine; "keep" is the "best"
+            state on images held out, or the "last".
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`.
         verbose: 1 shows progress.
@@ -153,7 +153,6 @@ class PixelDensity(TrainedDensity):
         learning_rate: float | str = "auto",
         batch_size: int = 32,
         max_epochs: int = 50,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -165,7 +164,6 @@ class PixelDensity(TrainedDensity):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state

@@ -97,7 +97,6 @@ class RAD(PreparedEstimator):
         learning_rate: of AdamW; "auto" for 0.01, and less for fewer than two thousand rows.
         batch_size: rows per step, at most; a quarter of the rows where there are few.
         max_epochs: upper limit.
-        keep: "best" state or "last".
         fit_options: rare settings of training, as in `FlowDensity`.
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
@@ -146,7 +145,6 @@ class RAD(PreparedEstimator):
         learning_rate: float | str = "auto",
         batch_size: int = 512,
         max_epochs: int = 300,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -164,7 +162,6 @@ class RAD(PreparedEstimator):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state

@@ -23,15 +23,17 @@ MAF = {"name": "maf", "n_layers": 5, "hidden": [200]}
 CONV_Q = {"name": "conv", "image_shape": SHAPE, "channels": [16, 32], "hidden": [128]}
 CONV_P = {"name": "conv_realnvp", "image_shape": SHAPE, "n_layers": 6, "channels": 32}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "MLP q, MAF": {"model_options": {"posterior": MLP}, "flow": MAF},
-    "conv q, MAF": {"model_options": {"posterior": CONV_Q}, "flow": MAF},
-    "MLP q, conv components": {"model_options": {"posterior": MLP}, "flow": CONV_P},
-    "conv q, conv components": {"model_options": {"posterior": CONV_Q}, "flow": CONV_P},
+    "MLP q, MAF": {"model_options": {"levels": 256, "posterior": MLP}, "flow": MAF},
+    "conv q, MAF": {"model_options": {"levels": 256, "posterior": CONV_Q}, "flow": MAF},
+    "MLP q, conv components": {"model_options": {"levels": 256, "posterior": MLP}, "flow": CONV_P},
+    "conv q, conv components": {
+        "model_options": {"levels": 256, "posterior": CONV_Q},
+        "flow": CONV_P,
+    },
 }
 COMMON = {
     "inference": "variational",
     "init_params": "kmeans",
-    "levels": 256,
     "batch_size": 128,
     "learning_rate": 1e-3,
 }

@@ -54,7 +54,7 @@ def main() -> None:
     rows, mixture = compare("pinwheel", pinwheel, FlowMixture(5, random_state=0), f"{-entropy:.3f}")
     print("fitting digits ...", flush=True)
     # 17 levels of grey: the flows see them dequantized, and brought to the real line
-    digits = FlowMixture(10, levels=17, model_options={"logit_alpha": 0.05}, random_state=0)
+    digits = FlowMixture(10, model_options={"levels": 17, "logit_alpha": 0.05}, random_state=0)
     digit_rows, _ = compare("digits", digits_split(), digits, "")
     print(text_table(HEADER, rows + digit_rows))
     print("held-out nats: mean log-density of rows not fitted to; entropy: its upper limit")

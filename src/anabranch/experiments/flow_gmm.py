@@ -18,7 +18,7 @@ CONSISTENT: dict[str, Any] = {
     **PLAIN,
     "consistency": {"weight": 0.5, "perturbation": {"name": "noise", "scale": 0.05}},
 }
-DIGITS: dict[str, Any] = {"levels": 17, "max_epochs": 100}
+DIGITS: dict[str, Any] = {"model_options": {"levels": 17}, "max_epochs": 100}
 Labels = NDArray[np.int64]
 # A problem and how many of each class have a label.
 PROBLEMS: dict[str, tuple[Problem, int]] = {

@@ -71,9 +71,12 @@ def mnist04(run: Run) -> Outcome:
 # Pires (2020), section 5.2; epochs by budget.
 THESIS: dict[str, Any] = {
     "inference": "variational",
-    "levels": 256,
     "flow": {"name": "maf", "n_layers": 5, "hidden": [200]},
-    "model_options": {"posterior": {"name": "mlp", "hidden": [512]}, "weights": "uniform"},
+    "model_options": {
+        "levels": 256,
+        "posterior": {"name": "mlp", "hidden": [512]},
+        "weights": "uniform",
+    },
     "init_params": "random",
     "temperature": {"decay": 1e-3},
     "learning_rate": 1e-4,

@@ -31,8 +31,7 @@ BASELINE_COLUMNS = 30
 TAUGHT_SEEDS = 2
 INVARIANT: dict[str, Any] = {
     "inference": "invariant",
-    "levels": 256,
-    "model_options": {"posterior": {"name": "mlp", "hidden": [512, 512]}},
+    "model_options": {"levels": 256, "posterior": {"name": "mlp", "hidden": [512, 512]}},
     "consistency": {"perturbation": {"name": "affine", "image_shape": list(SHAPE), "noise": 0.3}},
 }
 # the size of the thesis
@@ -151,7 +150,7 @@ def densities(mixture: FlowMixture, train: Part, test: Part, seed: int) -> Densi
     (X, given), (V, y) = train, test
     started = time.perf_counter()
     # labels of all rows overrule k-means; a start from labels would be trained twice as long
-    how: dict[str, Any] = {**FLOWS, "levels": 256, "init_params": "kmeans"}
+    how: dict[str, Any] = {**FLOWS, "model_options": {"levels": 256}, "init_params": "kmeans"}
     taught = FlowMixture(mixture.n_components_, **how, random_state=seed)
     taught.fit(X, given)
     seconds = time.perf_counter() - started

@@ -44,6 +44,8 @@ class ModelOptions:
         component_cost: of "auto", the share of the rows that a component must own to live.
         reg_covar: smallest variance of the start, in units of the standardised columns, and the
             variance given to constant columns.
+        levels: for integer data 0..levels-1, such as 256 for bytes, which are dequantized: scores
+            are lower bounds of log-probabilities; None for real numbers.
         logit_alpha: margin of the logit for integer data.
         hedge: whether each flow is hedged with the Gaussian it starts from, so that no row falls
             far below that, see `anabranch.distributions.Hedged`.
@@ -56,6 +58,7 @@ class ModelOptions:
     max_components: int = 10
     component_cost: float = 0.0075
     reg_covar: float = 1e-6
+    levels: int | None = None
     logit_alpha: float = 1e-6
     hedge: bool = True
 
@@ -63,6 +66,7 @@ class ModelOptions:
         check_flag(self, ("hedge",))
         check_choice(self, "algorithm", ("gradient", "em"))
         check_whole(self, ("max_components",), 1)
+        check_whole(self, ("levels",), 2, optional=True)
         check_not_negative(self, ("component_cost",))
         check_positive(self, ("reg_covar", "logit_alpha"))
         if isinstance(self.weights, str):

@@ -26,6 +26,8 @@ KEEP = ("best", "last")
 FLOW_LEARNING_RATE = 1e-2
 # Settings of the loop that may stand in ``fit_options`` and are read elsewhere, too.
 SHARED = ("patience", "weight_decay")
+# What ``fit_options`` of every estimator holds beside the settings of the loop, and its default.
+OF_ALL = {"keep": "best"}
 # Evaluations, and steps after which the rate falls in any case, unless somebody is more patient.
 USUAL_PATIENCE, LONGEST = 4, 6000
 # What ``fit_options`` of a flow holds beside the settings of the loop, and its default.
@@ -116,8 +118,8 @@ class Optimisation:
         Args:
             estimator: what has them among its parameters.
             automatic_rate: whether it understands a learning rate of "auto".
-            within: settings that it has as keys of ``fit_options``, and their defaults; those that
-                are none of the above are for the estimator itself to read.
+            within: settings that it has as keys of ``fit_options`` beside ``keep``, and their
+                defaults; those that are none of the above are for the estimator itself to read.
             identity: what a checkpoint must share.
 
         Raises:
@@ -135,9 +137,9 @@ class Optimisation:
         if isinstance(options, Mapping):
             # what more than the loop reads, such as the schedule of the learning rate
             settings |= {name: _plain(options[name]) for name in SHARED if name in options}
-        if within is not None and (options is None or isinstance(options, Mapping)):
-            further = dict(options or {})
-            found = {name: _plain(further.pop(name, usual)) for name, usual in within.items()}
+        if options is None or isinstance(options, Mapping):
+            further, beside = dict(options or {}), {**OF_ALL, **(within or {})}
+            found = {name: _plain(further.pop(name, usual)) for name, usual in beside.items()}
             own = {field.name for field in fields(cls)}
             settings |= {name: value for name, value in found.items() if name in own}
             settings["fit_options"] = further or None
@@ -232,7 +234,7 @@ def _plain(value: object) -> object:
 
 
 def _check_names(fit_options: Mapping[str, object]) -> None:
-    known = [field.name for field in fields(FitOptions)]
+    known = [*OF_ALL, *(field.name for field in fields(FitOptions))]
     for name in fit_options:
         if name not in known:
             raise ValueError(f"fit_options has no {name!r}: it takes {', '.join(known)}")
