@@ -21,7 +21,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from anabranch.contracts import Sphere
+from anabranch.contracts import Blocks, Circle, Sphere
 from anabranch.distributions import Distribution, Mixture
 from anabranch.functional import as_rows
 from anabranch.functional.sphere import log_surface, tangent_basis
@@ -395,6 +395,45 @@ def check_sphere(
     drawn = distribution.sample(2000, context, seeded(13)).reshape(-1, features)
     same(drawn.square().sum(-1), torch.ones(len(drawn), dtype=drawn.dtype), 1e-6)
     for value, at in ((x, drawn), (x.square(), drawn.square())):
+        expected = (weights.unsqueeze(-1) * value).mean(0)
+        spread = at.std(0) / len(at) ** 0.5 + (weights.unsqueeze(-1) * value).std(0) / n**0.5
+        assert bool(((at.mean(0) - expected).abs() < 4.5 * spread).all())
+
+
+def check_product(
+    distribution: Distribution, context: Tensor | None = None, *, n: int = 20_000
+) -> None:
+    """The density integrates to one over a product of spaces, where samples have its moments.
+
+    Draws of circles and spheres are uniform, those of reals wide normals: importance sampling.
+    """
+    domain = distribution.domain
+    assert isinstance(domain, Blocks)
+    source, parts, log_q = seeded(12), [], torch.zeros(n, dtype=torch.float64)
+    for part, size in zip(domain.parts, domain.sizes, strict=True):
+        noise = torch.randn(n, size, generator=source, dtype=torch.float64)
+        if isinstance(part, Sphere):
+            parts.append(torch.nn.functional.normalize(noise, dim=-1))
+            log_q -= log_surface(size)
+        elif isinstance(part, Circle):
+            turn = torch.rand(n, size, generator=source, dtype=torch.float64)
+            parts.append(part.origin + part.period * turn)
+            log_q -= size * math.log(part.period)
+        else:
+            parts.append(2 * noise)
+            log_q += (-noise.square() / 2 - math.log(2 * (2 * math.pi) ** 0.5)).sum(-1)
+    x = torch.cat(parts, -1)
+    with torch.no_grad():
+        weights = (distribution.log_prob(x, context) - log_q).exp()
+    error = weights.std() / n**0.5
+    assert abs(weights.mean() - 1) < 4 * error + 1e-9, f"integral {weights.mean().item()}"
+    drawn = distribution.sample(2000, context, seeded(13)).reshape(-1, x.shape[-1])
+    for part, block in zip(domain.parts, drawn.split(domain.sizes, -1), strict=True):
+        if isinstance(part, Sphere):
+            same(block.square().sum(-1), torch.ones(len(block), dtype=block.dtype), 1e-6)
+    assert bool(domain.contains(drawn).all())
+    for moment in (torch.sin, torch.cos, lambda y: (y + y.roll(1, -1)).sin()):
+        value, at = moment(x), moment(drawn)
         expected = (weights.unsqueeze(-1) * value).mean(0)
         spread = at.std(0) / len(at) ** 0.5 + (weights.unsqueeze(-1) * value).std(0) / n**0.5
         assert bool(((at.mean(0) - expected).abs() < 4.5 * spread).all())

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from anabranch.contracts import Circle, Domain, Integers, Interval, Product, Sphere
+from anabranch.contracts import Blocks, Circle, Domain, Integers, Interval, Product, Sphere
 from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
     Categories,
+    Chain,
     DiagonalNormal,
     DiscretizedLogistic,
     Distribution,
@@ -47,6 +48,7 @@ from anabranch.models import (
     made,
     nade,
     pixelcnn,
+    product_flow,
     rnade,
     row_lstm,
     sphere_flow,
@@ -237,6 +239,9 @@ def draw(domain: Domain | None, shape: Shape, dtype: torch.dtype, generator: Gen
     if isinstance(domain, Product):
         columns = (draw(part, shape[:-1], dtype, generator) for part in domain.parts)
         return torch.stack(list(columns), -1)
+    if isinstance(domain, Blocks):
+        blocks = zip(domain.parts, domain.sizes, strict=True)
+        return torch.cat([draw(p, (*shape[:-1], n), dtype, generator) for p, n in blocks], -1)
     if isinstance(domain, Circle) or (isinstance(domain, Interval) and domain.length < INF):
         u = torch.rand(shape, generator=generator, dtype=dtype) * 0.98 + 0.01
         return domain.length * u + (domain.lower if isinstance(domain, Interval) else domain.origin)
@@ -1176,6 +1181,32 @@ def _of_features(d: int) -> list[Case]:
     ]
 
 
+def _products() -> list[Case]:
+    """Products of spaces; the first has factors that see nothing of each other."""
+    small = {
+        "circle": {"name": "torus_flow", "circle_map": "moebius", "size": 2, "n_layers": 1},
+        "sphere": {"name": "sphere_flow", "size": 2, "bins": 3, "n_layers": 1},
+        "real": {"name": "maf", "n_layers": 1},
+    }
+    small = {kind: {**spec, "hidden": [8], "activation": "tanh"} for kind, spec in small.items()}
+    blocks = [["circle", 2], ["sphere", 3], ["real", 2]]
+
+    def independent(b: Shape, c: int, g: Generator) -> Chain:
+        parts = [VonMises(concentration=2.0, batch_shape=b, generator=g)]
+        return Chain([*parts, DiagonalNormal(1, batch_shape=b)])
+
+    return [
+        Case("chain-2", 2, independent, domain=Blocks((CIRCLE, REAL), (1, 1)), smooth=False),
+        Case(
+            "product-flow-7",
+            7,
+            _recipe(product_flow, 7, blocks=blocks, **small),
+            domain=Blocks((CIRCLE, Sphere(), REAL), (2, 3, 2)),
+            contextual=True,
+        ),
+    ]
+
+
 def _realnvp_transform(features: int) -> Make:
     return _compose(_coupling(AFFINE, features), _lu(features))
 
@@ -1252,6 +1283,7 @@ DISTRIBUTIONS: list[Case] = [
         contextual=True,
         smooth=False,
     ),
+    *_products(),
     *(case for d in (1, 2, 3) for case in _of_features(d)),
     *_discrete(),
     *_pixels(),

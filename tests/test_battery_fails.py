@@ -12,7 +12,7 @@ from torch import nn
 from torch._dynamo.exc import Unsupported
 
 from anabranch.contracts.domain import CIRCLE, UNIT
-from anabranch.distributions import Flow, Mixture, Normal, Uniform, UniformSphere
+from anabranch.distributions import Chain, Flow, Mixture, Normal, Uniform, UniformSphere
 from anabranch.transforms import Transform, TriangularAffine
 from tests import battery
 from tests.registry import perturb, seeded
@@ -327,6 +327,11 @@ class Unnormalised(Normal):
         return super()._log_prob(x, context, generator) + 0.01
 
 
+class FarFromNormalised(Normal):
+    def _log_prob(self, x, context, generator):
+        return super()._log_prob(x, context, generator) + 0.1
+
+
 class UnnormalisedSphere(UniformSphere):
     def _log_prob(self, x, context, generator):
         return super()._log_prob(x, context, generator) + 0.01
@@ -392,6 +397,16 @@ DISTRIBUTION_CHECKS = {
         lambda kind: battery.check_sphere(doubled(kind, 3)),
         UniformSphere,
         UnnormalisedSphere,
+    ),
+    "product": (
+        lambda kind: battery.check_product(Chain([UniformSphere(3), kind(2)]).double()),
+        Normal,
+        FarFromNormalised,
+    ),
+    "product samples": (
+        lambda kind: battery.check_product(Chain([UniformSphere(3), kind(2)]).double()),
+        Normal,
+        Shifted,
     ),
     "samples 1-D": (lambda kind: battery.check_samples_1d(doubled(kind, 1)), Normal, Shifted),
     "samples 2-D": (lambda kind: battery.check_samples_2d(doubled(kind, 2)), Normal, Shifted),

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from anabranch import distributions
-from anabranch.contracts.domain import REAL, Sphere
+from anabranch.contracts.domain import REAL, Blocks, Sphere
 from anabranch.distributions import Mixture
 from tests import battery
 from tests.registry import CONTEXT, DISTRIBUTIONS, Config, classes_in, configs, fullest, ids
 
 ALL = configs(DISTRIBUTIONS)
 CONTINUOUS = [c for c in ALL if c.case.exact and not c.case.domain.discrete]
-FLAT = [c for c in CONTINUOUS if c.case.domain != Sphere()]
+FLAT = [c for c in CONTINUOUS if not isinstance(c.case.domain, Sphere | Blocks)]
 FULL = [c for c in ALL if c.full]
 
 
@@ -64,8 +64,14 @@ def test_integral_and_samples_on_the_sphere(config):
     battery.check_sphere(config.build(), config.context())
 
 
+@over([c for c in ALL if isinstance(c.case.domain, Blocks) and not c.batch_shape])
+def test_integral_and_samples_on_products(config):
+    battery.check_product(config.build(), config.context())
+
+
 ALONE = [Config(c, (), CONTEXT * c.contextual) for c in DISTRIBUTIONS if c.exact]
-ALONE = [c for c in ALONE if not c.case.domain.discrete and c.case.domain != Sphere()]
+ALONE = [c for c in ALONE if not c.case.domain.discrete]
+ALONE = [c for c in ALONE if not isinstance(c.case.domain, Sphere | Blocks)]
 
 
 @of_shape(1, chosen=ALONE)

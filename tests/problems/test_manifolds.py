@@ -35,6 +35,14 @@ def test_arm_reaches_as_far_as_its_links():
     assert arm.log_density(folded).shape == (1,)
 
 
+def test_integral_of_the_arm():
+    """The quadrature against uniform draws, of an arm that holds its tip less tightly too."""
+    angles = 2 * math.pi * torch.rand(200_000, 6, generator=seeded(0), dtype=torch.float64)
+    for arm in (Arm(std=0.3), Arm(centres=((0.7, 0.3),), std=0.2)):
+        weights = (arm.log_density(angles) + 6 * math.log(2 * math.pi) - arm.log_z()).exp()
+        assert abs(weights.mean() - 1) < 4 * weights.std() / math.sqrt(len(weights))
+
+
 def test_another_target_is_refused():
     with pytest.raises(ValueError, match="name must be one of"):
         ManifoldTarget("five")

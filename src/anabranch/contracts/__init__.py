@@ -1,6 +1,7 @@
 """What every floor above speaks of: transforms, distributions, domains, losses, objectives."""
 
 from anabranch.contracts.distribution import Distribution as Distribution
+from anabranch.contracts.domain import Blocks as Blocks
 from anabranch.contracts.domain import Circle as Circle
 from anabranch.contracts.domain import Domain as Domain
 from anabranch.contracts.domain import Integers as Integers

@@ -259,6 +259,60 @@ class Product(Domain):
         return ", ".join(str(part) for part in self.parts)
 
 
+@dataclass(frozen=True)
+class Blocks(Domain):
+    """A product of spaces along the last axis, each with its own consecutive numbers.
+
+    Where `Product` has a domain for each number, here a block of numbers has one: two angles, the
+    three numbers of a place on a globe, four reals. Densities are per product of the measures of
+    the blocks.
+
+    Args:
+        parts: the domain of each block.
+        sizes: how many numbers each block has.
+
+    Raises:
+        ValueError: for no block, an empty one, or unlike numbers of domains and sizes.
+
+    Example:
+        >>> domain = Blocks((CIRCLE, Sphere()), (1, 2))
+        >>> domain.contains(torch.tensor([[1.0, 0.6, 0.8], [1.0, 1.0, 1.0]]))
+        tensor([ True, False])
+    """
+
+    elementwise: ClassVar[bool] = False
+
+    parts: tuple[Domain, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts or len(self.parts) != len(self.sizes) or min(self.sizes) < 1:
+            raise ValueError(
+                "parts and sizes must name a domain and a positive size of each block, got "
+                f"{self.parts} and {self.sizes}"
+            )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether all parts are."""
+        return all(part.discrete for part in self.parts)
+
+    def within(self, other: Domain) -> bool:
+        """Whether the other one has the same blocks, and each part lies within its part."""
+        if not isinstance(other, Blocks) or self.sizes != other.sizes:
+            return False
+        return all(a.within(b) for a, b in zip(self.parts, other.parts, strict=True))
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Which vectors have all their blocks in the domains of these."""
+        pairs = zip(self.parts, x.split(self.sizes, -1), strict=True)
+        inside = [p.contains(b).all(-1) if p.elementwise else p.contains(b) for p, b in pairs]
+        return torch.stack(inside, -1).all(-1)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{n} of {part}" for part, n in zip(self.parts, self.sizes, strict=True))
+
+
 REAL = Interval()
 POSITIVE = Interval(0.0)
 UNIT = Interval(0.0, 1.0)

@@ -4,6 +4,7 @@ from anabranch.contracts.distribution import Distribution as Distribution
 from anabranch.distributions.autoregressive import AutoregressiveModel as AutoregressiveModel
 from anabranch.distributions.categories import Categories as Categories
 from anabranch.distributions.categories import WithCategories as WithCategories
+from anabranch.distributions.chain import Chain as Chain
 from anabranch.distributions.flow import Flow as Flow
 from anabranch.distributions.heads import Bernoulli as Bernoulli
 from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead

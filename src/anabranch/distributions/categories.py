@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.context import common_context
 from anabranch.contracts.distribution import Distribution
-from anabranch.contracts.domain import REAL, Domain, Integers, Product
+from anabranch.contracts.domain import Blocks, Domain, Integers, Product
 from anabranch.functional.shapes import Shape
 
 
@@ -129,7 +129,7 @@ class WithCategories(Distribution):
         )
         self.density = density
         self.categories = categories
-        self.domain = Product((*_parts(density.domain, n_real), *_parts(categories.domain, 0)))
+        self.domain = _beside(density.domain, n_real, categories.levels)
         self.exact = density.exact
         self.stochastic = density.stochastic
 
@@ -150,8 +150,12 @@ class WithCategories(Distribution):
         self.density._initialize(x[..., : self.n_real], context, generator)
 
 
-def _parts(domain: Domain, size: int) -> tuple[Domain, ...]:
-    """The domains of the columns."""
+def _beside(domain: Domain, size: int, levels: list[int]) -> Domain:
+    """The domain of a density's columns and of the categories behind them."""
+    codes = tuple(Integers(n) for n in levels)
     if isinstance(domain, Product):
-        return domain.parts
-    return (domain if domain.elementwise else REAL,) * size
+        return Product((*domain.parts, *codes))
+    if domain.elementwise:
+        return Product(((domain,) * size) + codes)
+    before = (domain.parts, domain.sizes) if isinstance(domain, Blocks) else ((domain,), (size,))
+    return Blocks((*before[0], Product(codes)), (*before[1], len(codes)))

@@ -38,6 +38,7 @@ from anabranch.models.images.local_context import local_context as local_context
 from anabranch.models.images.pixelcnn import pixelcnn as pixelcnn
 from anabranch.models.images.realnvp_images import realnvp_images as realnvp_images
 from anabranch.models.images.row_lstm import row_lstm as row_lstm
+from anabranch.models.manifolds.product_flow import product_flow as product_flow
 from anabranch.models.manifolds.sphere_flow import exponential_map_flow as exponential_map_flow
 from anabranch.models.manifolds.sphere_flow import sphere_flow as sphere_flow
 from anabranch.models.manifolds.torus_flow import torus_flow as torus_flow
