@@ -24,6 +24,7 @@ MODELS = {
     "gmvae",
     "local_context",
     "nvisa",
+    "product_flow",
     "ltvae",
     "mixae",
     "vade",
