@@ -21,6 +21,7 @@ from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
     Categories,
     Chain,
+    ContaminatedMixture,
     DiagonalNormal,
     DiscretizedLogistic,
     Distribution,
@@ -33,6 +34,7 @@ from anabranch.distributions import (
     Mixture,
     Normal,
     OneHotCategorical,
+    StudentT,
     TreeStructure,
     Uniform,
     UniformSphere,
@@ -941,6 +943,12 @@ def _hedged(density: Make, anchor: Make) -> Make:
     )
 
 
+def _contaminated(group: Make, features: int) -> Make:
+    return lambda batch_shape, context, generator: ContaminatedMixture(
+        group((2,), context, generator), StudentT(features, df=30, scale=1.5), 0.3
+    )
+
+
 def _realnvp(features: int) -> Make:
     return _flow(
         _base(Normal, features),
@@ -1086,6 +1094,8 @@ def _of_features(d: int) -> list[Case]:
     return [
         Case(f"normal-{d}", d, _base(Normal, d)),
         Case(f"logistic-{d}", d, _base(Logistic, d)),
+        Case(f"student-{d}", d, _base(partial(StudentT, df=30), d)),
+        Case(f"contaminated-{d}", d, _contaminated(plain, d), stackable=False),
         Case(f"flow-gaussian-{d}", d, plain),
         Case(f"flow-realnvp-{d}", d, _realnvp(d), contextual=True, initializes=True),
         Case(f"flow-maf-{d}", d, _maf(d), contextual=True),

@@ -45,6 +45,7 @@ OF_FLOWS = {
     "model_options__levels": ({}, 8),
     "model_options__logit_alpha": ({"levels": 8}, 0.2),
     "model_options__hedge": ({}, False),
+    "model_options__contamination": ({}, 0.2),
     "covariance_type": ({"max_epochs": 0}, "spherical"),
     "init_params": ({"max_epochs": 0}, "random"),
     "start": ({"init_params": "auto"}, np.where(Y == 1, 0, 1)),

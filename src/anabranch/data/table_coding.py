@@ -14,6 +14,8 @@ from anabranch.data.frames import frame_kind, table_columns, table_of
 Array = NDArray[np.float64]
 Values = NDArray[Any]
 DAY = np.timedelta64(86_400_000_000_000, "ns")
+LAST_DAY = 2.0**63 / 8.64e13 - 1  # from 1970, that nanoseconds in 64 bits hold
+WHOLE = 2.0**53  # up to which double precision tells whole numbers apart
 EPOCH = np.datetime64(0, "ns")
 
 
@@ -190,9 +192,10 @@ def _values(column: Column, numbers: Array, place: int | None) -> Values:
         categories[:] = column.kind.categories
         return _tightened(categories[own.astype(np.int64)])
     if column.kind.name == "date":
+        own = own.clip(-LAST_DAY, LAST_DAY)
         return EPOCH + np.rint(own * (DAY / np.timedelta64(1, "ns"))).astype("timedelta64[ns]")
     if column.whole:
-        own = np.rint(own)
+        own = np.rint(own.clip(-WHOLE, WHOLE))
         if column.kind.name == "circle":
             own = own % column.kind.upper
         if column.kind.name == "positive":

@@ -5,6 +5,7 @@ from anabranch.distributions.autoregressive import AutoregressiveModel as Autore
 from anabranch.distributions.categories import Categories as Categories
 from anabranch.distributions.categories import WithCategories as WithCategories
 from anabranch.distributions.chain import Chain as Chain
+from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
 from anabranch.distributions.flow import Flow as Flow
 from anabranch.distributions.heads import Bernoulli as Bernoulli
 from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead
@@ -30,5 +31,6 @@ from anabranch.distributions.standard import DiscretizedLogistic as DiscretizedL
 from anabranch.distributions.standard import Logistic as Logistic
 from anabranch.distributions.standard import Normal as Normal
 from anabranch.distributions.standard import Uniform as Uniform
+from anabranch.distributions.student_t import StudentT as StudentT
 from anabranch.distributions.tempered import tempered as tempered
 from anabranch.distributions.tree_structure import TreeStructure as TreeStructure

@@ -15,7 +15,7 @@ from anabranch.estimators.checks import check_draws
 from anabranch.estimators.density import DensityEstimator
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.labels import classes_of, warn_of_missing
-from anabranch.estimators.rows import Seed
+from anabranch.estimators.rows import Seed, length
 from anabranch.functional.numbers import is_whole, real
 
 Array = NDArray[np.float64]
@@ -82,7 +82,8 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             X: (n, D).
             method: as in `predict_proba`.
             outliers: share of the model's own rows that may count as odd; rows with an
-                `outlier_scores` of no more get -1. None for a component for all.
+                `outlier_scores` of no more get -1, and so do those that belong to the broad density
+                beside the components, where there is one. None for a component for all.
 
         Raises:
             ValueError: for a share that is not in (0, 1).
@@ -94,7 +95,11 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             raise ValueError(f"outliers must be a share in (0, 1) or None, got {outliers!r}")
         enough = max(DRAWS, int(np.ceil(10 / outliers)))
         odd = self.outlier_scores(X, n_samples=enough) <= outliers
-        return np.where(odd, -1, components)
+        return np.where(odd | self._strange(X), -1, components)
+
+    def _strange(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Which rows belong to no component more than to all of them, (n,)."""
+        return np.zeros(length(X), bool)
 
     def outlier_scores(
         self, X: ArrayLike, *, n_samples: int = DRAWS, random_state: Seed = 0

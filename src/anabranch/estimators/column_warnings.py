@@ -149,6 +149,35 @@ def warn_stray(X: Array, columns: list[str]) -> None:
         )
 
 
+def warn_set_apart(X: Array, outside: Mask, columns: list[str]) -> None:
+    """Warn of rows that stand apart and are not trained on, naming one of their values.
+
+    Args:
+        X: (n, D).
+        outside: (n,) which rows.
+        columns: names.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_set_apart(np.array([[0.0], [9e5]]), np.array([False, True]), ["a"])
+        >>> str(caught[0].message)
+        "1 of 2 rows stand apart from all others, such as row 1 with 900000 in column 'a': they ..."
+    """
+    if not outside.any():
+        return
+    row = int(outside.argmax())
+    spread = np.nanmax(np.abs(X[~outside] - np.nanmedian(X[~outside], axis=0)), axis=0)
+    distance = np.abs(X[row] - np.nanmedian(X[~outside], axis=0)) / np.where(spread > 0, spread, 1)
+    column = int(np.nanargmax(distance))
+    _warn(
+        f"{outside.sum()} of {len(X)} rows stand apart from all others, such as row {row} with "
+        f"{X[row, column]:.6g} in column {columns[column]!r}: they belong to no component, and are "
+        "not trained on; clean the values if they stand for missing ones, or set "
+        "model_options={'contamination': 0} to have components for them"
+    )
+
+
 def _has_spike(column: Array) -> bool:
     counts = np.unique(column, return_counts=True)[1]
     if len(counts) < 2:

@@ -1,7 +1,7 @@
 """FlowGMM: one flow, and a Gaussian mixture in its latent space."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -169,8 +169,12 @@ class FlowGMM(FlowMixture):
         plan = super()._plan()
         if plan.model_options.trunk is not None:
             raise ValueError("model_options.trunk is for FlowMixture: the flow is the trunk here")
-        self._means()
-        return plan
+        if self._means().start == "data":
+            return plan
+        # beside random Gaussians all rows would be of a broad density
+        if plan.model_options.contamination not in ("auto", 0):
+            raise ValueError("model_options.contamination needs means={'start': 'data'}")
+        return replace(plan, model_options=replace(plan.model_options, contamination=0))
 
     def _means(self) -> LatentMeans:
         return read_group("means", self.means, LatentMeans, old="start")

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.distributions import Hedged
+from anabranch.distributions import ContaminatedMixture, Hedged
 from anabranch.estimators.checks import check_rows
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
@@ -41,6 +41,7 @@ from anabranch.procedures.fit_flow_mixture import (
 from anabranch.procedures.gaussian_guard import precise
 from anabranch.procedures.mixture_options import ModelOptions, Spec
 from anabranch.procedures.preparation import Preparing
+from anabranch.procedures.stray_rows import broad_share
 from anabranch.procedures.table_task import joint_of_known
 from anabranch.training import FitResult
 
@@ -57,6 +58,10 @@ class FlowMixture(MixtureCandidates):
     hedged with its Gaussian, :math:`p(x \mid k) = a f_k(x) + (1 - a) g_k(x)`, so that no row falls
     more than :math:`-\log(1 - a)` below the start, and the flows are kept only where their gain on
     validation rows exceeds two standard errors: held out, it is not worse than a `GaussianMixture`.
+
+    A few rows that stand apart from all others, such as 99999 for a missing value, are not trained
+    on: a broad density beside the components is theirs (``model_options["contamination"]``), and
+    the components are those of the fit without them.
 
     Args:
         n_components: K; None for as many as there are classes in y, or one; "auto" to begin with
@@ -110,6 +115,8 @@ class FlowMixture(MixtureCandidates):
         n_iter_: epochs run.
         history_: one dict per evaluation, see `anabranch.training.fit`.
         start_: name of the Gaussian start that was kept.
+        contamination_: share of a broad density beside the components, for rows that belong to
+            none of them; 0 where there is none.
         snapshots_: list of (step, state of ``model_``), evenly spaced over the training.
         model_: the `MixtureModel`, in evaluation mode.
         preparation_: the fixed transform before it.
@@ -219,16 +226,20 @@ class FlowMixture(MixtureCandidates):
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)
         random_state = check_random_state(self.random_state)
+        plan, outside = self._fenced(plan, X, targets)
+        near = np.flatnonzero(~outside(X))
         if X_val is None:
             share = plan.optimisation.validation_fraction
-            rows, held_out = split_rows(len(X), targets, share, random_state)
-            V = X[held_out] if len(held_out) else X
+            rows, held_out = split_rows(len(near), _at(targets, near), share, random_state)
+            V = X[near[held_out] if len(held_out) else near]
             check_rows(len(X), n_components, len(rows))
+            rows = near[rows]
         else:
-            rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
-        targets = None if targets is None else targets[rows]
+            rows, V = near, self._validated(X_val, reset=False)
+            V = V[~outside(V)] if not outside(V).all() else V
+        targets = _at(targets, rows)
         other, given = self._beginning(plan, table if self.is_table else X, n_components)
-        given = None if given is None else given[rows]
+        given = _at(given, rows)
         task = self._task(plan, X[rows], V, targets, other, random_state)
         if other is not None:
             candidate = self._gone_on(plan, task, other)
@@ -253,7 +264,10 @@ class FlowMixture(MixtureCandidates):
             n_components = other.n_components_ if plan.is_auto else n_components
             same = other.n_features_in_ == self.n_features_in_
             width = other._width if same else self.n_features_in_
-            check_same_model(other.model_, self._recipe(plan, width, n_components))
+            recipe = self._recipe(plan, width, n_components)
+            if plan.model_options.contamination == "auto":
+                recipe.pop("contamination", None)  # it has what it has
+            check_same_model(other.model_, recipe)
         elif start is not None and not (isinstance(start, str) and start == "last"):
             plan.check_given_start()
             return None, responsibilities_of(start, X, n_components)  # pyright: ignore
@@ -270,6 +284,10 @@ class FlowMixture(MixtureCandidates):
         self.start_, self.snapshots_ = name, snapshots
         self.n_components_ = model.mixture.n_components
         self.weights_ = model.mixture.log_weights.detach().cpu().double().exp().numpy()
+        mixture = model.mixture
+        self.contamination_ = (
+            float(mixture.share) if isinstance(mixture, ContaminatedMixture) else 0.0
+        )
 
     @property
     def levels(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -310,6 +328,28 @@ class FlowMixture(MixtureCandidates):
             torch.logsumexp(self._joint(rows.z), 0).cpu() + rows.term for rows in self._batches(X)
         ]
         return torch.cat(parts).numpy()
+
+    def contamination_proba(self, X: ArrayLike) -> Array:
+        """The probability that each row belongs to no component, (n,).
+
+        By Bayes' rule from the broad density beside them (``contamination_``); zeros where there is
+        none. ``predict`` gives -1 to rows where it exceeds one half, if it is asked for outliers.
+
+        Example:
+            >>> X = np.random.RandomState(0).randn(200, 2)
+            >>> options = {"contamination": 0.01}
+            >>> mixture = FlowMixture(1, flow=None, model_options=options, random_state=0).fit(X)
+            >>> mixture.contamination_proba([[0.0, 0.0], [1e4, 0.0]]).round(3)
+            array([0., 1.])
+        """
+        parts = [
+            broad_share(self.model_.mixture, rows.z, torch.logsumexp(self._joint(rows.z), 0))
+            for rows in self._batches(X)
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def _strange(self, X: ArrayLike) -> NDArray[np.bool_]:
+        return self.contamination_proba(X) > 0.5
 
     def _draw(
         self, n: int, component: int | None, generator: torch.Generator
@@ -356,7 +396,8 @@ class FlowMixture(MixtureCandidates):
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""
         bound = {"score_is": "validation bound"} if self.inference == "variational" else {}
-        return super().facts() | bound | {"start": self.start_}
+        broad = {"contamination": self.contamination_} if self.contamination_ else {}
+        return super().facts() | bound | {"start": self.start_} | broad
 
     def state(self) -> dict[str, Tree]:
         """What ``fit`` has found; see `Estimator.state`."""
@@ -368,3 +409,8 @@ class FlowMixture(MixtureCandidates):
         snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
         model, result = module_from(state["model"]), FitResult(**state["result"])
         self._keep(state["start"], model, result, snapshots)
+
+
+def _at(array: Array | None, rows: NDArray[np.int64]) -> Array | None:
+    """Some rows of what may not be there."""
+    return None if array is None else array[rows]

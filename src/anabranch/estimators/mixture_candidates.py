@@ -1,7 +1,8 @@
 """The models that a fit of a mixture of flows begins with."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from anabranch.algorithms.gaussians import GaussianStart, hard_start, is_small
 from anabranch.algorithms.mixed_gaussians import MixedRows
+from anabranch.estimators.checks import column_names
+from anabranch.estimators.column_warnings import warn_set_apart
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.table_prepared import TablePrepared
 from anabranch.models import MixtureModel, flow_mixture
@@ -23,6 +26,7 @@ from anabranch.procedures.mixture_starts import (
     set_categories,
     set_start,
 )
+from anabranch.procedures.stray_rows import Fence, learn_contamination
 from anabranch.procedures.table_task import table_starts
 
 Array = NDArray[np.float64]
@@ -33,6 +37,25 @@ class MixtureCandidates(TablePrepared):
 
     device: str
     start_: str
+
+    def _fenced(
+        self, plan: MixturePlan, X: Array, targets: Array | None
+    ) -> tuple[MixturePlan, Callable[[Array], NDArray[np.bool_]]]:
+        """The plan that knows how many rows stand apart from all others, and what tells them."""
+        if plan.model_options.levels is not None or plan.given_contamination == 0:
+            return plan, lambda rows: np.zeros(len(rows), bool)
+        on_the_line = self._on_the_line(X)
+        labelled = None if targets is None else np.asarray(targets.any(1), bool)
+        fence = Fence.of(on_the_line(X), labelled)
+
+        def outside(rows: Array) -> NDArray[np.bool_]:
+            return fence.outside(on_the_line(rows))
+
+        stray = outside(X)
+        coding = vars(self).get("coding_")
+        names = column_names(self, X.shape[1]) if coding is None else coding.encoded_names
+        warn_set_apart(X, stray, names)
+        return replace(plan, n_stray=int(stray.sum())), outside
 
     def _task(
         self,
@@ -72,6 +95,7 @@ class MixtureCandidates(TablePrepared):
         start = hard_start(candidate.name, Z, V, R, plan.start_options(R.shape[1]))
         gaussian = self._candidate(plan, task, R.shape[1], candidate.name).model
         self._set(gaussian, start, plan, task)
+        self._contaminate(gaussian, plan, task)
         return hedged_with(candidate, gaussian)
 
     def _starts(
@@ -154,6 +178,7 @@ class MixtureCandidates(TablePrepared):
         if factors:
             set_categories(candidate.model, factors)
         initialize_components(candidate.model, task.rows.z, start.responsibilities)
+        self._contaminate(candidate.model, plan, task)
         return candidate
 
     def _candidate(
@@ -193,6 +218,11 @@ class MixtureCandidates(TablePrepared):
             plan.given_weights(n_components),
             freeze=is_small(n_rows, n_components, n_features),
         )
+
+    def _contaminate(self, model: MixtureModel, plan: MixturePlan, task: MixtureTask) -> None:
+        """Learn the share of the broad density beside a model at its start."""
+        z = task.rows.z.to(self.device)
+        learn_contamination(model.mixture, z, plan.n_stray, given=plan.given_contamination)
 
     def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
         """The arguments of the model's recipe."""

@@ -23,6 +23,8 @@ from anabranch.procedures.mixture_options import (
 from anabranch.procedures.mixture_starts import INIT_PARAMS
 from anabranch.procedures.optimisation import HEDGED_FLOWS, Optimisation
 
+# of the broad density, before it is learned
+INITIAL_SHARE = 0.01
 # what `fit_options` holds beside the settings of the loop, and its default
 TRAINING = {**HEDGED_FLOWS, "snapshots": 0}
 GROUPS: dict[str, type] = {
@@ -37,7 +39,7 @@ OLD_NAMES = {
     **{
         name: f"model_options__{name}"
         for name in ModelOptions.__dataclass_fields__
-        if name != "hedge"
+        if name not in ("hedge", "contamination")
     },
     "temperature_decay": "temperature__decay",
     "temperature_floor": "temperature__floor",
@@ -67,6 +69,7 @@ class MixturePlan(FlowMixtureOptions):
         columns: kinds of columns, "auto", or None for numbers.
         missing: what becomes of missing cells.
         given: the keys that the user set of each group.
+        n_stray: rows that were found to stand apart from all others, and are not trained on.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -80,6 +83,7 @@ class MixturePlan(FlowMixtureOptions):
     columns: object = None
     missing: str = "refuse"
     given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    n_stray: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,9 +134,19 @@ class MixturePlan(FlowMixtureOptions):
         """How starts are searched."""
         return StartOptions(n_components, self.covariance_type, self.model_options.reg_covar)
 
+    @property
+    def contamination(self) -> float:
+        """The share of the broad density at first; 0 where there is none."""
+        how = self.model_options.contamination
+        if self.model_options.levels is not None or (how == "auto" and not self.n_stray):
+            return 0.0
+        return INITIAL_SHARE if isinstance(how, str) else float(how)
+
     def recipe(self, n_features: int, n_components: int) -> dict[str, object]:
         """The arguments of `anabranch.models.flow_mixture`."""
+        broad = {"contamination": self.contamination} if self.contamination else {}
         return {
+            **broad,
             "features": n_features,
             "n_components": int(n_components),
             "flow": self.flow,
@@ -183,6 +197,11 @@ class MixturePlan(FlowMixtureOptions):
             ("semi_supervised", labelled, "there are no labels"),
             ("model_options.max_components", self.is_auto, auto),
             ("model_options.component_cost", self.is_auto, auto),
+            (
+                "model_options.contamination",
+                self.model_options.levels is None,
+                "model_options.levels is given",
+            ),
             (
                 "model_options.logit_alpha",
                 self.model_options.levels is not None,

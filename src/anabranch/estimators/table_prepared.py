@@ -1,5 +1,6 @@
 """Mixtures of flows behind the preparation of a table of mixed columns."""
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -28,6 +29,14 @@ class TablePrepared(TableColumns, IndependentColumns):
         """Columns of what the model sees."""
         coding = vars(self).get("coding_")
         return self.model_features if coding is None else len(coding.encoded_names)
+
+    def _on_the_line(self, X: Array) -> Callable[[Array], Array]:
+        """The map of rows to real columns without bounds, by statistics of some rows."""
+        if not self.is_table:
+            return lambda rows: rows
+        n_real = self.model_features
+        preparation = self._fit_table(X, np.zeros(n_real, bool))
+        return lambda rows: preparation.precisely(rows)[0][:, :n_real].numpy()
 
     def _prepare(self, X: Array, seed: int) -> None:
         if not self.is_table:

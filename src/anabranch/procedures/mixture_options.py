@@ -49,6 +49,9 @@ class ModelOptions:
         logit_alpha: margin of the logit for integer data.
         hedge: whether each flow is hedged with the Gaussian it starts from, so that no row falls
             far below that, see `anabranch.distributions.Hedged`.
+        contamination: share of a broad density for rows that belong to no component: a given one
+            below .5, "learned", or "auto" to learn it where rows stand apart from all others
+            (`anabranch.procedures.stray_rows.Fence`); 0 for none.
     """
 
     posterior: Spec = "mlp"
@@ -61,9 +64,17 @@ class ModelOptions:
     levels: int | None = None
     logit_alpha: float = 1e-6
     hedge: bool = True
+    contamination: float | Literal["auto", "learned"] = "auto"
 
     def __post_init__(self) -> None:
         check_flag(self, ("hedge",))
+        if isinstance(self.contamination, str):
+            check_choice(self, "contamination", ("auto", "learned"))
+        elif not 0 <= real(self.contamination) < 0.5:
+            raise ValueError(
+                "contamination must be a share in [0, 0.5), 'auto' or 'learned', got "
+                f"{self.contamination!r}"
+            )
         check_choice(self, "algorithm", ("gradient", "em"))
         check_whole(self, ("max_components",), 1)
         check_whole(self, ("levels",), 2, optional=True)
@@ -205,6 +216,12 @@ class FlowMixtureOptions:
         if isinstance(weights, str):
             return np.full(n_components, 1 / n_components) if weights == "uniform" else None
         return np.asarray(weights, dtype=np.float64)
+
+    @property
+    def given_contamination(self) -> float | None:
+        """The share of the broad density that the user gave; None where it is learned."""
+        share = self.model_options.contamination
+        return None if isinstance(share, str) else float(share)
 
     def perturbation(self, n_features: int) -> Perturbation | None:
         """Of what q sees, where it is asked for consistency."""

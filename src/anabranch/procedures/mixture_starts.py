@@ -23,7 +23,7 @@ from anabranch.algorithms.graph_clusters import (
     spectral_responsibilities,
     spread_labels,
 )
-from anabranch.distributions import Categories, Distribution, Flow, Hedged
+from anabranch.distributions import Categories, ContaminatedMixture, Distribution, Flow, Hedged
 from anabranch.models import MixtureModel
 from anabranch.transforms import Compose, TriangularAffine
 
@@ -195,6 +195,8 @@ def set_start(
 def set_categories(model: MixtureModel, factors: Sequence[Array]) -> None:
     """Make the categories of all components, and of what hedges them, those of a mixture.
 
+    Those of a broad density beside them are the mean of all.
+
     Args:
         model: whose components are densities times categories.
         factors: of each column its probabilities, (K, levels).
@@ -207,6 +209,12 @@ def set_categories(model: MixtureModel, factors: Sequence[Array]) -> None:
             if isinstance(part, Categories):
                 part.set_probabilities(tables)
         first = last
+    if isinstance(model.mixture, ContaminatedMixture):
+        weights = model.mixture.log_weights.detach().double().cpu().exp()
+        tables = [weights @ torch.as_tensor(table) for table in factors]
+        for part in model.mixture.broad.modules():
+            if isinstance(part, Categories):
+                part.set_probabilities(tables)
 
 
 def initialize_components(model: MixtureModel, z: Tensor, responsibilities: Array) -> None:

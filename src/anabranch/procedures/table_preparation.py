@@ -98,8 +98,8 @@ class TablePreparation(Preparation):
         """Rows in the units of the data."""
         reals, codes = z.double().cpu().split([self.n_real, z.shape[1] - self.n_real], dim=1)
         if self.n_real:
-            with torch.no_grad():
-                reals = self.transform.decode(reals)[0]
+            with torch.no_grad():  # far draws of logarithms overflow
+                reals = self.transform.decode(reals)[0].nan_to_num()
         return torch.cat([reals, codes], 1).numpy()
 
     def renew(self, raw: Tensor, z: Tensor, seed: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions
 from anabranch.algorithms.mixed_gaussians import Completion, MixedParameters, MixedRows
-from anabranch.distributions import Mixture
+from anabranch.distributions import ContaminatedMixture, Mixture
 from anabranch.objectives import marginal_joint
 from anabranch.procedures.mixture_starts import Start, StartRows, make_starts
 from anabranch.procedures.rows import Rows
@@ -97,7 +97,8 @@ def judge_by_draws(rows: Rows, preparation: TablePreparation, seed: int) -> None
 def joint_of_known(mixture: Mixture, proposal: MixedParameters | None, z: Tensor) -> Tensor:
     """Log p(x_o, k_o, c) of rows that all lack real cells, (K, n) in float64.
 
-    By importance sampling from the conditional of the start; the same at every call.
+    By importance sampling from the conditional of the start, the same at every call. A broad
+    density beside the components is summed exactly: no draw of theirs reaches where it lies.
 
     Raises:
         ValueError: where there is no start to draw from.
@@ -106,5 +107,9 @@ def joint_of_known(mixture: Mixture, proposal: MixedParameters | None, z: Tensor
         raise ValueError("the model was fitted without a mixture to draw missing cells from")
     completion = Completion.of(proposal, z.double().cpu().numpy())
     drawn, log_prob = completion.draws(SCORING, np.random.RandomState(0))
-    draws = torch.as_tensor(drawn).to(z)
-    return marginal_joint(mixture, draws, torch.as_tensor(log_prob).to(z)).double()
+    draws, log_prob = torch.as_tensor(drawn).to(z), torch.as_tensor(log_prob).to(z)
+    if not isinstance(mixture, ContaminatedMixture):
+        return marginal_joint(mixture, draws, log_prob).double()
+    joint = marginal_joint(mixture.clean, draws, log_prob)
+    broad = mixture.broad.log_prob(z) + mixture.log_weights.unsqueeze(-1)
+    return mixture.contaminate(joint, broad).double()

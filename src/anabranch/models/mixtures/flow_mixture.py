@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from anabranch.distributions import (
     Categories,
+    ContaminatedMixture,
     Distribution,
     Flow,
     Hedged,
     Mixture,
     Normal,
+    StudentT,
     WithCategories,
 )
 from anabranch.functional.shapes import Shape
@@ -25,6 +27,8 @@ from anabranch.networks import CodedInput
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
+# Of the broad density: heavy enough that no row is out of reach, and wide beside unit deviations.
+BROAD_DF, BROAD_SCALE = 2, 3.0
 
 
 class MixtureModel(nn.Module):
@@ -74,6 +78,7 @@ def flow_mixture(
     posterior: str | dict[str, Any] = "mlp",
     hedge: bool = False,
     categories: Sequence[int] = (),
+    contamination: float = 0.0,
     seed: int | None = None,
 ) -> MixtureModel:
     r"""K flows and a posterior network q(c|x), whose bound is enumerated exactly.
@@ -92,6 +97,9 @@ def flow_mixture(
     With categories, rows hold their codes behind the D features, and each component is a density
     times their probabilities, see `anabranch.distributions.WithCategories`; so are the Gaussians.
 
+    Contaminated, there is a broad density beside the components, hedged or not, for rows that
+    belong to none, see `anabranch.distributions.ContaminatedMixture`.
+
     Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585;
     the latent mixture: Izmailov et al. (2020), "Semi-supervised learning with normalizing flows",
     arXiv:1912.13025.
@@ -108,6 +116,7 @@ def flow_mixture(
         posterior: network of q, see `anabranch.models.mixtures.posterior.make_posterior`.
         hedge: whether flows are hedged with Gaussians; where there are no flows nothing is.
         categories: how many categories each further column has; none by default.
+        contamination: share of the broad density at first; 0 for none.
         seed: of the initial weights.
 
     Raises:
@@ -139,6 +148,9 @@ def flow_mixture(
             component = Hedged(component, anchor, trainable_share=True)
         groups.append(component)
     mixture = Mixture(groups, trainable_weights=learn_weights)
+    if contamination:
+        broad = _with_categories(StudentT(features, df=BROAD_DF, scale=BROAD_SCALE), categories)
+        mixture = ContaminatedMixture(groups, broad, contamination, trainable_weights=learn_weights)
     if not categories:
         network = make_posterior(posterior, features, n_components, generator=generator)
         return MixtureModel(mixture, network)
