@@ -26,6 +26,7 @@ from anabranch.distributions import (
     DiscretizedLogistic,
     Distribution,
     Flow,
+    GaussianCopula,
     Hedged,
     Kent,
     LatentTree,
@@ -38,6 +39,7 @@ from anabranch.distributions import (
     TreeStructure,
     Uniform,
     UniformSphere,
+    VampPrior,
     VonMises,
     VonMisesFisher,
     WithCategories,
@@ -56,7 +58,7 @@ from anabranch.models import (
     sphere_flow,
     torus_flow,
 )
-from anabranch.networks import ConvNet, GlowNet
+from anabranch.networks import MLP, ConvNet, GlowNet
 from anabranch.transforms import (
     AbsoluteFold,
     ActNorm,
@@ -907,6 +909,26 @@ def _diagonal_normal(features: int) -> Make:
     )
 
 
+def _gaussian_copula(features: int, structure: str) -> Make:
+    return lambda batch_shape, context, generator: GaussianCopula(
+        features,
+        structure=structure,
+        context_features=context,
+        hidden=HIDDEN,
+        batch_shape=batch_shape,
+        generator=generator,
+    )
+
+
+def _vamp_prior(posterior: Make, shares: bool) -> Make:
+    def make(batch_shape: Shape, context: int, generator: Generator) -> VampPrior:
+        rows = torch.rand(3, 4, generator=generator)
+        encoder = MLP(4, 5, (6,), generator=generator)
+        return VampPrior(posterior((), 5, generator), encoder, rows, shares=shares)
+
+    return make
+
+
 def _flow(base: Make, transform: Make, *, shared_base: bool = False) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
         return Flow(
@@ -1306,6 +1328,17 @@ DISTRIBUTIONS: list[Case] = [
         "latent-tree-3", 3, _latent_tree((3, 2), (-1, 0), ((0, 2), (1,)), (0, 1)), stackable=False
     ),
     Case("diagonal-normal-1", 1, _diagonal_normal(1), contextual=True),
+    *(
+        Case(f"gaussian-copula-{kind}-{d}", d, _gaussian_copula(d, kind), contextual=True)
+        for kind, d in (("cholesky", 1), ("cholesky", 2), ("rank-one", 2))
+    ),
+    *(
+        Case(f"vamp-prior-{name}-2", 2, _vamp_prior(q, shares), stackable=False)
+        for name, q, shares in (
+            ("normal", _diagonal_normal(2), False),
+            ("copula", _gaussian_copula(2, "cholesky"), True),
+        )
+    ),
     Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True),
     Case(
         "flow-block-2",

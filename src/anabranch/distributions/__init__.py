@@ -7,6 +7,7 @@ from anabranch.distributions.categories import WithCategories as WithCategories
 from anabranch.distributions.chain import Chain as Chain
 from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
 from anabranch.distributions.flow import Flow as Flow
+from anabranch.distributions.gaussian_copula import GaussianCopula as GaussianCopula
 from anabranch.distributions.heads import Bernoulli as Bernoulli
 from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead
 from anabranch.distributions.heads import Head as Head
@@ -34,3 +35,4 @@ from anabranch.distributions.standard import Uniform as Uniform
 from anabranch.distributions.student_t import StudentT as StudentT
 from anabranch.distributions.tempered import tempered as tempered
 from anabranch.distributions.tree_structure import TreeStructure as TreeStructure
+from anabranch.distributions.vamp_prior import VampPrior as VampPrior

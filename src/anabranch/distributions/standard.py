@@ -236,6 +236,11 @@ class DiagonalNormal(Marginals):
             self.loc = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
             self.log_scale = nn.Parameter(torch.zeros(*batch_shape, 1, *self.event_shape))
 
+    def mean(self, context: Tensor | None = None) -> Tensor:
+        r"""The means, (\*batch_shape, N, \*event) of contexts (N, ...), or with N = 1 of none."""
+        loc, _ = self._moments(context)
+        return loc.reshape(self._like(loc))
+
     def _moments(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and log-scale as rows, (*batch_shape, N or 1, D)."""
         if context is None or not self.context_shape:

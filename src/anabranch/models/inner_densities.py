@@ -1,5 +1,7 @@
 """Densities that are parts of a larger model, by the names of their recipes."""
 
+from torch import Generator
+
 from anabranch.distributions import Distribution
 from anabranch.functional.shapes import Shape
 from anabranch.models.registry import build, keywords
@@ -10,7 +12,7 @@ def build_inner_density(
     spec: Spec,
     features: int,
     batch_shape: Shape,
-    seed: int | None,
+    seed: int | Generator | None,
     *,
     role: str,
     context_features: int = 0,
@@ -21,7 +23,8 @@ def build_inner_density(
         spec: "name" or {"name": ..., keyword: value} of the recipe.
         features: D.
         batch_shape: the component axis.
-        seed: of the initial weights, where the recipe takes one and the spec has none.
+        seed: of the initial weights, or their source, where the recipe takes one and the spec has
+            none.
         role: what it is to be, for messages.
         context_features: size of its context; 0 for none.
 

@@ -15,6 +15,7 @@ from anabranch.objectives.elbo import elbo_enumerated as elbo_enumerated
 from anabranch.objectives.importance import iwae as iwae
 from anabranch.objectives.importance import nvil as nvil
 from anabranch.objectives.importance import vimco as vimco
+from anabranch.objectives.importance_bound import ImportanceBound as ImportanceBound
 from anabranch.objectives.latent_mixture import LatentMixtureBound as LatentMixtureBound
 from anabranch.objectives.likelihood import Likelihood as Likelihood
 from anabranch.objectives.marginal import marginal_joint as marginal_joint

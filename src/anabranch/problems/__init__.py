@@ -2,7 +2,7 @@
 
 Example:
     >>> sorted(PROBLEMS)
-    ['banana', 'gaussian-mixture', 'mixture-1d', 'moons', 'pinwheel', 'sine-chain', 'two-circles']
+    ['banana', 'gaussian-mixture', 'linear-gaussian', 'mixture-1d', 'moons', 'pinwheel', ...]
     >>> X, labels = PROBLEMS["banana"]().sample(3, random_state=0)
     >>> X.shape, labels.tolist()
     ((3, 2), [0, 0, 0])
@@ -25,6 +25,7 @@ from anabranch.problems.hidden_clusters import HiddenBlobs as HiddenBlobs
 from anabranch.problems.hidden_clusters import TwoFacets as TwoFacets
 from anabranch.problems.hidden_clusters import through_network as through_network
 from anabranch.problems.ising import Ising as Ising
+from anabranch.problems.linear_gaussian import LinearGaussian as LinearGaussian
 from anabranch.problems.manifolds import Arm as Arm
 from anabranch.problems.manifolds import ManifoldTarget as ManifoldTarget
 from anabranch.problems.mixture_1d import Mixture1D as Mixture1D
@@ -37,6 +38,7 @@ from anabranch.problems.unbalanced import sample_unbalanced as sample_unbalanced
 PROBLEMS: dict[str, type[Problem]] = {
     "banana": Banana,
     "gaussian-mixture": GaussianMixtureProblem,
+    "linear-gaussian": LinearGaussian,
     "mixture-1d": Mixture1D,
     "moons": Moons,
     "pinwheel": Pinwheel,

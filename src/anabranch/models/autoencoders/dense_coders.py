@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from anabranch.functional import bounded
+from anabranch.functional.draws import normal_draws
 from anabranch.models.autoencoders.likelihoods import LIKELIHOODS
 from anabranch.networks import MLP
 
@@ -86,6 +87,15 @@ class Decoder(nn.Module):
         log_scale = bounded(self.free_log_scale(error), BOUND)
         log_norm = log_scale + 0.5 * math.log(2 * math.pi)
         return -self.features * (0.5 * error * torch.exp(-2 * log_scale) + log_norm)
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw rows (N, D) from p(x|z)."""
+        means = self(z)
+        if self.likelihood == "bernoulli":
+            return torch.bernoulli(means, generator=generator)
+        scale = bounded(self.free_log_scale(means), BOUND).exp()
+        return means + scale * normal_draws(tuple(means.shape), means, generator)
 
     def free_log_scale(self, like: Tensor) -> Tensor:
         """The unbounded log-scale, zero where it is not free."""

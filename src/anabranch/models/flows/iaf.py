@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from anabranch.distributions import Flow, Normal
+from anabranch.distributions import DiagonalNormal, Flow, Normal
 from anabranch.models.alternation import alternating_order
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -22,6 +23,7 @@ def iaf(
     law: str = "tanh",
     gate: float | None = None,
     norm: str | None = None,
+    learn_base: bool = False,
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
     seed: int | None = None,
@@ -43,8 +45,10 @@ def iaf(
         bound: limit of the log-scale of one layer.
         law: how it is bounded, "tanh", "softsign" or "atan".
         gate: instead of a bounded scale, the paper's gates with this bias, one or two,
-            :math:`x = g z + (1 - g) m`; then a fresh flow is a contraction, not the identity.
+            :math:`x = g z + (1 - g) m`; then a fresh flow is a contraction, not the identity, and
+            no layer ever enlarges a volume: let the base learn its scales.
         norm: "actnorm" or "batchnorm" after each layer, or None.
+        learn_base: whether the base has a mean and scales of its own, linear in a context.
         context_features: size of the context.
         batch_shape: the component axis.
         seed: of the initial weights.
@@ -55,16 +59,22 @@ def iaf(
         >>> x.shape
         torch.Size([4, 3])
     """
+    shared: dict[str, Any] = {
+        "context_features": context_features,
+        "batch_shape": tuple(batch_shape),
+    }
+    shared["generator"] = make_generator(seed)
     layer = partial(
         Autoregressive,
         Affine(bound, law) if gate is None else GatedAffine(gate),
         features,
         hidden=hidden,
-        context_features=context_features,
         activation=activation,
-        batch_shape=tuple(batch_shape),
-        generator=make_generator(seed),
+        **shared,
     )
     orders = (alternating_order(features, i) for i in range(n_layers))
     layers = [Inverse(layer(ordering=order)) for order in orders]
-    return Flow(Normal(features, batch_shape=tuple(batch_shape)), stack_layers(layers, norm))
+    base = Normal(features, batch_shape=tuple(batch_shape))
+    if learn_base:
+        base = DiagonalNormal(features, hidden=(), **shared)
+    return Flow(base, stack_layers(layers, norm))
