@@ -91,7 +91,7 @@ class LinearGaussian(Problem):
             ValueError: If `X` has the wrong shape or holds NaN or infinity.
         """
         linear = (self._points(X) - self.offset) @ self.loadings / self.noise_std**2
-        return np.linalg.solve(self.latent_precision(), linear.T).T
+        return np.asarray(np.linalg.solve(self.latent_precision(), linear.T).T, dtype=np.float64)
 
     def mean_field_gap(self) -> float:
         r"""Return what the best bound of independent latents lacks of $\log p(x)$, in nats.
