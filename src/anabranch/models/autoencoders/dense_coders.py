@@ -102,6 +102,24 @@ class Decoder(nn.Module):
         return like.new_zeros(()) if self.log_scale is None else self.log_scale
 
     @torch.no_grad()
+    def set_linear(self, loadings: Tensor, offset: Tensor, std: float) -> None:
+        r"""Become :math:`x = W z + b + \sigma \epsilon`, for a decoder without hidden layers.
+
+        Args:
+            loadings: W, (D, J).
+            offset: b, (D,).
+            std: :math:`\sigma`.
+
+        Raises:
+            ValueError: for a decoder with hidden layers, or without a free standard deviation.
+        """
+        if len(self.network.hidden) or self.log_scale is None:
+            raise ValueError("only a scaled Gaussian decoder without hidden layers can be linear")
+        self.network.last.weight.copy_(loadings)
+        self.network.last.bias.copy_(offset.unsqueeze(-1))
+        self.log_scale.copy_(unbounded(torch.tensor(math.log(std))))
+
+    @torch.no_grad()
     def adopt(self, decoder: "Decoder", error: float) -> None:
         """Take over the network of a decoder with that mean squared error."""
         self.network.load_state_dict(decoder.network.state_dict())
