@@ -19,6 +19,7 @@ from anabranch import (
     FlowDensity,
     FlowGMM,
     FlowMixture,
+    FlowVAE,
     PixelDensity,
     experiments,
     models,
@@ -61,7 +62,7 @@ def _quick(monkeypatch, request):
     if any(page in request.node.name for page in REAL):
         return
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder, PixelDensity):
+    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder, PixelDensity, FlowVAE):
         defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])

@@ -19,6 +19,7 @@ from anabranch import (
     FlowDensity,
     FlowGMM,
     FlowMixture,
+    FlowVAE,
     GaussianMixture,
     PixelDensity,
 )
@@ -47,6 +48,7 @@ CASES = {
         PixelDensity({"name": "row_lstm", "channels": 4, "n_layers": 1}, levels=16, **QUICK),
         {"context": pd.DataFrame({"kind": LABELS})},
     ),
+    "vae": (FlowVAE(2, hidden=(4,), **QUICK), {}),
     "deep": (DeepMixture(3, start={"epochs": 1}, **DEEP), {}),
     "random": (DeepMixture(3, start="random", **DEEP), {}),
     "idec": (DeepClustering(3, pretrain={"epochs": 1}, **DEEP), {}),

@@ -30,6 +30,7 @@ KINDS = {
     "mixture": Kind("FlowMixture", "a mixture"),
     "density": Kind("FlowDensity", "a density"),
     "deep-mixture": Kind("DeepMixture", "a deep mixture"),
+    "flow-vae": Kind("FlowVAE", "a variational autoencoder"),
     "coder": Kind("Coder", "a lossless coder"),
     "deep-clustering": Kind("DeepClustering", "deep clustering"),
 }

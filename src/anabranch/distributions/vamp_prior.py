@@ -8,6 +8,9 @@ from torch import Generator, Tensor, nn
 from anabranch.contracts.distribution import Distribution
 from anabranch.distributions.standard import DiagonalNormal
 
+# Learned shares begin at least this far from 0 and 1, where their logits can still move.
+EDGE = 0.05
+
 
 class VampPrior(Distribution):
     r"""The mixture of the posteriors of K learned rows: a prior as rich as the posteriors are.
@@ -56,6 +59,11 @@ class VampPrior(Distribution):
     def learned_rows(self) -> Tensor:
         """The rows whose posteriors are mixed, (K, D)."""
         return self.rows.sigmoid() if self.shares else self.rows
+
+    @torch.no_grad()
+    def set_rows(self, rows: Tensor) -> None:
+        """Begin at other rows (K, D), such as rows of data; shares are kept off 0 and 1."""
+        self.rows.copy_(rows.clamp(EDGE, 1 - EDGE).logit() if self.shares else rows)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         given = self.encoder(self.learned_rows())

@@ -8,6 +8,7 @@ from anabranch.estimators.files import save as save
 from anabranch.estimators.flow_density import FlowDensity as FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM as FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture as FlowMixture
+from anabranch.estimators.flow_vae import FlowVAE as FlowVAE
 from anabranch.estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from anabranch.estimators.pixel_density import PixelDensity as PixelDensity
 from anabranch.estimators.rad import RAD as RAD

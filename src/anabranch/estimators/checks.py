@@ -68,6 +68,26 @@ def check_range(z: Tensor, X: Array, columns: list[str]) -> None:
         )
 
 
+def check_shares(X: Array, columns: list[str]) -> None:
+    """Refuse data that are not shares, which a Bernoulli likelihood needs.
+
+    Raises:
+        ValueError: naming the first value that is none.
+
+    Example:
+        >>> check_shares(np.array([[0.0, 255.0]]), ["a", "b"])
+        Traceback (most recent call last):
+        ValueError: likelihood='bernoulli' needs values in [0, 1], got 255 in column 'b', row 0: ...
+    """
+    bad = (X < 0) | (X > 1)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"likelihood='bernoulli' needs values in [0, 1], got {X[row, column]:g} in column "
+            f"{columns[int(column)]!r}, row {row}: divide images by their highest level"
+        )
+
+
 def check_levels(X: Array, levels: int, columns: list[str]) -> None:
     """Refuse data that are not integers 0..levels-1.
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.estimators.checks import check_rows
+from anabranch.estimators.checks import check_rows, check_shares
 from anabranch.estimators.deep_plan import DeepPlan, read_start
 from anabranch.estimators.estimator import Components, Json, ScoreKind, State
 from anabranch.estimators.fitted import module_from, optional_tensor
@@ -290,15 +290,8 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
 
     def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
         super()._check_values(X, columns, reset=reset)
-        if not self._bits:
-            return
-        bad = (X < 0) | (X > 1)
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise ValueError(
-                f"likelihood='bernoulli' needs values in [0, 1], got {X[row, column]:g} in column "
-                f"{columns[int(column)]!r}, row {row}: divide images by their highest level"
-            )
+        if self._bits:
+            check_shares(X, columns)
 
     # -- using -----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from anabranch.estimators.fitted import module_facts, module_from, module_state
 from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.flow_gmm import FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture
+from anabranch.estimators.flow_vae import FlowVAE
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.migrations import MIGRATIONS
 from anabranch.estimators.pixel_density import PixelDensity
@@ -28,6 +29,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "FlowDensity": FlowDensity,
     "FlowGMM": FlowGMM,
     "FlowMixture": FlowMixture,
+    "FlowVAE": FlowVAE,
     "GaussianMixture": GaussianMixture,
     "PixelDensity": PixelDensity,
     "RAD": RAD,

@@ -14,6 +14,7 @@ from anabranch.estimators.coder import CoderPlan
 from anabranch.estimators.deep_plan import DeepPlan
 from anabranch.estimators.density_plan import DensityPlan
 from anabranch.estimators.estimator import Estimator
+from anabranch.estimators.flow_vae import FlowVAEPlan
 from anabranch.estimators.gaussian_plan import GaussianPlan
 from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.pixel_density import PixelPlan
@@ -30,6 +31,7 @@ PLANS: Mapping[str, tuple[Callable[[Any], Any], str | None]] = {
     "FlowDensity": (DensityPlan.of, "flow_density"),
     "FlowGMM": (MixturePlan.of, "flow_mixture"),
     "FlowMixture": (MixturePlan.of, "flow_mixture"),
+    "FlowVAE": (FlowVAEPlan.of, "flow_vae"),
     "GaussianMixture": (GaussianPlan.of, None),
     "PixelDensity": (PixelPlan.of, None),
     "RAD": (RADPlan.of, "rad"),

@@ -4,18 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anabranch.distributions import Normal
 from anabranch.experiments import Figure, Outcome, Run, experiment, per_seed
 from anabranch.experiments.seeded import joined, table_of_means
-from anabranch.models import FlowVAE
+from anabranch.models import FlowVariationalAutoencoder
 from anabranch.models.autoencoders.dense_coders import Decoder
 from anabranch.models.autoencoders.latent_posteriors import latent_posterior
 from anabranch.models.specs import Spec
 from anabranch.objectives import ImportanceBound, iwae
 from anabranch.problems import LinearGaussian
 from anabranch.training import CosineDecay, FitOptions, fit
+
+Array = NDArray[np.float64]
 
 FEATURES, LATENT, NOISE = 6, 3, 0.5
 POSTERIORS: dict[str, Spec] = {
@@ -109,18 +112,22 @@ def one_gap(seed: int, name: str) -> Gap:
     return measured(model.double(), problem, X[ROWS:], seed)
 
 
-def exact_model(problem: LinearGaussian, posterior: Spec, seed: int) -> FlowVAE:
+def exact_model(problem: LinearGaussian, posterior: Spec, seed: int) -> FlowVariationalAutoencoder:
     """A model whose decoder is the problem, and does not learn; its posterior sees x itself."""
     d, j = problem.loadings.shape
     source = torch.Generator().manual_seed(seed)
     decoder = Decoder(d, j, (), "gaussian", scaled=True).requires_grad_(False)
     loadings, offset = torch.as_tensor(problem.loadings), torch.as_tensor(problem.offset)
     decoder.set_linear(loadings, offset, problem.noise_std)
-    return FlowVAE(nn.Identity(), latent_posterior(posterior, j, d, source), Normal(j), decoder)
+    return FlowVariationalAutoencoder(
+        nn.Identity(), latent_posterior(posterior, j, d, source), Normal(j), decoder
+    )
 
 
 @torch.no_grad()
-def measured(model: FlowVAE, problem: LinearGaussian, X: np.ndarray, seed: int) -> Gap:
+def measured(
+    model: FlowVariationalAutoencoder, problem: LinearGaussian, X: np.ndarray, seed: int
+) -> Gap:
     """Bounds at fresh rows beside the likelihood."""
     truth = torch.as_tensor(problem.log_prob(X))
     source = torch.Generator().manual_seed(20_000 + seed)

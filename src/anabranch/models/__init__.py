@@ -2,7 +2,9 @@
 
 from anabranch.models.autoencoders.autoencoder import autoencoder as autoencoder
 from anabranch.models.autoencoders.dec import dec as dec
-from anabranch.models.autoencoders.flow_vae import FlowVAE as FlowVAE
+from anabranch.models.autoencoders.flow_vae import (
+    FlowVariationalAutoencoder as FlowVariationalAutoencoder,
+)
 from anabranch.models.autoencoders.flow_vae import flow_vae as flow_vae
 from anabranch.models.autoencoders.gmgan import gmgan as gmgan
 from anabranch.models.autoencoders.gmvae import gmvae as gmvae

@@ -22,7 +22,7 @@ from anabranch.models.specs import Spec, split_spec
 from anabranch.networks import MLP
 
 
-class FlowVAE(nn.Module):
+class FlowVariationalAutoencoder(nn.Module):
     r"""A latent density whose posterior, prior and likelihood are whatever they are.
 
     .. math:: \log p(x) \ge E_{q(z|c)} [\log p(x \mid z) + \log p(z) - \log q(z \mid c)],
@@ -114,7 +114,7 @@ def flow_vae(
     context: int = 64,
     activation: str = "relu",
     seed: int | None = None,
-) -> FlowVAE:
+) -> FlowVariationalAutoencoder:
     r"""Variational autoencoder by three choices: posterior, prior, likelihood.
 
     .. math:: \log p(x) \ge E_{q(z|x)} [\log p(x \mid z) + \log p(z) - \log q(z \mid x)]
@@ -153,7 +153,9 @@ def flow_vae(
     encoder = MLP(features, context, tuple(hidden), **how)
     q = latent_posterior(posterior, latent, context, source)
     decoder = Decoder(features, latent, tuple(hidden)[::-1], likelihood, scaled=True, **how)
-    return FlowVAE(encoder, q, _make_prior(prior, encoder, q, decoder, source), decoder)
+    return FlowVariationalAutoencoder(
+        encoder, q, _make_prior(prior, encoder, q, decoder, source), decoder
+    )
 
 
 def _make_prior(
