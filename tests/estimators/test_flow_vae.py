@@ -51,7 +51,7 @@ def test_codes_tell_of_rows(fitted):
     told = fitted.reconstruct(FRESH)
     assert np.square(FRESH - told).mean() < 0.5 * FRESH.var(0).mean()
     assert fitted.inverse_transform(Z) == pytest.approx(told)
-    with pytest.raises(ValueError, match=r"Z must have shape \(n, 2\), got \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"codes must have shape \(n, 2\), got \(1, 3\)"):
         fitted.inverse_transform(np.zeros((1, 3)))
 
 

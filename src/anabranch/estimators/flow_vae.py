@@ -229,12 +229,14 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         return self._told(self._by_row(lambda x: model.decode(model.encode(x)), X))
 
     @torch.no_grad()
-    def inverse_transform(self, Z: ArrayLike) -> Array:
+    def inverse_transform(self, X: ArrayLike) -> Array:
         """Means of p(x|z) at codes (n, J), (n, D), in the units of the data."""
         check_is_fitted(self)
-        z = torch.as_tensor(np.asarray(Z, dtype=np.float64), device=self.device)
+        z = torch.as_tensor(np.asarray(X, dtype=np.float64), device=self.device)
         if z.ndim != 2 or z.shape[1] != self._n_features_out:
-            raise ValueError(f"Z must have shape (n, {self._n_features_out}), got {tuple(z.shape)}")
+            raise ValueError(
+                f"codes must have shape (n, {self._n_features_out}), got {tuple(z.shape)}"
+            )
         return self._told(self._precise().decode(z).cpu().numpy())
 
     def score_samples(self, X: ArrayLike) -> Array:

@@ -17,8 +17,11 @@ Array = NDArray[np.float64]
 class LinearGaussian(Problem):
     r"""$x = W z + b + \sigma \epsilon$, with $z$ and $\epsilon$ standard normal.
 
-    $$p(x) = N(x; b, W W^\top + \sigma^2 I), \qquad p(z \mid x) = N(z; m(x), \Lambda^{-1}), \quad
-    \Lambda = I + W^\top W / \sigma^2, \quad m(x) = \Lambda^{-1} W^\top (x - b) / \sigma^2$$
+    .. math::
+        p(x) = \mathcal N(x; b, W W^\top + \sigma^2 I), \qquad
+        p(z \mid x) = \mathcal N(z; m(x), \Lambda^{-1}), \\
+        \Lambda = I + W^\top W / \sigma^2, \qquad
+        m(x) = \Lambda^{-1} W^\top (x - b) / \sigma^2
 
     Args:
         loadings: $W$, shape (D, J).
