@@ -78,10 +78,10 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         learning_rate: of AdamW; "auto" for 1e-3.
         batch_size: rows of a step, at most.
         max_epochs: upper limit.
-        keep: the "best" state on rows held out, or the "last".
         fit_options: rare settings of training, {"patience": 10, "validation_fraction": 0.1,
-            "weight_decay": 0.0} and those of `anabranch.training.FitOptions`, such as "checkpoint";
-            with patience None all epochs are run, the rate falling along a cosine.
+            "weight_decay": 0.0, "keep": "best"} and those of `anabranch.training.FitOptions`, such
+            as "checkpoint"; with patience None all epochs are run, the rate falling along a cosine;
+            "keep" is the "best" state on rows held out, or the "last".
         device: "cpu", "cuda", ...
         random_state: seed or `numpy.random.RandomState`; the same seed on the same machine gives
             the same bits.
@@ -130,7 +130,6 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         learning_rate: float | str = "auto",
         batch_size: int = 128,
         max_epochs: int = 200,
-        keep: str = "best",
         fit_options: Group | None = None,
         device: str = "cpu",
         random_state: Seed = None,
@@ -146,7 +145,6 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.keep = keep
         self.fit_options = fit_options
         self.device = device
         self.random_state = random_state
