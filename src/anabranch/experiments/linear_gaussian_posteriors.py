@@ -28,12 +28,12 @@ POSTERIORS: dict[str, Spec] = {
     "linear iaf": {"name": "iaf", "n_layers": 1, "hidden": []},
     "iaf 4": {"name": "iaf", "hidden": [32]},
     "planar 2": {"name": "planar", "n_layers": 2},
-    "planar 16": {"name": "planar", "n_layers": 16},
-    "radial 16": {"name": "radial", "n_layers": 16},
+    "planar 8": {"name": "planar", "n_layers": 8},
+    "radial 8": {"name": "radial", "n_layers": 8},
     "nice 4": {"name": "nice", "n_layers": 4, "hidden": [32]},
 }
-EXACT = ("copula", "linear iaf", "iaf 4", "planar 16")
-ROWS, STEPS, BATCH, RATE = 4096, 1600, 256, 1e-2
+EXACT = ("copula", "linear iaf", "iaf 4", "planar 8")
+ROWS, STEPS, BATCH, RATE = 4096, 1000, 256, 1e-2
 HELD_OUT, DRAWS = 500, 400
 BOUNDS = (1, 10, 100)
 
