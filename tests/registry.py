@@ -1301,6 +1301,13 @@ DISTRIBUTIONS: list[Case] = [
         smooth=False,
     ),
     Case(
+        "von-mises-2",
+        2,
+        lambda b, c, g: VonMises(2, concentration=2.0, batch_shape=b, generator=g),
+        domain=CIRCLE,
+        smooth=False,
+    ),
+    Case(
         "flow-sphere-3",
         3,
         _recipe(sphere_flow, 3, n_layers=2, size=2, bins=3, hidden=[8]),

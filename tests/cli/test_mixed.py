@@ -91,3 +91,22 @@ def test_gaps_and_kinds_are_refused_in_one_sentence(fitted, fail, tmp_path):
     wrong = fail("fit", path, "--kind", "hour=tall", "-k", "2", *out)
     assert "the kind of column 'hour' must be" in wrong
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_angles_and_places_from_a_file(succeed, fail, tmp_path):
+    random = np.random.RandomState(0)
+    kind = np.arange(80) % 2
+    rows = {"heading": (180 * kind + 20 * random.randn(80)) % 360, "lat": 85.0 - 60 * kind}
+    frame = pd.DataFrame({**rows, "lon": random.uniform(-180, 180, 80)})
+    path, model = tmp_path / "t.csv", tmp_path / "m.safetensors"
+    frame.to_csv(path, index=False)
+    kinds = ("--kind", 'heading=["circle", 360]', "--kind", 'place=["latlon", "lat", "lon"]')
+    succeed("fit", path, "-k", "2", *kinds, "--max-epochs", "1", "-o", model)
+    succeed("sample", model, "-n", "50", "-o", tmp_path / "x.csv")
+    drawn = pd.read_csv(tmp_path / "x.csv")
+    assert drawn["heading"].between(0, 360).all()
+    assert drawn["lat"].between(-90, 90).all()
+    assert "latitude" in succeed("info", model)
+    frame.assign(lat=200.0).to_csv(path, index=False)
+    said = fail("fit", path, "-k", "2", *kinds, "-o", model)
+    assert "column 'lat' is a latitude: 80 of 80" in said

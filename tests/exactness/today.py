@@ -59,6 +59,9 @@ RECORDED_AGAIN = {
     **dict.fromkeys(
         ("FlowMixture: hedged", "FlowDensity: hedged"), "hedges came after that commit"
     ),
+    **dict.fromkeys(
+        ("FlowDensity: bounds", "FlowDensity: bounds given"), "circles are no longer cut open"
+    ),
     "DeepMixture: nvil": "the weights of NVIL's baseline, a part of the objective, are drawn apart",
 }
 

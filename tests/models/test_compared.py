@@ -25,6 +25,7 @@ MODELS = {
     "local_context",
     "nvisa",
     "product_flow",
+    "product_density",
     "ltvae",
     "mixae",
     "vade",

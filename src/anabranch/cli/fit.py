@@ -89,7 +89,7 @@ def fit(
             metavar="COLUMN=SUPPORT",
             show_default=False,
             help="Where a column of a density lives: positive, unit, angle, [LOWER, UPPER] with "
-            'null for no bound, or {"period": P}; repeatable.',
+            'null for no bound, ["circle", P], or PLACE=["latlon", LAT, LON]; repeatable.',
         ),
     ] = None,
     context: Annotated[
@@ -108,7 +108,8 @@ def fit(
             show_default=False,
             help="What columns are: auto for what their values say, or real, positive, "
             '["interval", A, B], ["circle", PERIOD], count, integer, binary, category, date, '
-            "constant or identifier of one column; repeatable.",
+            'constant or identifier of one column; or PLACE=["latlon", LAT, LON] of two columns; '
+            "repeatable.",
         ),
     ] = None,
     missing: Annotated[

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from anabranch.data.cells import as_numbers, distinct, is_missing, is_numeric
 
 Values = NDArray[Any]
-REALS = ("real", "positive", "interval", "circle", "count", "integer", "date")
+PLACE = ("latitude", "longitude")
+REALS = ("real", "positive", "interval", "circle", "count", "integer", "date", *PLACE)
 CODES = ("binary", "category")
 UNUSED = ("constant", "identifier")
 SIMPLE = ("real", "positive", "count", "integer", "binary", "category", "date", "constant")
 EXPECTED = (
-    "'real', 'positive', ('interval', lower, upper), ('circle', period), 'count', 'integer', "
-    "'binary', 'category', 'date', 'constant', 'identifier' or 'auto'"
+    "'real', 'positive', ('interval', lower, upper), ('circle', period), "
+    "('latlon', latitude column, longitude column), 'count', 'integer', 'binary', 'category', "
+    "'date', 'constant', 'identifier' or 'auto'"
 )
 
 # Spreads up to so many times what double precision resolves at a column's size are rounding.
@@ -36,18 +38,20 @@ class ColumnKind:
 
     Attributes:
         name: "real", "positive" (x > 0), "interval", "circle", "count" (whole numbers from 0),
-            "integer", "date"; "binary" or "category"; "constant" or "identifier", which no model
-            sees.
+            "integer", "date", "latitude" or "longitude" in degrees; "binary" or "category";
+            "constant" or "identifier", which no model sees.
         lower: lower end of an interval.
         upper: upper end of an interval, or the period of a circle.
         categories: the values of a binary or category, in the order of their codes; the one value
             of a constant.
+        partner: name of the longitude that goes with a latitude, and the other way round.
     """
 
     name: str
     lower: float = -math.inf
     upper: float = math.inf
     categories: tuple[Any, ...] = ()
+    partner: str = ""
 
     @property
     def is_real(self) -> bool:
@@ -79,6 +83,7 @@ class ColumnKind:
             -math.inf if lower is None else float(lower),
             math.inf if upper is None else float(upper),
             tuple(fields["categories"]),
+            fields.get("partner", ""),
         )
 
 
@@ -86,7 +91,9 @@ def read_kinds(spec: object, columns: Sequence[str]) -> dict[int, ColumnKind]:
     """Understand the parameter ``columns`` of an estimator: the kinds of some columns by place.
 
     Args:
-        spec: "auto" or None for none, or a dict from names or numbers of columns to kinds.
+        spec: "auto" or None for none, or a dict from names or numbers of columns to kinds. A place
+            on the earth, ("latlon", latitude, longitude), names its two columns itself, in degrees,
+            and its key is any text.
         columns: the names of all columns.
 
     Raises:
@@ -96,6 +103,9 @@ def read_kinds(spec: object, columns: Sequence[str]) -> dict[int, ColumnKind]:
         >>> kinds = read_kinds({"hour": ("circle", 24), "city": "category"}, ["city", "hour"])
         >>> kinds[1].name, kinds[1].upper, kinds[0].name
         ('circle', 24.0, 'category')
+        >>> kinds = read_kinds({"place": ("latlon", "lat", "lon")}, ["lon", "lat"])
+        >>> kinds[0].name, kinds[0].partner
+        ('longitude', 'lat')
     """
     if spec is None or (isinstance(spec, str) and spec == "auto"):
         return {}
@@ -103,12 +113,33 @@ def read_kinds(spec: object, columns: Sequence[str]) -> dict[int, ColumnKind]:
         raise ValueError(f"columns must be 'auto' or a dict from columns to kinds, got {spec!r}")
     kinds: dict[int, ColumnKind] = {}
     for key, given in spec.items():
-        place = column_place(key, columns)
-        if place in kinds:
-            raise ValueError(f"columns names column {columns[place]!r} twice")
-        if not (isinstance(given, str) and given == "auto"):
-            kinds[place] = _kind(key, given)
-    return kinds
+        for place, kind in _named(key, given, columns):
+            if place in kinds:
+                raise ValueError(f"columns names column {columns[place]!r} twice")
+            kinds[place] = kind
+    return {place: kind for place, kind in kinds.items() if kind.name != "auto"}
+
+
+def _named(key: object, given: object, columns: Sequence[str]) -> list[tuple[int, ColumnKind]]:
+    """The places and kinds of what one key names: a column, or the two of a place on the earth."""
+    if isinstance(given, list | tuple) and len(given) == 3 and given[0] == "latlon":
+        return [
+            (place, ColumnKind(name, -most, most, (), columns[other]))
+            for name, most, place, other in _latlon(given, columns)
+        ]
+    place = column_place(key, columns)
+    automatic = isinstance(given, str) and given == "auto"
+    return [(place, ColumnKind("auto") if automatic else _kind(key, given))]
+
+
+def _latlon(given: Sequence[object], columns: Sequence[str]) -> list[tuple[str, float, int, int]]:
+    latitude, longitude = (column_place(name, columns) for name in given[1:])
+    if latitude == longitude:
+        raise ValueError(f"latlon needs two columns, got {columns[latitude]!r} twice")
+    return [
+        ("latitude", 90.0, latitude, longitude),
+        ("longitude", 360.0, longitude, latitude),
+    ]
 
 
 def column_place(key: object, columns: Sequence[str], argument: str = "columns") -> int:
@@ -272,6 +303,12 @@ def _outside(kind: ColumnKind, numbers: Values) -> tuple[NDArray[np.bool_], str]
     if kind.name == "interval":
         expected = f"numbers between {kind.lower:g} and {kind.upper:g}"
         return bad | (numbers <= kind.lower) | (numbers >= kind.upper), expected
+    if kind.name == "circle":
+        return bad | (np.abs(numbers) > kind.upper), f"numbers within one turn of {kind.upper:g}"
+    if kind.name in PLACE:
+        return bad | (
+            np.abs(numbers) > kind.upper
+        ), f"degrees from -{kind.upper:g} to {kind.upper:g}"
     if kind.name == "count":
         return bad | (numbers < 0) | (np.floor(numbers) != numbers), "whole numbers from 0"
     if kind.name == "integer":

@@ -79,12 +79,17 @@ class Chain(Distribution):
             before += embedded_size(factor.domain, factor.event_shape[0])
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        blocks, seen = x.split(self.sizes, -1), context
-        terms = []
-        for factor, block in zip(self.factors, blocks, strict=True):
-            terms.append(factor._log_prob(block, seen, generator))
-            seen = _joined(seen, embedding(factor.domain, block))
+        parts = zip(self.factors, x.split(self.sizes, -1), self.contexts(x, context), strict=True)
+        terms = [factor._log_prob(block, seen, generator) for factor, block, seen in parts]
         return sum(terms[1:], terms[0])
+
+    def contexts(self, x: Tensor, context: Tensor | None = None) -> list[Tensor | None]:
+        """What each factor is given of x, (..., N, D), and of the context; None for nothing."""
+        seen, contexts = context, []
+        for factor, block in zip(self.factors, x.split(self.sizes, -1), strict=True):
+            contexts.append(seen)
+            seen = _joined(seen, embedding(factor.domain, block))
+        return contexts
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         seen, blocks = context, []
@@ -96,10 +101,9 @@ class Chain(Distribution):
         return torch.cat(blocks, -1)
 
     def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
-        seen = context
-        for factor, block in zip(self.factors, x.split(self.sizes, -1), strict=True):
+        parts = zip(self.factors, x.split(self.sizes, -1), self.contexts(x, context), strict=True)
+        for factor, block, seen in parts:
             factor._initialize(block, seen if factor.context_shape else None, generator)
-            seen = _joined(seen, embedding(factor.domain, block))
 
 
 def embedding(domain: Domain, x: Tensor) -> Tensor:

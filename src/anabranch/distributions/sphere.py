@@ -104,6 +104,22 @@ class VonMisesFisher(Distribution):
         r""":math:`\kappa`, (\*batch_shape, 1)."""
         return (self.start + bounded(self.log_concentration, self.bound)).exp()
 
+    @torch.no_grad()
+    def set_parameters(self, direction: Tensor, concentration: Tensor) -> None:
+        """Set the directions (*batch_shape, D) and the concentrations (*batch_shape,).
+
+        Raises:
+            ValueError: for a concentration that is out of its bound.
+        """
+        share = (concentration.double().log() - self.start) / self.bound
+        if not bool((share.abs() < 1).all()):
+            low, high = (math.exp(self.start + sign * self.bound) for sign in (-1, 1))
+            raise ValueError(
+                f"concentration must be between {low:g} and {high:g}, got {concentration.tolist()}"
+            )
+        self.direction.copy_(unit(direction).unsqueeze(-2))
+        self.log_concentration.copy_((self.bound * torch.atanh(share)).unsqueeze(-1))
+
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         kappa = self.concentration
         square = (expand_batch(x, self.batch_shape, 1) - unit(self.direction)).square().sum(-1)
@@ -122,14 +138,16 @@ class VonMisesFisher(Distribution):
 
 
 class VonMises(Distribution):
-    r"""Angles around a direction.
+    r"""Angles around a direction, each on its own.
 
-    .. math:: p(\theta) = \frac{e^{\kappa \cos(\theta - \mu)}}{2 \pi I_0(\kappa)}
+    .. math:: p(\theta) = \prod_d \frac{e^{\kappa_d \cos(\theta_d - \mu_d)}}{2 \pi I_0(\kappa_d)}
 
-    `VonMisesFisher` of unit vectors in the plane, written as an angle from 0 to 2 pi.
+    `VonMisesFisher` of unit vectors in the plane, written as angles from 0 to 2 pi.
 
     Args:
+        features: D, angles.
         concentration: :math:`\kappa` at first.
+        bound: how far the log of a concentration may be from there.
         batch_shape: the component axis.
         generator: source of the directions.
 
@@ -142,22 +160,30 @@ class VonMises(Distribution):
 
     def __init__(
         self,
+        features: int = 1,
         *,
         concentration: float = 1.0,
+        bound: float = 12.0,
         batch_shape: Shape = (),
         generator: Generator | None = None,
     ) -> None:
-        super().__init__((1,), batch_shape=batch_shape)
+        super().__init__((features,), batch_shape=batch_shape)
         self.plane = VonMisesFisher(
-            2, concentration=concentration, batch_shape=batch_shape, generator=generator
+            2,
+            concentration=concentration,
+            bound=bound,
+            batch_shape=(*batch_shape, features),
+            generator=generator,
         )
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        return self.plane._log_prob(torch.cat((x.cos(), x.sin()), -1), context, generator)
+        angles = expand_batch(x, self.batch_shape, 1).mT
+        vectors = torch.stack((angles.cos(), angles.sin()), -1)
+        return self.plane._log_prob(vectors, context, generator).sum(-2)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         cosine, sine = self.plane._sample(n, context, generator).unbind(-1)
-        return torch.atan2(sine, cosine).remainder(2 * torch.pi).unsqueeze(-1)
+        return torch.atan2(sine, cosine).remainder(2 * torch.pi).mT
 
 
 class Kent(Distribution):

@@ -14,9 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.distributions import Flow, Hedged, Logistic, Normal
-from anabranch.estimators.checks import check_draws, check_spread
+from anabranch.distributions import Flow, Logistic, Normal
+from anabranch.estimators.checks import check_draws, check_spread, column_names
+from anabranch.estimators.column_warnings import constant_columns
 from anabranch.estimators.conditions import Conditions
+from anabranch.estimators.curved import (
+    blank_curved,
+    bounded_part,
+    check_curved_range,
+    fit_curved,
+    layout_of_bounds,
+)
 from anabranch.estimators.density_plan import DensityPlan, FlowPlan
 from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import module_from
@@ -25,18 +33,21 @@ from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedDensity
 from anabranch.estimators.rows import Seed, length, split_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
-from anabranch.models import flow_density
+from anabranch.models import flow_density, product_density
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.fit_flow_density import (
+    Density,
     DensityTask,
     flow_part,
     precise_log_prob,
     set_gaussian,
+    set_simple,
     train_density,
 )
 from anabranch.procedures.mixture_options import Spec
 from anabranch.procedures.optimisation import flow_options
 from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.product_preparation import Layout, ProductPreparation
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
 from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
@@ -65,8 +76,10 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             None for the Gaussian alone.
         support: where columns live, a dict from names or numbers of columns to "positive", "unit",
             (lower, upper) with None for no bound, "angle" for radians, or {"period": p}. The
-            density is nothing outside. A circle is cut open where it holds the fewest rows; values
-            are wrapped, and the density is not tied together at the cut.
+            density is nothing outside. ("circle", p) is the same as {"period": p}, and {"place":
+            ("latlon", "lat", "lon")} two columns of degrees that are a place on the earth, whose
+            density is per square degree of its surface. Then the density is a `product_density`:
+            no circle is cut open, and ``flow`` bends the other columns.
         n_init: flows to compare after a few hundred steps; the one that is ahead is trained.
         start: a fitted `FlowDensity` of the same settings whose training goes on, or "last" for the
             last fit of this one; None to begin at the Gaussian.
@@ -214,24 +227,44 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
         )
         models = self._started(plan, task) if other is None else [self._gone_on(plan, other)]
-        fallback = None if other is None else other.model_
+        fallback = self._simple(plan, task) if other is None else other.model_
         self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))
         return self
 
-    def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Flow | Hedged:
+    def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Density:
         """The flow of another fit, as it was left."""
-        check_same_model(other.model_, plan.recipe(self.n_features_in_, self.context_size))
+        check_same_model(other.model_, self._recipe(plan, self.model_features))
         return copy.deepcopy(other.model_).to(self.device)
 
-    def _started(self, plan: DensityPlan, task: DensityTask) -> list[Flow | Hedged]:
+    def _simple(self, plan: DensityPlan, task: DensityTask) -> Density | None:
+        """What spaces have for a Gaussian; None where there are none."""
+        if self.layout is None:
+            return None
+        recipe: dict[str, Any] = self._recipe(plan, task.rows.z.shape[1]) | {"flow": None}
+        model = product_density(**recipe)
+        set_simple(model, task, self.layout.blocks)
+        return model.to(self.device)
+
+    def _recipe(self, plan: DensityPlan, n_features: int) -> dict[str, object]:
+        """The arguments of the model's recipe."""
+        blocks = {} if self.layout is None else {"blocks": self.layout.blocks}
+        return plan.recipe(n_features, self.context_size) | blocks
+
+    def _started(self, plan: DensityPlan, task: DensityTask) -> list[Density]:
         """Flows at the Gaussian that they start from."""
         n_features = task.rows.z.shape[1]
-        models = []
+        models: list[Density] = []
         for i in range(plan.n_init):
-            recipe: dict[str, Any] = plan.recipe(n_features, self.context_size)
-            model = flow_density(**recipe, seed=task.seed + i)
-            set_gaussian(model, task)
+            recipe: dict[str, Any] = self._recipe(plan, n_features)
+            if self.layout is None:
+                model = flow_density(**recipe, seed=task.seed + i)
+                set_gaussian(model, task)
+            else:
+                model = product_density(**recipe, seed=task.seed + i)
+                set_simple(model, task, self.layout.blocks)
             models.append(model.to(self.device))
+        if self.layout is not None:
+            return models
         if n_features == 1 and plan.flow is not None and _is_affine(flow_part(models[0])):
             warnings.warn(
                 f"flow {self.flow!r} cannot bend one column: its density keeps the shape of its "
@@ -256,6 +289,42 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
 
     def _support(self, X: Array) -> Support | None:
         return None if self.bounds_ is None else make_support(X, self.bounds_)
+
+    # -- angles and places -----------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the columns lie in spaces, where some are angles or places; else None."""
+        preparation = vars(self).get("preparation_")
+        return preparation.layout if isinstance(preparation, ProductPreparation) else None
+
+    @property
+    def model_features(self) -> int:
+        """How many numbers its density sees."""
+        return super().model_features if self.layout is None else self.layout.features
+
+    def _prepare(self, X: Array, seed: int) -> None:
+        layout = layout_of_bounds(self.bounds_)
+        if layout is None:
+            super()._prepare(X, seed)
+            return
+        columns, linear = column_names(self, X.shape[1]), list(layout.linear)
+        self.constant_ = np.zeros(X.shape[1], bool)
+        names = [columns[j] for j in linear]
+        self.constant_[linear] = constant_columns(X[:, linear], names, self.reg_covar)
+        bounds = bounded_part(self.bounds_, layout)
+        widths = [0.0] * len(linear)
+        self.preparation_ = fit_curved(X, layout, bounds, widths, self.constant_)
+
+    @property
+    def _noisy(self) -> NDArray[np.bool_]:
+        return super()._noisy if self.layout is None else self.layout.seen(self.constant_)
+
+    def _check_range(self, z: Tensor, X: Array) -> None:
+        if self.layout is None:
+            super()._check_range(z, X)
+        else:
+            check_curved_range(z, X, self.layout, column_names(self, X.shape[1]))
 
     # -- using -----------------------------------------------------------------------------------
 
@@ -319,6 +388,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         drawn. An autoregressive model without a latent space,
         such as "rnade", gives the whitened rows.
         """
+        self._refuse_without_latents()
         parts = [
             flow_part(self.model_).transform.encode(rows.z, rows.context)[0].double().cpu()
             for rows in self._given(X, context)
@@ -335,6 +405,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
     def inverse_transform(self, Z: ArrayLike, *, context: ArrayLike | None = None) -> Array:
         """The rows, in the units of the data, that have these latents; to single precision."""
         check_is_fitted(self, "model_")
+        self._refuse_without_latents()
         latents: Array = check_array(Z, dtype="float64", input_name="Z")
         transform = flow_part(self.model_).transform
         if not transform.bijective:
@@ -367,6 +438,10 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         """
         total = float(self.score_samples(X, context).sum())
         return 0.5 * self._n_parameters() * np.log(length(X)) - total
+
+    def _refuse_without_latents(self) -> None:
+        if self.layout is not None:
+            raise ValueError("a density of angles or places has no latents of independent normals")
 
     def _given(self, X: ArrayLike, context: ArrayLike | None) -> Iterator[Rows]:
         """Rows and their context as the flow sees them."""
@@ -411,17 +486,26 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         """What ``fit`` has found; see `Estimator.state`."""
         conditions = self.conditions_
         scale = None if conditions is None else dict(conditions.scale.state_dict())
-        return super().state() | {"context": scale, "context_names": self.context_names}
+        layout: dict[str, Tree] = {} if self.layout is None else {"layout": self.layout.plain()}
+        return super().state() | layout | {"context": scale, "context_names": self.context_names}
 
     def _restore(self, state: State) -> None:
+        self._layout_fields = state.get("layout")  # of older files none: there circles are cut open
         super()._restore(state)
-        parts = self.preparation_.transform.modules()
-        support = next((part for part in parts if isinstance(part, Support)), None)
-        self.bounds_ = None if support is None else Bounds.of(support)
+        if self.layout is None:
+            parts = self.preparation_.transform.modules()
+            support = next((part for part in parts if isinstance(part, Support)), None)
+            self.bounds_ = None if support is None else Bounds.of(support)
         self._keep_run(module_from(state["model"]), FitResult(**state["result"]))
         self.conditions_ = Conditions.restored(state["context"], state["context_names"])
 
     def _blank_preparation(self, n_features: int) -> Preparation:
+        fields = vars(self).pop("_layout_fields", None)
+        if fields is not None:
+            layout = Layout.from_plain(fields)
+            self.bounds_ = read_supports(self.support, column_names(self, n_features))
+            bounds = bounded_part(self.bounds_, layout)
+            return blank_curved(layout, bounds, [0.0] * len(layout.linear))
         support = None
         if self.support is not None:
             free = [-np.inf] * n_features, [np.inf] * n_features

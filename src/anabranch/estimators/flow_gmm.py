@@ -22,6 +22,7 @@ from anabranch.models import MixtureModel
 from anabranch.procedures.fit_flow_mixture import MixtureTask
 from anabranch.procedures.mixture_options import Spec
 from anabranch.procedures.mixture_starts import affine_of
+from anabranch.procedures.product_preparation import Layout
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,14 @@ class FlowGMM(FlowMixture):
     def _means(self) -> LatentMeans:
         return read_group("means", self.means, LatentMeans, old="start")
 
-    def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
-        recipe = super()._recipe(plan, n_features, n_components)
+    def _recipe(
+        self,
+        plan: MixturePlan,
+        n_features: int,
+        n_components: int,
+        layout: Layout | None = None,
+    ) -> dict[str, Any]:
+        recipe = super()._recipe(plan, n_features, n_components, layout)
         # random Gaussians say nothing of the data that they could be a floor for
         hedge = recipe["hedge"] and self._means().start == "data"
         return {**recipe, "trunk": self.flow, "flow": None, "hedge": hedge}

@@ -86,7 +86,8 @@ class FlowMixture(MixtureCandidates):
             "label_weight": 1.0}.
         columns: None for numbers, all real; "auto", or a dict from columns to kinds, as in
             `GaussianMixture`: a component is then a flow of the real columns times probabilities
-            of the categories, all learned together.
+            of the categories, all learned together. Beside ("circle", period) there is {"place":
+            ("latlon", "lat", "lon")} for two columns of degrees; then it is a `product_density`.
         missing: "refuse", or "marginal" to sum missing cells out: exactly for Gaussians and
             categories; a flow learns from draws of its start's exact conditional, new ones each
             epoch, and is scored by importance sampling from it.
@@ -264,7 +265,7 @@ class FlowMixture(MixtureCandidates):
             n_components = other.n_components_ if plan.is_auto else n_components
             same = other.n_features_in_ == self.n_features_in_
             width = other._width if same else self.n_features_in_
-            recipe = self._recipe(plan, width, n_components)
+            recipe = self._recipe(plan, width, n_components, other.layout)
             if plan.model_options.contamination == "auto":
                 recipe.pop("contamination", None)  # it has what it has
             check_same_model(other.model_, recipe)

@@ -26,6 +26,13 @@ from anabranch.procedures.mixture_starts import (
     set_categories,
     set_start,
 )
+from anabranch.procedures.product_preparation import Layout
+from anabranch.procedures.product_starts import (
+    ProductSearch,
+    ProductStart,
+    product_rows,
+    set_product_mixture,
+)
 from anabranch.procedures.stray_rows import Fence, learn_contamination
 from anabranch.procedures.table_task import table_starts
 
@@ -42,6 +49,10 @@ class MixtureCandidates(TablePrepared):
         self, plan: MixturePlan, X: Array, targets: Array | None
     ) -> tuple[MixturePlan, Callable[[Array], NDArray[np.bool_]]]:
         """The plan that knows how many rows stand apart from all others, and what tells them."""
+        if self.is_table and self._curved() is not None:
+            if plan.given_contamination:
+                raise ValueError("contamination is for numbers: leave it at 'auto' beside angles")
+            return plan, lambda rows: np.zeros(len(rows), bool)
         if plan.model_options.levels is not None or plan.given_contamination == 0:
             return plan, lambda rows: np.zeros(len(rows), bool)
         on_the_line = self._on_the_line(X)
@@ -106,8 +117,13 @@ class MixtureCandidates(TablePrepared):
         n_components: int,
         given: Array | None,
         random_state: np.random.RandomState,
-    ) -> Iterator[tuple[Candidate, Start]]:
+    ) -> Iterator[tuple[Candidate, Start | ProductStart]]:
         """Models set to the starts to compare, and the starts."""
+        if self.layout is not None:
+            search = self._product_search(plan, task, self.layout, n_components, random_state)
+            start = search.best(plan.init_params, plan.n_init, given)
+            yield self._product_begun(plan, task, start), start
+            return
         if self.is_table:
             given_start = None if given is None else ("given", given)
             yield from self._table_starts(plan, task, n_components, given_start, random_state)
@@ -145,9 +161,8 @@ class MixtureCandidates(TablePrepared):
         random_state: np.random.RandomState,
     ) -> list[tuple[Candidate, Start]]:
         """The same of a table of mixed columns, whose missing cells the best one then fills."""
-        levels = [] if self.coding_ is None else self.coding_.levels
         starts = table_starts(
-            MixedRows(task.rows.z.double().numpy(), levels, task.targets),
+            MixedRows(task.rows.z.double().numpy(), self._levels, task.targets),
             task.validation.z.double().numpy(),
             plan.start_options(n_components),
             init_params=plan.init_params,
@@ -162,6 +177,34 @@ class MixtureCandidates(TablePrepared):
             candidate = self._begun(plan, task, mixed.gaussian, start, mixed.parameters.factors)
             candidates.append((candidate, start))
         return candidates
+
+    def _product_search(
+        self,
+        plan: MixturePlan,
+        task: MixtureTask,
+        layout: Layout,
+        n_components: int,
+        random_state: np.random.RandomState,
+    ) -> ProductSearch:
+        """What starts are made from where some columns are angles or places."""
+        self._complete(task.rows, task.validation, task.seed)
+        rows, V = (
+            product_rows(part.z.double().numpy(), layout.blocks, self._levels)
+            for part in (task.rows, task.validation)
+        )
+        options = plan.start_options(n_components)
+        return ProductSearch(rows, V, task.targets, options, random_state)
+
+    def _product_begun(
+        self, plan: MixturePlan, task: MixtureTask, start: ProductStart
+    ) -> Candidate:
+        """A new model at the simple components of a start."""
+        n_components = start.responsibilities.shape[1]
+        candidate = self._candidate(plan, task, n_components, start.name)
+        weights = plan.given_weights(n_components)
+        set_product_mixture(candidate.model, start.parameters, weights)
+        initialize_components(candidate.model, task.rows.z, start.responsibilities)
+        return candidate
 
     def _begun(
         self,
@@ -224,10 +267,26 @@ class MixtureCandidates(TablePrepared):
         z = task.rows.z.to(self.device)
         learn_contamination(model.mixture, z, plan.n_stray, given=plan.given_contamination)
 
-    def _recipe(self, plan: MixturePlan, n_features: int, n_components: int) -> dict[str, Any]:
-        """The arguments of the model's recipe."""
-        recipe = plan.recipe(self.model_features if self.is_table else n_features, n_components)
-        levels = [] if self.coding_ is None else self.coding_.levels
-        return recipe | ({"categories": levels} if levels else {})
+    def _recipe(
+        self,
+        plan: MixturePlan,
+        n_features: int,
+        n_components: int,
+        layout: Layout | None = None,
+    ) -> dict[str, Any]:
+        """The arguments of the model's recipe; the layout is its own where none is given."""
+        layout = self.layout if layout is None else layout
+        flat = len(self._kinds()) if self.is_table else n_features
+        recipe = plan.recipe(flat if layout is None else layout.features, n_components)
+        recipe |= {"categories": self._levels} if self._levels else {}
+        if layout is None:
+            return recipe
+        recipe.pop("contamination", None)
+        return recipe | {"blocks": layout.blocks}
+
+    @property
+    def _levels(self) -> list[int]:
+        """How many categories each further column has."""
+        return [] if self.coding_ is None else self.coding_.levels
 
     _pseudo_labels: ClassVar[bool] = False

@@ -89,7 +89,7 @@ class PreparedDensity(TrainedDensity):
 
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         z, term = self.preparation_.encode(X)
-        noisy = self.constant_[self._seen_places]
+        noisy = self._noisy
         if noisy.any():
             # without this a flow could raise the density of such a column without limit
             std = np.sqrt(self._preparing().reg_covar)
@@ -102,6 +102,15 @@ class PreparedDensity(TrainedDensity):
             torch.as_tensor(X) if self.levels is not None else None,
             self.preparation_.features(X),
         )
+
+    def _check_range(self, z: Tensor, X: Array) -> None:
+        """Refuse values that single precision cannot hold."""
+        check_range(z, X[:, self._seen_places], self._model_columns(X.shape[1]))
+
+    @property
+    def _noisy(self) -> NDArray[np.bool_]:
+        """Which numbers that the model sees get noise in training."""
+        return self.constant_[self._seen_places]
 
     def _model_columns(self, width: int) -> list[str]:
         """Names of what the model sees."""
@@ -130,8 +139,7 @@ class PreparedDensity(TrainedDensity):
         for start in range(0, len(X), rows):
             part = X[start : start + rows]
             z, term = self.preparation_.encode(part)
-            names = self._model_columns(X.shape[1])
-            check_range(z, part[:, self._seen_places], names)
+            self._check_range(z, part)
             features = self.preparation_.features(part)
             if features is not None:
                 features = features.to(self.device)

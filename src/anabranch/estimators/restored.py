@@ -21,6 +21,7 @@ from anabranch.estimators.pixel_density import PixelPlan
 from anabranch.estimators.rad import RADPlan
 from anabranch.estimators.table_columns import MISSING, TableColumns
 from anabranch.functional.numbers import is_whole
+from anabranch.procedures.product_preparation import ProductPreparation
 from anabranch.transforms import Standardize, Support
 
 # Of each estimator, what checks its settings, and the recipe of its model.
@@ -58,6 +59,8 @@ def check_restored(estimator: Estimator) -> None:
     _check_names("context_names", estimator.context_names, estimator.context_size)
     if "model_" in found:
         name = plan.method.recipe if isinstance(plan, ClusteringPlan) else recipe
+        curved = isinstance(found.get("preparation_"), ProductPreparation)
+        name = "product_density" if curved and name == "flow_density" else name
         name = plan.recipe_name if isinstance(plan, PixelPlan) else name
         _check_model(estimator, found, name)
         if "preparation_" in found:

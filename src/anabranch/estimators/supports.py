@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 
 NAMED = {"positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 EXPECTED = (
-    "'positive', 'unit', (lower, upper) with None for no bound, 'angle', or {'period': number}"
+    "'positive', 'unit', (lower, upper) with None for no bound, 'angle', ('circle', period), "
+    "{'period': number}, or ('latlon', latitude column, longitude column)"
 )
 
 
@@ -28,19 +29,25 @@ class Bounds:
         lower: (D,), minus infinity for none.
         upper: (D,), infinity for none.
         periodic: (D,) whether a column is a circle of circumference upper - lower.
+        places: pairs of columns, latitude and longitude in degrees, that are places on the earth.
     """
 
     lower: Array
     upper: Array
     periodic: NDArray[np.bool_]
+    places: tuple[tuple[int, int], ...] = ()
 
     def of_column(self, j: int) -> tuple[float, float]:
         """The bounds of one column."""
         return float(self.lower[j]), float(self.upper[j])
 
     def range_of(self, j: int) -> tuple[float, float]:
-        """Where the values of one column can lie; a circle takes any."""
-        return (-math.inf, math.inf) if self.periodic[j] else self.of_column(j)
+        """Where the values of one column can lie; on a circle, up to a turn either way."""
+        if j in sum(self.places, ()):
+            most = 90.0 if j in [latitude for latitude, _ in self.places] else 360.0
+            return -most, most
+        lower, upper = self.of_column(j)
+        return (lower - upper, upper - lower) if self.periodic[j] else (lower, upper)
 
     @classmethod
     def of(cls, support: Support) -> "Bounds":
@@ -68,13 +75,25 @@ def read_supports(support: object, columns: Sequence[str]) -> Bounds | None:
         raise ValueError(f"support must be a dict from columns to supports, got {support!r}")
     lower, upper = np.full(len(columns), -np.inf), np.full(len(columns), np.inf)
     periodic, given = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
+    places: list[tuple[int, int]] = []
     for key, spec in support.items():
-        j = column_place(key, columns, "support")
-        if given[j]:
-            raise ValueError(f"support names column {columns[j]!r} twice")
-        given[j] = True
-        lower[j], upper[j], periodic[j] = _bounds(key, spec)
-    return Bounds(lower, upper, periodic)
+        pair = _latlon(spec, columns)
+        for j in [column_place(key, columns, "support")] if pair is None else pair:
+            if given[j]:
+                raise ValueError(f"support names column {columns[j]!r} twice")
+            given[j] = True
+            if pair is None:
+                lower[j], upper[j], periodic[j] = _bounds(key, spec)
+        places += [] if pair is None else [pair]
+    return Bounds(lower, upper, periodic, tuple(places))
+
+
+def _latlon(spec: object, columns: Sequence[str]) -> tuple[int, int] | None:
+    """The columns of a place on the earth, where it is one."""
+    if not (isinstance(spec, list | tuple) and len(spec) == 3 and spec[0] == "latlon"):
+        return None
+    latitude, longitude = (column_place(name, columns, "support") for name in spec[1:])
+    return latitude, longitude
 
 
 def _bounds(key: object, spec: object) -> tuple[float, float, bool]:
@@ -82,6 +101,8 @@ def _bounds(key: object, spec: object) -> tuple[float, float, bool]:
         return (*NAMED[spec], False)
     if isinstance(spec, str) and spec == "angle":
         return 0.0, 2 * math.pi, True
+    if isinstance(spec, list | tuple) and len(spec) == 2 and spec[0] == "circle":
+        spec = {"period": spec[1]}
     if isinstance(spec, dict) and list(spec) == ["period"]:
         period = spec["period"]
         if _is_number(period) and 0 < period < math.inf:
@@ -101,7 +122,7 @@ def _is_number(value: object) -> bool:
 
 
 def check_supports(X: Array, bounds: Bounds, columns: Sequence[str]) -> None:
-    """Refuse values outside a support or on a bound.
+    """Refuse values outside a support, on a bound, or more than a turn from the origin of a circle.
 
     Raises:
         ValueError: naming the columns, how many values, and one of them.
@@ -114,6 +135,7 @@ def check_supports(X: Array, bounds: Bounds, columns: Sequence[str]) -> None:
     """
     bad = ((bounds.lower >= X) | (bounds.upper <= X)) & ~bounds.periodic
     if not bad.any():
+        _check_turns(X, bounds, columns)
         return
     named = []
     for j in np.flatnonzero(bad.any(0))[:5]:
@@ -123,6 +145,19 @@ def check_supports(X: Array, bounds: Bounds, columns: Sequence[str]) -> None:
             f"{len(wrong)} of {len(X)} values do not, such as {wrong[0]:g}"
         )
     raise ValueError("; ".join(named) + "; a bound itself has no density: move it, or the values")
+
+
+def _check_turns(X: Array, bounds: Bounds, columns: Sequence[str]) -> None:
+    """Degrees where radians are said would else be angles without a meaning."""
+    most = np.where(bounds.periodic, bounds.upper - bounds.lower, np.inf)
+    for latitude, longitude in bounds.places:
+        most[latitude], most[longitude] = 90.0, 360.0
+    for j in np.flatnonzero((np.abs(X) > most).any(0))[:1]:
+        wrong = X[np.abs(X[:, j]) > most[j], j]
+        raise ValueError(
+            f"column {columns[j]!r} must lie between -{most[j]:.6g} and {most[j]:.6g}: "
+            f"{len(wrong)} of {len(X)} values do not, such as {wrong[0]:g}"
+        )
 
 
 def _range(lower: float, upper: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
-from anabranch.data.column_kinds import ColumnKind
+from anabranch.data.column_kinds import PLACE, ColumnKind
 from anabranch.data.frames import table_columns
 from anabranch.data.table_coding import TableCoding
 from anabranch.estimators.base import MixtureEstimator, share_below
@@ -109,18 +109,19 @@ class TableColumns(MixtureEstimator):
         return rows
 
     def _fit_table(self, X: Array, constant: NDArray[np.bool_]) -> TablePreparation:
-        """The preparation of the rows of a table."""
+        """The preparation of the rows of a table; circles are cut open, and places refused."""
         kinds = self._kinds()
+        _refuse_places(kinds, self.missing)
         support = _support(X[:, : len(kinds)], kinds)
-        return TablePreparation.of_rows(X, constant, widths=_widths(kinds), support=support)
+        return TablePreparation.of_rows(X, constant, widths=widths_of(kinds), support=support)
 
     def _blank_table(self) -> TablePreparation:
         """The preparation with its statistics still to be set."""
         kinds = self._kinds()
-        ends = _bounds(kinds)
+        ends = bounds_of(kinds)
         # any bounds will do; a circle needs two
         blank = None if ends is None else make_support(np.ones((1, len(kinds))), ends)
-        return TablePreparation.blank(_widths(kinds), support=blank)
+        return TablePreparation.blank(widths_of(kinds), support=blank)
 
     def _kinds(self) -> list[ColumnKind]:
         """Of the real columns of a table."""
@@ -146,6 +147,12 @@ class TableColumns(MixtureEstimator):
             return super().facts()
         kinds = {column.name: column.kind.name for column in coding.columns}
         return super().facts() | {"kinds": kinds, "missing": self.missing}
+
+
+def _refuse_places(kinds: list[ColumnKind], missing: str) -> None:
+    if any(kind.name in PLACE for kind in kinds):
+        why = "with missing='refuse'" if missing != "refuse" else "and a FlowDensity by support"
+        raise ValueError(f"columns: only a FlowMixture {why} takes ('latlon', latitude, longitude)")
 
 
 def _refuse_missing(rows: Array, names: list[str]) -> None:
@@ -174,11 +181,12 @@ def _filled(reals: Array) -> Array:
     return np.where(np.isnan(reals), np.nanmedian(reals, axis=0), reals)
 
 
-def _widths(kinds: list[ColumnKind]) -> list[float]:
+def widths_of(kinds: list[ColumnKind]) -> list[float]:
+    """Of the cells of columns, 0 for none."""
     return [float(kind.is_whole) for kind in kinds]
 
 
-def _bounds(kinds: list[ColumnKind]) -> Bounds | None:
+def bounds_of(kinds: list[ColumnKind]) -> Bounds | None:
     """Where real columns live; None where all live on the line."""
     half = ("positive", "count")
     lower = np.array([0.0 if kind.name in half else kind.lower for kind in kinds])
@@ -189,5 +197,5 @@ def _bounds(kinds: list[ColumnKind]) -> Bounds | None:
 
 
 def _support(reals: Array, kinds: list[ColumnKind]) -> Support | None:
-    bounds = _bounds(kinds)
+    bounds = bounds_of(kinds)
     return None if bounds is None else make_support(_filled(reals), bounds)

@@ -6,14 +6,23 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.algorithms.mixed_gaussians import MixedParameters
 from anabranch.archive import Tree
+from anabranch.estimators.curved import (
+    blank_curved,
+    check_curved_range,
+    fit_curved,
+    layout_of_kinds,
+)
 from anabranch.estimators.estimator import State
 from anabranch.estimators.independent_columns import IndependentColumns
-from anabranch.estimators.table_columns import TableColumns
+from anabranch.estimators.supports import Bounds
+from anabranch.estimators.table_columns import TableColumns, bounds_of, widths_of
 from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.product_preparation import Layout, ProductPreparation
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.table_preparation import TablePreparation
 from anabranch.procedures.table_task import complete, judge_by_draws
@@ -25,10 +34,21 @@ class TablePrepared(TableColumns, IndependentColumns):
     """A mixture of flows that takes tables of mixed columns where it is told so."""
 
     @property
+    def layout(self) -> Layout | None:
+        """How the columns lie in spaces, where some are angles or places; else None."""
+        preparation = vars(self).get("preparation_")
+        return preparation.layout if isinstance(preparation, ProductPreparation) else None
+
+    @property
+    def model_features(self) -> int:
+        """How many numbers its density sees."""
+        return super().model_features if self.layout is None else self.layout.features
+
+    @property
     def _width(self) -> int:
         """Columns of what the model sees."""
         coding = vars(self).get("coding_")
-        return self.model_features if coding is None else len(coding.encoded_names)
+        return self.model_features + (0 if coding is None else len(coding.codes))
 
     def _on_the_line(self, X: Array) -> Callable[[Array], Array]:
         """The map of rows to real columns without bounds, by statistics of some rows."""
@@ -42,13 +62,38 @@ class TablePrepared(TableColumns, IndependentColumns):
         if not self.is_table:
             super()._prepare(X, seed)
             return
-        if not self.model_features:
+        if not self._kinds():
             raise ValueError(
                 f"no column of X is real, and a {type(self).__name__} needs one for its flows: a "
                 "GaussianMixture takes tables of categories alone"
             )
         self.constant_ = np.zeros(self.n_features_in_, bool)
-        self.preparation_ = self._fit_table(X, np.zeros(self.model_features, bool))
+        layout, varies = self._curved(), np.zeros(len(self._kinds()), bool)
+        if layout is None:
+            self.preparation_ = self._fit_table(X, varies)
+        else:
+            self.preparation_ = fit_curved(X, layout, *self._linear(layout), varies)
+
+    def _curved(self) -> Layout | None:
+        """How columns lie in spaces, where some are angles or places.
+
+        Where cells may be missing circles are cut open: what is missing is drawn from a Gaussian.
+        """
+        if self.coding_ is None or self.missing != "refuse":
+            return None
+        kinds = self._kinds()
+        return layout_of_kinds(kinds, self.coding_.encoded_names[: len(kinds)])
+
+    def _linear(self, layout: Layout) -> tuple[Bounds | None, list[float]]:
+        """Bounds and widths of cells of the columns that are no angles and no places."""
+        kinds = [self._kinds()[j] for j in layout.linear]
+        return bounds_of(kinds), widths_of(kinds)
+
+    def _check_range(self, z: Tensor, X: Array) -> None:
+        if self.layout is None or self.coding_ is None:
+            super()._check_range(z, X)
+        else:
+            check_curved_range(z, X, self.layout, self.coding_.encoded_names)
 
     def _rows(self, X: Array, targets: Array | None, random_state: np.random.RandomState) -> Rows:
         if not self.is_table:
@@ -75,6 +120,10 @@ class TablePrepared(TableColumns, IndependentColumns):
             judge_by_draws(validation, preparation, seed)
 
     def _blank_preparation(self, n_features: int) -> Preparation:
+        fields = vars(self).pop("_layout_fields", None)
+        if fields is not None:
+            layout = Layout.from_plain(fields)
+            return blank_curved(layout, *self._linear(layout))
         return self._blank_table() if self.is_table else super()._blank_preparation(n_features)
 
     def state(self) -> dict[str, Tree]:
@@ -83,6 +132,9 @@ class TablePrepared(TableColumns, IndependentColumns):
 
     def _table_state(self) -> dict[str, Tree]:
         preparation = self.preparation_
+        if isinstance(preparation, ProductPreparation):
+            layout: dict[str, Tree] = {"layout": preparation.layout.plain()}
+            return super()._table_state() | layout
         if not (isinstance(preparation, TablePreparation) and preparation.proposal):
             return super()._table_state()
         gaussian = preparation.proposal.gaussian
@@ -97,8 +149,9 @@ class TablePrepared(TableColumns, IndependentColumns):
 
     def _restore(self, state: State) -> None:
         self._restore_table(state)
+        self._layout_fields = state.get("layout")  # of older files none: there circles are cut open
         super()._restore(state)
-        if self.coding_ is None:
+        if self.coding_ is None or self.layout is not None:
             return
         proposal = state["proposal"]
         names = ("weights", "means", "covariances")

@@ -19,6 +19,7 @@ from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.densities.flow_density import flow_density as flow_density
 from anabranch.models.densities.made import made as made
 from anabranch.models.densities.nade import nade as nade
+from anabranch.models.densities.product_density import product_density as product_density
 from anabranch.models.densities.rnade import rnade as rnade
 from anabranch.models.flows.bnaf import bnaf as bnaf
 from anabranch.models.flows.copula_flow import copula_flow as copula_flow

@@ -39,3 +39,25 @@ class CodedInput(nn.Module):
             for code, size in zip(codes.unbind(-1), self.levels, strict=True)
         ]
         return torch.cat([numbers, *indicators], -1)
+
+
+class AngleInput(nn.Module):
+    """Angles as cosine and sine, and the numbers behind them as they are.
+
+    Args:
+        angles: how many numbers in front are angles, in radians.
+        features: how many numbers there are in all.
+
+    Example:
+        >>> AngleInput(1, 2)(torch.tensor([[0.0, 5.0]]))
+        tensor([[1., 0., 5.]])
+    """
+
+    def __init__(self, angles: int, features: int) -> None:
+        super().__init__()
+        self.angles, self.out_features = angles, features + angles
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (..., W) as (..., W + angles)."""
+        angles = x[..., : self.angles]
+        return torch.cat((angles.cos(), angles.sin(), x[..., self.angles :]), -1)

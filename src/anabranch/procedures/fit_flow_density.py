@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
-from anabranch.distributions import Distribution, Flow, Hedged
+from anabranch.algorithms.product_mixtures import maximisation
+from anabranch.distributions import Chain, Distribution, Flow, Hedged
 from anabranch.models import flow_density
 from anabranch.objectives import Likelihood
 from anabranch.procedures.gaussian_guard import (
@@ -28,6 +29,7 @@ from anabranch.procedures.optimisation import (
     flow_options,
 )
 from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.product_starts import Blocks, product_rows, set_product
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitOptions, FitResult
 from anabranch.training.fit import evaluate
@@ -36,6 +38,9 @@ from anabranch.transforms import Compose, Elementwise, TriangularAffine
 Array = NDArray[np.float64]
 # Weight of the penalty on the regression's coefficients, in rows.
 RIDGE = 1.0
+
+
+Density = Flow | Hedged | Chain
 
 
 @dataclass(frozen=True)
@@ -85,22 +90,34 @@ class DensityTask:
         return begin_epoch
 
 
-def set_gaussian(model: Flow | Hedged, task: DensityTask) -> None:
+def set_gaussian(model: Density, task: DensityTask) -> None:
     """Make an untrained `flow_density` the Gaussian regression that fits best.
 
     On small tables its affine map stays as it is: its covariance is a regularised estimate, and
     training by likelihood would undo that.
     """
     flow = flow_part(model)
-    rows, validation = task.rows, task.validation
-    Z, V = rows.z.double().numpy(), validation.z.double().numpy()
+    Z, V = task.rows.z.double(), task.validation.z.double()
+    _set_regression(flow, task, (Z, task.rows.context), (V, task.validation.context))
+    if isinstance(model, Hedged):
+        _copy_gaussian(flow, model.anchor)
+    context = None if task.rows.context is None else task.rows.context[:PART]
+    model.initialize(task.rows.z[:PART], context)
+
+
+Given = tuple[Tensor, Tensor | None]  # rows, and what they are regressed on
+
+
+def _set_regression(flow: Distribution, task: DensityTask, rows: Given, held_out: Given) -> None:
+    """Set the linear map and the Gaussian behind it to the least squares of rows."""
+    Z, V = rows[0].numpy(), held_out[0].numpy()
     regression, affine = _affine_parts(flow)
     if regression is not None:
-        assert rows.context is not None
-        assert validation.context is not None
-        coefficients, offset = _ridge(rows.context.double().numpy(), Z)
-        Z = Z - rows.context.double().numpy() @ coefficients - offset
-        V = V - validation.context.double().numpy() @ coefficients - offset
+        assert rows[1] is not None
+        assert held_out[1] is not None
+        coefficients, offset = _ridge(rows[1].double().numpy(), Z)
+        Z = Z - rows[1].double().numpy() @ coefficients - offset
+        V = V - held_out[1].double().numpy() @ coefficients - offset
         last = regression.conditioner.last
         with torch.no_grad():
             last.weight.copy_(torch.as_tensor(-coefficients.T))
@@ -109,13 +126,30 @@ def set_gaussian(model: Flow | Hedged, task: DensityTask) -> None:
     start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
-    if isinstance(model, Hedged):
-        _copy_gaussian(flow, model.anchor)
+
+
+def set_simple(model: Density, task: DensityTask, blocks: Blocks) -> None:
+    """Make an untrained `product_density` the simple one that fits best.
+
+    Reals are the last block. Given a context, they are regressed on it and on the blocks before.
+    """
+    rows, validation = task.rows, task.validation
+    split = product_rows(rows.z.double().numpy(), blocks)
+    set_product(model, maximisation(split, np.ones((len(split), 1)), task.reg_covar))
+    for chain in (part for part in model.modules() if isinstance(part, Chain)):
+        if rows.context is not None and blocks[-1][0] == "real":
+            z, v = rows.z.double(), validation.z.double()
+            given, other = (
+                chain.contexts(x, part.context)[-1] for x, part in ((z, rows), (v, validation))
+            )
+            size = chain.sizes[-1]
+            factor = chain.factors[-1]
+            _set_regression(factor, task, (z[:, -size:], given), (v[:, -size:], other))
     context = None if rows.context is None else rows.context[:PART]
     model.initialize(rows.z[:PART], context)
 
 
-def flow_part(model: Flow | Hedged) -> Flow:
+def flow_part(model: Density) -> Flow:
     """The flow itself, without what it is hedged with."""
     flow = model.density if isinstance(model, Hedged) else model
     assert isinstance(flow, Flow)
@@ -143,12 +177,12 @@ def _ridge(C: Array, Z: Array) -> tuple[Array, Array]:
 
 
 def train_density(
-    models: list[Flow | Hedged],
+    models: list[Density],
     task: DensityTask,
     *,
     resume: bool,
-    fallback: Flow | Hedged | None = None,
-) -> tuple[Flow | Hedged, FitResult]:
+    fallback: Density | None = None,
+) -> tuple[Density, FitResult]:
     """Train the model that is ahead after a few hundred steps, and leave it at its best state.
 
     What the flow weighs against the Gaussian that hedges it is learned from the rows that judge.
@@ -159,7 +193,7 @@ def train_density(
         models: at their starts.
         task: what they are fitted to.
         resume: go on from the checkpoint.
-        fallback: what has to be beaten instead of the Gaussian.
+        fallback: what has to be beaten instead of the Gaussian; needed where models are of spaces.
     """
     fallback = gaussian_part(models[0]) if fallback is None else fallback
     options, held_out = task.options, task.validation.batch(task.device)
@@ -203,12 +237,12 @@ def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = Fal
     )
 
 
-def _flow_of(model: Flow | Hedged) -> object:
+def _flow_of(model: Density) -> object:
     recipe: Any = model.recipe
     return recipe["arguments"]["flow"]
 
 
-def gaussian_part(model: Flow | Hedged) -> Flow:
+def gaussian_part(model: Density) -> Flow:
     """The regression and the affine map of a `flow_density`, over a normal base."""
     recipe: Any = model.recipe
     gaussian = flow_density(**{**recipe["arguments"], "flow": None})
@@ -223,7 +257,7 @@ def _copy_gaussian(flow: Flow, gaussian: Distribution) -> None:
             own.load_state_dict(other.state_dict())
 
 
-def _head_start(model: Flow | Hedged, task: DensityTask) -> float:
+def _head_start(model: Density, task: DensityTask) -> float:
     """How far a few hundred steps get a model: the best validation score."""
     options, data = task.options, task.rows.batch(task.device)
     return race(

@@ -27,6 +27,7 @@ from anabranch.procedures.mixture_options import FlowMixtureOptions
 from anabranch.procedures.mixture_starts import Start
 from anabranch.procedures.optimisation import run_identity, with_rate
 from anabranch.procedures.preparation import Preparation
+from anabranch.procedures.product_starts import ProductStart
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.training_run import LastState
 from anabranch.training import (
@@ -258,7 +259,7 @@ def head_start(candidate: Candidate, task: MixtureTask) -> float:
     )
 
 
-def ahead(starts: Iterable[tuple[Candidate, Start]], task: MixtureTask) -> Candidate:
+def ahead(starts: Iterable[tuple[Candidate, Start | ProductStart]], task: MixtureTask) -> Candidate:
     """The candidate that is ahead after a few hundred steps, where there are several."""
     candidates = []
     for candidate, start in starts:

@@ -87,7 +87,7 @@ class _Search(StartRows):
 
     def hard(self, name: str, R: Array, *, trusted: bool = False) -> Start:
         """The start that assignments imply, after labels have overruled them."""
-        R = _with_labels(R, self.targets)
+        R = with_labels(R, self.targets)
         gaussian = hard_start(name, self.Z[self.rows], self.V, R[self.rows], self.options)
         return Start(gaussian, R, trusted)
 
@@ -96,7 +96,7 @@ class _Search(StartRows):
         few, targets = self.Z[self.rows], self.targets
         soft = em_start(few, self.V, R[self.rows], self.options, self.random_state)
         soft = _matched(soft, few, None if targets is None else targets[self.rows])
-        return Start(soft, _with_labels(soft.parameters.responsibilities(self.Z), targets))
+        return Start(soft, with_labels(soft.parameters.responsibilities(self.Z), targets))
 
     def proposal(self, kind: str) -> Start:
         """The start of one draw of assignments of this kind."""
@@ -107,7 +107,7 @@ class _Search(StartRows):
     def gap(self, others: list[Array]) -> Start | None:
         """The start by regions that gaps in the data set apart, where the others miss them."""
         R = gap_responsibilities(self.features, self.rows, others, self.options, self.random_state)
-        if R is None or not _fit_labels(R, self.targets):
+        if R is None or not fit_labels(R, self.targets):
             return None
         return self.hard("spectral", R, trusted=True)
 
@@ -287,7 +287,7 @@ def _subset(
     return np.sort(order[:max_rows])
 
 
-def _with_labels(R: Array, targets: Array | None) -> Array:
+def with_labels(R: Array, targets: Array | None) -> Array:
     """Rename clusters so that they fit the labels best, and let labels overrule them."""
     if targets is None:
         return R
@@ -297,7 +297,7 @@ def _with_labels(R: Array, targets: Array | None) -> Array:
     return np.where(known[:, None], targets, R)
 
 
-def _fit_labels(R: Array, targets: Array | None) -> bool:
+def fit_labels(R: Array, targets: Array | None) -> bool:
     """Whether clusters fit the labels: nineteen of twenty, under the best matching of names."""
     if targets is None:
         return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,12 @@ from anabranch.distributions import (
     WithCategories,
 )
 from anabranch.functional.shapes import Shape
+from anabranch.models.densities.product_density import product_density
 from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.mixtures.posterior import make_posterior
 from anabranch.models.registry import recipe
-from anabranch.networks import CodedInput
+from anabranch.networks import AngleInput, CodedInput
 from anabranch.transforms import Compose, Transform, TriangularAffine
 
 FlowSpec = str | dict[str, Any] | None
@@ -79,6 +80,7 @@ def flow_mixture(
     hedge: bool = False,
     categories: Sequence[int] = (),
     contamination: float = 0.0,
+    blocks: Sequence[tuple[str, int]] = (),
     seed: int | None = None,
 ) -> MixtureModel:
     r"""K flows and a posterior network q(c|x), whose bound is enumerated exactly.
@@ -100,6 +102,9 @@ def flow_mixture(
     Contaminated, there is a broad density beside the components, hedged or not, for rows that
     belong to none, see `anabranch.distributions.ContaminatedMixture`.
 
+    With blocks, the D features are numbers of several spaces, angles first, and each component is
+    a `product_density`: it starts around directions and places, and no circle is cut open.
+
     Source: Pires, Figueiredo (2020), "Variational mixture of normalizing flows", arXiv:2009.00585;
     the latent mixture: Izmailov et al. (2020), "Semi-supervised learning with normalizing flows",
     arXiv:1912.13025.
@@ -117,10 +122,11 @@ def flow_mixture(
         hedge: whether flows are hedged with Gaussians; where there are no flows nothing is.
         categories: how many categories each further column has; none by default.
         contamination: share of the broad density at first; 0 for none.
+        blocks: kind and size of each space, as of `product_flow`; by default all are reals.
         seed: of the initial weights.
 
     Raises:
-        ValueError: for an unknown flow, or a list whose length is not K.
+        ValueError: for an unknown flow, a list whose length is not K, or a trunk before blocks.
         TypeError: for a keyword that the flow's recipe does not have.
 
     Example:
@@ -129,45 +135,84 @@ def flow_mixture(
         3
     """
     generator = make_generator(seed)
+    space = _Space(features, diagonal, blocks)
+    if blocks and trunk is not None:
+        raise ValueError(f"trunk is for reals alone, got {trunk!r} before blocks {list(blocks)}")
     shared = [] if trunk is None else [_trunk(_spec(trunk), features, seed)]
     specs = _specs(flow, n_components)
     hedge = hedge and (trunk is not None or any(spec is not None for spec in specs))
     groups: list[Distribution] = []
     for spec, run in groupby(specs):
         batch_shape = (len(list(run)),)
-        own = [*shared, TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)]
-        core: Distribution = Normal(features, batch_shape=batch_shape)
-        if spec is not None:
-            own_seed = None if seed is None else seed + 1 + len(groups)
-            core = build_inner_density(spec, features, batch_shape, own_seed, role="component")
-        if isinstance(core, Flow):
-            core, own = core.base, [*own, core.transform]
-        component = _with_categories(Flow(core, Compose(own)), categories)
+        own_seed = None if seed is None else seed + 1 + len(groups)
+        component = _with_categories(_flows(spec, shared, space, batch_shape, own_seed), categories)
         if hedge:
-            anchor = _with_categories(_gaussians(features, diagonal, batch_shape), categories)
+            anchor = _with_categories(_simple(space, batch_shape), categories)
             component = Hedged(component, anchor, trainable_share=True)
         groups.append(component)
     mixture = Mixture(groups, trainable_weights=learn_weights)
     if contamination:
         broad = _with_categories(StudentT(features, df=BROAD_DF, scale=BROAD_SCALE), categories)
         mixture = ContaminatedMixture(groups, broad, contamination, trainable_weights=learn_weights)
-    if not categories:
-        network = make_posterior(posterior, features, n_components, generator=generator)
-        return MixtureModel(mixture, network)
-    coded = CodedInput(features, categories)
-    network = make_posterior(posterior, coded.out_features, n_components, generator=generator)
-    return MixtureModel(mixture, nn.Sequential(coded, network))
+    angles = sum(size for kind, size in blocks if kind == "circle")
+    inputs: list[nn.Module] = [AngleInput(angles, features + len(categories))] if angles else []
+    width = features + angles
+    if categories:
+        coded = CodedInput(width, categories)
+        inputs, width = [*inputs, coded], coded.out_features
+    network = make_posterior(posterior, width, n_components, generator=generator)
+    return MixtureModel(mixture, nn.Sequential(*inputs, network) if inputs else network)
+
+
+class _Space(NamedTuple):
+    """Where components live: D reals, or blocks of them and of angles and places."""
+
+    features: int
+    diagonal: bool
+    blocks: Sequence[tuple[str, int]]
+
+
+def _flows(
+    spec: dict[str, Any] | None,
+    shared: list[Transform],
+    space: _Space,
+    batch_shape: Shape,
+    seed: int | None,
+) -> Distribution:
+    """Components of one recipe, behind a trunk; of None Gaussians, or what blocks have for them."""
+    features, diagonal, blocks = space
+    common: dict[str, Any] = {"diagonal": diagonal, "batch_shape": batch_shape}
+    if blocks:
+        _check_order(blocks)
+        return product_density(features, blocks=blocks, flow=spec, seed=seed, **common)
+    own = [*shared, TriangularAffine(features, **common)]
+    core: Distribution = Normal(features, batch_shape=batch_shape)
+    if spec is not None:
+        core = build_inner_density(spec, features, batch_shape, seed, role="component")
+    if isinstance(core, Flow):
+        core, own = core.base, [*own, core.transform]
+    return Flow(core, Compose(own))
+
+
+def _simple(space: _Space, batch_shape: Shape) -> Distribution:
+    """What hedges components: Gaussians, or what blocks have for them."""
+    features, diagonal, blocks = space
+    common: dict[str, Any] = {"diagonal": diagonal, "batch_shape": batch_shape}
+    if blocks:
+        return product_density(features, blocks=blocks, flow=None, **common)
+    return Flow(Normal(features, batch_shape=batch_shape), TriangularAffine(features, **common))
+
+
+def _check_order(blocks: Sequence[tuple[str, int]]) -> None:
+    kinds = [kind for kind, _ in blocks]
+    if "circle" in kinds and kinds[kinds.count("circle") - 1] != "circle":
+        raise ValueError(f"blocks must begin with the circles, got {list(blocks)}")
 
 
 def _with_categories(density: Distribution, categories: Sequence[int]) -> Distribution:
     if not categories:
         return density
     return WithCategories(density, Categories(categories, batch_shape=density.batch_shape))
-
-
-def _gaussians(features: int, diagonal: bool, batch_shape: Shape) -> Flow:
-    affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
-    return Flow(Normal(features, batch_shape=batch_shape), affine)
 
 
 def _trunk(spec: dict[str, Any], features: int, seed: int | None) -> Transform:
