@@ -26,6 +26,7 @@ FLOORS = {
             "procedures",
             "estimators",
             "reports",
+            "explorer",
             "experiments",
             "cli",
         )

@@ -12,6 +12,7 @@ from anabranch.cli import job
 from anabranch.cli.compress import compress
 from anabranch.cli.decompress import decompress
 from anabranch.cli.example import example
+from anabranch.cli.explore import explore
 from anabranch.cli.fit import fit
 from anabranch.cli.info import info
 from anabranch.cli.models import models
@@ -39,6 +40,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     score,
     sample,
     report,
+    explore,
     compress,
     decompress,
     info,

@@ -1,0 +1,194 @@
+"""What stands on the page: five sections, one under another."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+
+from anabranch.explorer.project import PRINCIPAL, Project
+from anabranch.explorer.views import COLORINGS
+from anabranch.reports.page import CONFIG
+
+# Milliseconds between two looks at a fit that runs.
+LOOK = 700
+FLOWS = ("realnvp", "nsf", "maf", "none")
+INFERENCES = ("exact", "variational")
+# What a plotly toolbar offers on the map.
+TOOLS = [["lasso2d", "select2d", "zoom2d", "pan2d", "resetScale2d", "toImage"]]
+
+
+def layout(project: Project) -> Any:
+    """The page of a project."""
+    return html.Main(
+        [
+            html.H1(f"{project.data.name}"),
+            html.P(f"{len(project)} rows, {len(project.columns)} columns; files go to "
+                   f"{project.folder.resolve()}"),
+            dcc.Interval(id="tick", interval=LOOK),
+            dcc.Store(id="lasso"),
+            dcc.Store(id="labels-version", data=0),
+            dcc.Store(id="models-version", data=0),
+            _data(project),
+            _fit(project),
+            _map(project),
+            _odd(),
+            _compare(),
+            _export(),
+        ]
+    )  # fmt: skip
+
+
+def table(rows: Sequence[dict[str, Any]], caption: str) -> Any:
+    """Rows of the same keys as a table."""
+    if not rows:
+        return html.P(f"{caption}: none")
+    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in rows[0]]))
+    body = html.Tbody([html.Tr([html.Td(value) for value in row.values()]) for row in rows])
+    return html.Div(
+        html.Table([html.Caption(caption), head, body]), className="table", tabIndex="0"
+    )
+
+
+def _data(project: Project) -> Any:
+    head = project.frame.head(5).astype(str).to_dict("records")
+    return html.Section(
+        [
+            html.H2("Data"),
+            table(project.described(), "columns"),
+            html.Details([html.Summary("First rows"), table(head, "the first five rows")]),
+        ],
+        id="data",
+    )
+
+
+def _fit(project: Project) -> Any:
+    return html.Section(
+        [
+            html.H2("Fit"),
+            html.Div(
+                [
+                    field("Clusters (a number, or auto)", _text("components", "auto")),
+                    field("Flow", _choice("flow", FLOWS, FLOWS[0])),
+                    field("Inference", _choice("inference", INFERENCES, INFERENCES[0])),
+                    field("Epochs at most (empty: 500)", _text("epochs", "")),
+                ],
+                className="fields",
+            ),
+            html.Fieldset(
+                [
+                    html.Legend("Columns"),
+                    dcc.Checklist(project.columns, project.columns, id="columns", inline=True),
+                ]
+            ),
+            dcc.Checklist(["let labels teach"], [], id="taught"),
+            html.Div(
+                [
+                    html.Button("Fit", id="start"),
+                    html.Button("Cancel", id="cancel", className="plain", disabled=True),
+                ],
+                className="fields",
+            ),
+            html.Div(id="fit-said", className="said", role="status"),
+            dcc.Graph(id="curve", config=_config(CONFIG["modeBarButtons"])),
+        ],
+        id="fit",
+    )
+
+
+def _map(project: Project) -> Any:
+    names = [*project.columns, PRINCIPAL]
+    first = PRINCIPAL if len(project.columns) > 2 else project.columns[0]
+    second = PRINCIPAL if len(project.columns) > 2 else project.columns[-1]
+    return html.Section(
+        [
+            html.H2("Map"),
+            html.Div(
+                [
+                    field("Across", _choice("x", names, first)),
+                    field("Up", _choice("y", names, second)),
+                    field("Colour", _choice("coloring", COLORINGS, COLORINGS[0])),
+                    field("Model", _choice("model", [], None)),
+                ],
+                className="fields",
+            ),
+            dcc.Graph(id="map", config=_config(TOOLS)),
+            html.P("Draw a lasso around rows, or click one, and give them a label."),
+            html.Div(id="selected", className="said", role="status"),
+            html.Div(
+                [
+                    field("Label (empty takes it away)", _text("label", "")),
+                    html.Button("Label the rows", id="give"),
+                    html.Button("Undo", id="undo", className="plain"),
+                    html.Button("Refit with labels", id="refit"),
+                ],
+                className="fields",
+            ),
+            html.Div(id="label-said", className="said", role="status"),
+            html.Div(id="moved"),
+        ],
+        id="explore",
+    )
+
+
+def _odd() -> Any:
+    return html.Section(
+        [
+            html.H2("Odd rows"),
+            html.Div(
+                [field("Share of the rows, least likely first", _text("share", "0.01"))],
+                className="fields",
+            ),
+            html.Div(id="odd-rows"),
+        ],
+        id="odd",
+    )
+
+
+def _compare() -> Any:
+    return html.Section(
+        [
+            html.H2("How many clusters"),
+            html.Div(
+                [
+                    field("Numbers, with commas between", _text("numbers", "2, 3, 4, 5, 6")),
+                    html.Button("Fit all", id="compare-start"),
+                ],
+                className="fields",
+            ),
+            html.Div(id="compare-said", className="said", role="status"),
+            html.Div(id="compared"),
+            dcc.Graph(id="multiples", config=_config(CONFIG["modeBarButtons"])),
+        ],
+        id="compare",
+    )
+
+
+def _export() -> Any:
+    return html.Section(
+        [
+            html.H2("Export"),
+            html.Div(id="files"),
+            html.Div(
+                [html.Button("Write a report", id="report", className="plain")], className="fields"
+            ),
+            html.Div(id="export-said", className="said", role="status"),
+        ],
+        id="export",
+    )
+
+
+def field(label: str, control: Any) -> Any:
+    """A control under its label."""
+    return html.Div([html.Label(label, htmlFor=control.id), control], className="field")
+
+
+def _text(key: str, value: str) -> Any:
+    return dcc.Input(id=key, value=value, type="text", debounce=True, autoComplete="off")
+
+
+def _choice(key: str, options: Sequence[str], value: str | None) -> Any:
+    return dcc.Dropdown(list(options), value, id=key, clearable=False, searchable=False)
+
+
+def _config(tools: Any) -> Any:
+    return {**CONFIG, "modeBarButtons": tools}
