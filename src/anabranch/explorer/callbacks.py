@@ -1,5 +1,6 @@
 """What happens on the page: each answer is a few lines over the desk."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,24 +13,31 @@ from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
 
 from anabranch.explorer.desk import Asked, Desk
 from anabranch.explorer.jobs import FitJob
-from anabranch.explorer.page import table
+from anabranch.explorer.page import HIDDEN, TAUGHT, options, table
 from anabranch.explorer.selection import picked
-from anabranch.explorer.views import curve_figure, map_figure, multiples_figure
+from anabranch.explorer.views import (
+    ACROSS,
+    CURVE_HEIGHT,
+    SMALL_HEIGHT,
+    curve_figure,
+    map_figure,
+    multiples_figure,
+    rows_of_maps,
+)
 
 SETTINGS = (
-    State("columns", "value"),
-    State("flow", "value"),
-    State("inference", "value"),
+    State("columns", "data"),
+    State("flow", "data"),
+    State("inference", "data"),
     State("epochs", "value"),
 )
-AXES = (Input("x", "value"), Input("y", "value"))
+AXES = (Input("x", "data"), Input("y", "data"))
 WORDS = {
     "running": "running",
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled: nothing was kept",
 }
-HIDDEN = {"display": "none"}
 # Seconds that a report may take.
 REPORT_SECONDS = 600
 
@@ -68,7 +76,12 @@ def _watch_fits(app: Dash, desk: Desk) -> None:
             return no_update, no_update, HIDDEN, busy, not busy, version
         text, curve = _progress(job, len(desk.waiting)), job.curve()
         figure = no_update if text == said else curve_figure(curve)
-        return text, figure, None if curve else HIDDEN, busy, not busy, version
+        return text, figure, _tall(CURVE_HEIGHT if curve else 0), busy, not busy, version
+
+
+def _tall(pixels: int) -> dict[str, str]:
+    """The style of a figure of that height; one of none is hidden."""
+    return {"height": f"{pixels}px"} if pixels else HIDDEN
 
 
 def _progress(job: FitJob, waiting: int) -> str:
@@ -89,12 +102,14 @@ def _ask_for_fits(app: Dash, desk: Desk) -> None:
         Output("fit-said", "children", allow_duplicate=True),
         Input("start", "n_clicks"),
         State("components", "value"),
-        State("taught", "value"),
+        State("taught", "data"),
         *SETTINGS,
         prevent_initial_call=True,
     )
-    def start(_: int, components: str, taught: list[str], *settings: Any) -> str:
-        return _told(lambda: desk.ask([_asked(components, bool(taught), *settings)]), "started")
+    def start(_: int, components: str, taught: str, *settings: Any) -> str:
+        return _told(
+            lambda: desk.ask([_asked(components, taught == TAUGHT[1], *settings)]), "started"
+        )
 
     @app.callback(
         Output("fit-said", "children", allow_duplicate=True),
@@ -162,18 +177,19 @@ def _told(action: Callable[[], object], done: str) -> str:
 
 def _draw_map(app: Dash, desk: Desk) -> None:
     @app.callback(
-        Output("model", "options"),
-        Output("model", "value"),
+        Output("model-choice", "children"),
+        Output("model-choice", "data-value"),
+        Output("model", "data"),
         Input("models-version", "data"),
     )
-    def models(_: int) -> tuple[list[str], str | None]:
-        return list(desk.project.models), desk.shown
+    def models(_: int) -> tuple[list[Any], str, str | None]:
+        return options(list(desk.project.models)), json.dumps(desk.shown), desk.shown
 
     @app.callback(
         Output("map", "figure"),
         *AXES,
-        Input("coloring", "value"),
-        Input("model", "value"),
+        Input("coloring", "data"),
+        Input("model", "data"),
         Input("labels-version", "data"),
     )
     def draw(x: str, y: str, coloring: str, model: str | None, _: int) -> Any:
@@ -208,8 +224,8 @@ def _take_labels(app: Dash, desk: Desk) -> None:
         Input("give", "n_clicks"),
         State("label", "value"),
         State("lasso", "data"),
-        State("x", "value"),
-        State("y", "value"),
+        State("x", "data"),
+        State("y", "data"),
         State("labels-version", "data"),
         prevent_initial_call=True,
     )
@@ -262,7 +278,7 @@ def _cell(value: Any) -> str:
 
 
 def _find_odd_rows(app: Dash, desk: Desk) -> None:
-    @app.callback(Output("odd-rows", "children"), Input("share", "value"), Input("model", "value"))
+    @app.callback(Output("odd-rows", "children"), Input("share", "value"), Input("model", "data"))
     def odd(share: str | None, model: str | None) -> Any:
         if model not in desk.project.models:
             return html.P("fit a model first")
@@ -301,16 +317,18 @@ def _compare(app: Dash, desk: Desk) -> None:
     )
     def compare(_: int, x: str, y: str) -> Any:
         names = list(desk.project.models)
-        figure = multiples_figure(desk.project, (x, y), names[-9:])
+        shown = names[-3 * ACROSS :]
+        figure = multiples_figure(desk.project, (x, y), shown)
+        height = SMALL_HEIGHT * rows_of_maps(len(shown))
         rows = table(desk.project.compared(names), "fits, in order") if names else ""
-        return rows, figure, None if names else HIDDEN
+        return rows, figure, _tall(height if names else 0)
 
 
 def _export(app: Dash, desk: Desk) -> None:
     project = desk.project
 
     @app.callback(
-        Output("files", "children"), Input("model", "value"), Input("labels-version", "data")
+        Output("files", "children"), Input("model", "data"), Input("labels-version", "data")
     )
     def files(model: str | None, _: int) -> Any:
         if model is None:
@@ -326,7 +344,7 @@ def _export(app: Dash, desk: Desk) -> None:
     @app.callback(
         Output("export-said", "children"),
         Input("report", "n_clicks"),
-        State("model", "value"),
+        State("model", "data"),
         prevent_initial_call=True,
     )
     def report(_: int, model: str | None) -> str:

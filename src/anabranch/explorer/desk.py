@@ -20,7 +20,8 @@ class Asked:
     Attributes:
         components: K, or "auto".
         columns: to use.
-        flow: recipe of the components; "none" for Gaussians, None for the usual one.
+        flow: recipe of the components, `anabranch.explorer.jobs.GAUSSIANS`, or None for the usual
+            one.
         inference: "exact", "variational" or "invariant".
         max_epochs: upper limit, or None.
         use_labels: whether the labels teach.

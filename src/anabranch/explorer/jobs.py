@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 State = Literal["running", "done", "failed", "cancelled"]
+# The choice of no flow.
+GAUSSIANS = "none (Gaussians)"
 # Seconds that a fit has to stop by itself.
 GRACE = 10
 
@@ -24,7 +26,7 @@ class Wish:
         output: the model file.
         components: K, or "auto".
         columns: to use; None for all.
-        flow: recipe, or None for the usual one.
+        flow: recipe, `GAUSSIANS`, or None for the usual one.
         inference: "exact", "variational" or "invariant".
         max_epochs: upper limit, or None for the usual one.
         label_column: column of the labels in the table, or None.
@@ -61,7 +63,9 @@ class Wish:
                 raise ValueError("of columns with a comma in their names all or none can be chosen")
             words += ["--columns", ",".join(self.columns)]
         words += ["--inference", self.inference]
-        if self.flow is not None:
+        if self.flow == GAUSSIANS:
+            words += ["--set", "flow=null"]
+        elif self.flow is not None:
             words += ["--flow", self.flow]
         if self.max_epochs is not None:
             words += ["--max-epochs", str(self.max_epochs)]

@@ -1,18 +1,22 @@
 """What stands on the page: five sections, one under another."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from dash import dcc, html
 
+from anabranch.explorer.jobs import GAUSSIANS
 from anabranch.explorer.project import PRINCIPAL, Project
-from anabranch.explorer.views import COLORINGS
+from anabranch.explorer.views import COLORINGS, MAP_HEIGHT
 from anabranch.reports.page import CONFIG
 
 # Milliseconds between two looks at a fit that runs.
 LOOK = 700
-FLOWS = ("realnvp", "nsf", "maf", "none")
+FLOWS = ("realnvp", "nsf", "maf", GAUSSIANS)
 INFERENCES = ("exact", "variational")
+TAUGHT = ("are left out", "teach")
+HIDDEN = {"display": "none"}
 # What a plotly toolbar offers on the map.
 TOOLS = [["lasso2d", "select2d", "zoom2d", "pan2d", "resetScale2d", "toImage"]]
 
@@ -68,19 +72,14 @@ def _fit(project: Project) -> Any:
             html.Div(
                 [
                     field("Clusters (a number, or auto)", _text("components", "auto")),
-                    field("Flow", _choice("flow", FLOWS, FLOWS[0])),
-                    field("Inference", _choice("inference", INFERENCES, INFERENCES[0])),
+                    _choice("Flow", "flow", FLOWS, FLOWS[0]),
+                    _choice("Inference", "inference", INFERENCES, INFERENCES[0]),
                     field("Epochs at most (empty: 500)", _text("epochs", "")),
+                    _choice("Labels", "taught", TAUGHT, TAUGHT[0]),
+                    _choice("Columns", "columns", project.columns, project.columns),
                 ],
                 className="fields",
             ),
-            html.Fieldset(
-                [
-                    html.Legend("Columns"),
-                    dcc.Checklist(project.columns, project.columns, id="columns", inline=True),
-                ]
-            ),
-            dcc.Checklist(["let labels teach"], [], id="taught"),
             html.Div(
                 [
                     html.Button("Fit", id="start"),
@@ -89,7 +88,7 @@ def _fit(project: Project) -> Any:
                 className="fields",
             ),
             html.Div(id="fit-said", className="said", role="status"),
-            dcc.Graph(id="curve", config=_config(CONFIG["modeBarButtons"])),
+            dcc.Graph(id="curve", style=HIDDEN, config=_config(CONFIG["modeBarButtons"])),
         ],
         id="fit",
     )
@@ -104,14 +103,14 @@ def _map(project: Project) -> Any:
             html.H2("Map"),
             html.Div(
                 [
-                    field("Across", _choice("x", names, first)),
-                    field("Up", _choice("y", names, second)),
-                    field("Colour", _choice("coloring", COLORINGS, COLORINGS[0])),
-                    field("Model", _choice("model", [], None)),
+                    _choice("Across", "x", names, first),
+                    _choice("Up", "y", names, second),
+                    _choice("Colour", "coloring", COLORINGS, COLORINGS[0]),
+                    _choice("Model", "model", [], None),
                 ],
                 className="fields",
             ),
-            dcc.Graph(id="map", config=_config(TOOLS)),
+            dcc.Graph(id="map", style={"height": f"{MAP_HEIGHT}px"}, config=_config(TOOLS)),
             html.P("Draw a lasso around rows, or click one, and give them a label."),
             html.Div(id="selected", className="said", role="status"),
             html.Div(
@@ -157,7 +156,7 @@ def _compare() -> Any:
             ),
             html.Div(id="compare-said", className="said", role="status"),
             html.Div(id="compared"),
-            dcc.Graph(id="multiples", config=_config(CONFIG["modeBarButtons"])),
+            dcc.Graph(id="multiples", style=HIDDEN, config=_config(CONFIG["modeBarButtons"])),
         ],
         id="compare",
     )
@@ -182,12 +181,24 @@ def field(label: str, control: Any) -> Any:
     return html.Div([html.Label(label, htmlFor=control.id), control], className="field")
 
 
+def options(names: Sequence[str]) -> list[Any]:
+    """What a choice offers."""
+    return [html.Option(name, value=name) for name in names]
+
+
 def _text(key: str, value: str) -> Any:
     return dcc.Input(id=key, value=value, type="text", debounce=True, autoComplete="off")
 
 
-def _choice(key: str, options: Sequence[str], value: str | None) -> Any:
-    return dcc.Dropdown(list(options), value, id=key, clearable=False, searchable=False)
+def _choice(label: str, key: str, names: Sequence[str], value: str | Sequence[str] | None) -> Any:
+    """One of several, or some: the browser's own control, which readers of screens know.
+
+    What is chosen goes to the store of that key, see assets/choices.js.
+    """
+    many = isinstance(value, list)
+    chosen: Any = {"data-store": key, "data-value": json.dumps(value)}
+    control = html.Select(options(names), id=f"{key}-choice", multiple=many, **chosen)
+    return html.Div([dcc.Store(id=key, data=value), field(label, control)])
 
 
 def _config(tools: Any) -> Any:

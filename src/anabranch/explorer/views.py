@@ -18,6 +18,10 @@ COLORINGS = ("cluster", "log-density", "certainty", "label")
 MOST_DRAWN = 100_000
 # Points beyond which drawing goes to the graphics processor.
 FEW = 2000
+# Of figures, in pixels.
+MAP_HEIGHT, CURVE_HEIGHT, SMALL_HEIGHT = 560, 300, 300
+# Small maps side by side.
+ACROSS = 3
 GREY = "#9a9a9a"
 LAYOUT: dict[str, Any] = {
     "template": "plotly_white",
@@ -50,7 +54,11 @@ def map_figure(
             _add_group(figure, points, rows[groups[rows] == group], group, name)
     first, second = _titles(axes)
     figure.update_layout(
-        dragmode="lasso", uirevision=f"{axes}", xaxis_title=first, yaxis_title=second, height=560
+        dragmode="lasso",
+        uirevision=f"{axes}",
+        xaxis_title=first,
+        yaxis_title=second,
+        height=MAP_HEIGHT,
     )
     if len(rows) < len(points):
         figure.update_layout(title=f"{len(rows)} of {len(points)} rows are drawn", margin={"t": 50})
@@ -135,8 +143,13 @@ def curve_figure(entries: Sequence[dict[str, float]]) -> go.Figure:
                     mode="lines+markers",
                 )
             )
-    figure.update_layout(height=300, xaxis_title="steps", yaxis_title="log-density, nats")
+    figure.update_layout(height=CURVE_HEIGHT, xaxis_title="steps", yaxis_title="log-density, nats")
     return figure
+
+
+def rows_of_maps(count: int) -> int:
+    """How many rows small maps take."""
+    return -(-max(1, count) // ACROSS)
 
 
 def multiples_figure(
@@ -144,11 +157,11 @@ def multiples_figure(
 ) -> go.Figure:
     """Small maps side by side, coloured by the clusters of each model."""
     points = project.plane(*axes)
-    across = min(3, max(1, len(names)))
-    down = -(-max(1, len(names)) // across)
+    across = min(ACROSS, max(1, len(names)))
+    down = rows_of_maps(len(names))
     titles = [f"{project.models[name].facts()['components']} components" for name in names]
     figure = make_subplots(rows=down, cols=across, subplot_titles=titles or None)
-    figure.update_layout(LAYOUT, showlegend=False, height=300 * down, margin={"t": 40})
+    figure.update_layout(LAYOUT, showlegend=False, height=SMALL_HEIGHT * down, margin={"t": 40})
     for place, name in enumerate(names):
         clusters = project.answers(name).clusters
         rows = drawn_rows(clusters, most)
