@@ -27,6 +27,7 @@ from anabranch.distributions import (
     Distribution,
     Flow,
     GaussianCopula,
+    HamiltonianFlow,
     Hedged,
     Kent,
     LatentTree,
@@ -920,6 +921,27 @@ def _gaussian_copula(features: int, structure: str) -> Make:
     )
 
 
+def _quartic(z: Tensor, context: Tensor | None) -> Tensor:
+    """A density whose force is not linear, around a place that the context moves."""
+    place = 0.0 if context is None else context[..., : z.shape[-1]]
+    return -0.25 * (z - place).square().sum(-1).square()
+
+
+def _hamiltonian(features: int, *, learn_reverse: bool, n_rounds: int) -> Make:
+    def make(batch_shape: Shape, context: int, generator: Generator) -> HamiltonianFlow:
+        return HamiltonianFlow(
+            _diagonal_normal(features)((), context, generator),
+            _quartic,
+            n_rounds=n_rounds,
+            n_steps=2,
+            learn_reverse=learn_reverse,
+            hidden=HIDDEN,
+            generator=generator,
+        )
+
+    return make
+
+
 def _vamp_prior(posterior: Make, shares: bool) -> Make:
     def make(batch_shape: Shape, context: int, generator: Generator) -> VampPrior:
         rows = torch.rand(3, 4, generator=generator)
@@ -1338,6 +1360,18 @@ DISTRIBUTIONS: list[Case] = [
     *(
         Case(f"gaussian-copula-{kind}-{d}", d, _gaussian_copula(d, kind), contextual=True)
         for kind, d in (("cholesky", 1), ("cholesky", 2), ("rank-one", 2))
+    ),
+    *(
+        Case(
+            f"hamiltonian-flow-{learned}-2",
+            2,
+            _hamiltonian(2, learn_reverse=learned, n_rounds=1 if learned else 3),
+            exact=False,
+            stochastic=True,
+            contextual=True,
+            stackable=False,
+        )
+        for learned in (True, False)
     ),
     *(
         Case(f"vamp-prior-{name}-2", 2, _vamp_prior(q, shares), stackable=False)

@@ -71,7 +71,9 @@ def test_labels_change_nothing():
     assert (model().fit(X, y).transform(X) == model().fit(X).transform(X)).all()
 
 
-@pytest.mark.parametrize("posterior", ["diagonal", "planar", "radial", "iaf", "nice", "realnvp"])
+@pytest.mark.parametrize(
+    "posterior", ["diagonal", "planar", "radial", "iaf", "nice", "realnvp", "hamiltonian"]
+)
 def test_it_comes_back_from_a_file(posterior, tmp_path):
     prior = {"name": "vampprior", "n_components": 3} if posterior == "diagonal" else "normal"
     first = model(posterior=posterior, prior=prior, max_epochs=1).fit(X)

@@ -17,10 +17,13 @@ POSTERIORS = [
     {"name": "iaf", "n_layers": 2, "gate": 3.0}, "nice",
     "volume-preserving", {"name": "realnvp", "n_layers": 2},
 ]  # fmt: skip
+# without a density at points that they did not draw
+DYNAMICS = [{"name": "hamiltonian", "n_steps": 2}, {"name": "langevin", "n_rounds": 3}]
 PRIORS = ["normal", {"name": "vampprior", "n_components": 4}, {"name": "maf", "n_layers": 1}]
 # of the parameters: with larger ones some weights have no variance to speak of
 SIZE = 0.2
-NAMES = [p if isinstance(p, str) else "-".join(map(str, p.values())) for p in POSTERIORS]
+ALL = [*POSTERIORS, *DYNAMICS]
+NAMES = [p if isinstance(p, str) else "-".join(map(str, p.values())) for p in ALL]
 
 
 def small(posterior, **changes):
@@ -40,7 +43,7 @@ def quadrature(model, x, limit=9.0, points=301):
     return torch.logsumexp(torch.stack(joint), 1) + 2 * math.log(2 * limit / (points - 1))
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS, ids=NAMES)
+@pytest.mark.parametrize("posterior", POSTERIORS, ids=NAMES[:-2])
 @torch.no_grad()
 def test_density_at_a_draw_is_that_of_the_posterior(posterior):
     model, x = small(posterior).double(), rows().double()
@@ -49,7 +52,7 @@ def test_density_at_a_draw_is_that_of_the_posterior(posterior):
     torch.testing.assert_close(log_q, model.posterior.log_prob(z, model.encoder(x)))
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS, ids=NAMES)
+@pytest.mark.parametrize("posterior", ALL, ids=NAMES)
 @torch.no_grad()
 def test_weights_estimate_the_likelihood_of_quadrature(posterior):
     model, x = small(posterior), rows()
@@ -75,9 +78,10 @@ def test_any_prior_goes_with_any_likelihood(prior, likelihood):
     assert (likelihood == "bernoulli") == bool(((drawn == 0) | (drawn == 1)).all())
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS, ids=NAMES)
+@pytest.mark.parametrize("posterior", ALL, ids=NAMES)
 def test_bound_reaches_every_parameter(posterior):
-    model = small(posterior, prior={"name": "vampprior", "n_components": 2})
+    prior = "maf" if posterior in DYNAMICS else {"name": "vampprior", "n_components": 2}
+    model = small(posterior, prior=prior)
     ImportanceBound(model, n_draws=2)({"x": rows()}, generator=seeded(0)).total.backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     # the last feature of an autoregressive order has units that feed nothing
@@ -193,6 +197,8 @@ def test_warm_up_weighs_the_divergence_in_training_only():
         ({"prior": "nothing"}, ValueError, "nothing"),
         ({"prior": {"name": "vampprior", "n": 3}}, TypeError, "n"),
         ({"likelihood": "poisson"}, ValueError, "likelihood"),
+        ({"posterior": "langevin", "prior": "vampprior"}, ValueError, "vampprior"),
+        ({"posterior": {"name": "langevin", "n_steps": 3}}, TypeError, "n_steps"),
     ],
 )
 def test_wrong_parts_are_named(changes, error, match):

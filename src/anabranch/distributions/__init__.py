@@ -8,6 +8,7 @@ from anabranch.distributions.chain import Chain as Chain
 from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
 from anabranch.distributions.flow import Flow as Flow
 from anabranch.distributions.gaussian_copula import GaussianCopula as GaussianCopula
+from anabranch.distributions.hamiltonian_flow import HamiltonianFlow as HamiltonianFlow
 from anabranch.distributions.heads import Bernoulli as Bernoulli
 from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixtureHead
 from anabranch.distributions.heads import Head as Head

@@ -30,7 +30,8 @@ class VampPrior(Distribution):
             kept as logits.
 
     Raises:
-        ValueError: for rows that are no matrix, or shares outside (0, 1).
+        ValueError: for rows that are no matrix, shares outside (0, 1), or a posterior without a
+            density that is known.
 
     Source: Tomczak, Welling (2018), "VAE with a VampPrior", arXiv:1705.07120.
 
@@ -52,6 +53,8 @@ class VampPrior(Distribution):
             raise ValueError(f"rows must have shape (K, D), got {tuple(rows.shape)}")
         if shares and not rows.is_meta and not bool(((rows > 0) & (rows < 1)).all()):
             raise ValueError("rows must be shares between 0 and 1")
+        if not posterior.exact:
+            raise ValueError(f"{type(posterior).__name__} has no density to make a prior of")
         super().__init__(posterior.event_shape)
         self.posterior, self.encoder, self.shares = posterior, encoder, shares
         self.rows = nn.Parameter(rows.logit() if shares else rows.clone())

@@ -2,6 +2,9 @@
 
 from anabranch.functional.layout import circle_columns as circle_columns
 from anabranch.functional.layout import split_parameters as split_parameters
+from anabranch.functional.leapfrog import Phase as Phase
+from anabranch.functional.leapfrog import leapfrog as leapfrog
+from anabranch.functional.leapfrog import score as score
 from anabranch.functional.logspace import log1mexp as log1mexp
 from anabranch.functional.logspace import standard_logistic_log_prob as standard_logistic_log_prob
 from anabranch.functional.logspace import standard_normal_log_prob as standard_normal_log_prob

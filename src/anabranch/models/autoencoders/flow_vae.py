@@ -10,15 +10,17 @@ from anabranch.distributions import (
     Distribution,
     Flow,
     GaussianCopula,
+    HamiltonianFlow,
     Normal,
     VampPrior,
 )
 from anabranch.models.autoencoders.dense_coders import Decoder, NetworkOptions
+from anabranch.models.autoencoders.hamiltonian_posteriors import WithRows, hamiltonian_posterior
 from anabranch.models.autoencoders.latent_posteriors import latent_posterior
 from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.registry import recipe
-from anabranch.models.specs import Spec, split_spec
+from anabranch.models.specs import Spec, parse_spec, split_spec
 from anabranch.networks import MLP
 
 
@@ -59,11 +61,13 @@ class FlowVariationalAutoencoder(nn.Module):
         self.prior, self.decoder = prior, decoder
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (N, J) of rows (N, D): where the flow takes the mean of its base."""
+        """Codes (N, J) of rows (N, D): where the flow takes its base's mean, without momenta."""
         context = self.encoder(x)
         q = self.posterior
         if isinstance(q, Flow) and isinstance(q.base, DiagonalNormal):
             return q.transform.decode(q.base.mean(context), context)[0]
+        if isinstance(q, HamiltonianFlow):
+            return q.centre(context)
         if isinstance(q, DiagonalNormal | GaussianCopula):
             return q.mean(context)
         raise TypeError(f"{type(q).__name__} has no centre")
@@ -129,8 +133,9 @@ def flow_vae(
     Args:
         features: D.
         latent: J, size of a code.
-        posterior: "diagonal", "copula", "planar", "radial", "iaf", "nice", "volume-preserving", or
-            {"name": ..., keyword: value}; see `latent_posterior`.
+        posterior: "diagonal", "copula", "planar", "radial", "iaf", "nice", "volume-preserving",
+            "hamiltonian", "langevin", or {"name": ..., keyword: value}; see `latent_posterior` and
+            `hamiltonian_posterior`.
         prior: "normal"; "vampprior", posteriors of learned rows, {"n_components": 500} of them; or
             the recipe of a density, such as "maf" or "realnvp".
         likelihood: "gaussian" with one free standard deviation, or "bernoulli" for shares.
@@ -151,27 +156,35 @@ def flow_vae(
     source = make_generator(seed)
     how = NetworkOptions(activation=activation, generator=source)
     encoder = MLP(features, context, tuple(hidden), **how)
-    q = latent_posterior(posterior, latent, context, source)
     decoder = Decoder(features, latent, tuple(hidden)[::-1], likelihood, scaled=True, **how)
-    return FlowVariationalAutoencoder(
-        encoder, q, _make_prior(prior, encoder, q, decoder, source), decoder
-    )
+    if split_spec("posterior", posterior)[0] in ("hamiltonian", "langevin"):
+        p = _make_prior(prior, latent, source)
+        q = hamiltonian_posterior(posterior, context, decoder, p, source)
+        return FlowVariationalAutoencoder(WithRows(encoder), q, p, decoder)
+    q = latent_posterior(posterior, latent, context, source)
+    if split_spec("prior", prior)[0] == "vampprior":
+        p = _vamp_prior(prior, q, encoder, decoder, source)
+    else:
+        p = _make_prior(prior, latent, source)
+    return FlowVariationalAutoencoder(encoder, q, p, decoder)
 
 
-def _make_prior(
-    spec: Spec, encoder: MLP, q: Distribution, decoder: Decoder, source: Generator | None
-) -> Distribution:
-    name, settings = split_spec("prior", spec)
-    (latent,) = q.event_shape
+def _make_prior(spec: Spec, latent: int, source: Generator | None) -> Distribution:
     if spec == "normal":
         return Normal(latent)
-    if name == "vampprior":
-        k = _n_components(**settings)
-        shares = decoder.likelihood == "bernoulli"
-        rows = torch.randn(k, decoder.features, generator=source)
-        return VampPrior(q, encoder, rows.sigmoid() if shares else rows, shares=shares)
+    if split_spec("prior", spec)[0] == "vampprior":
+        raise ValueError("prior 'vampprior' needs a posterior whose density is known")
     return build_inner_density(spec, latent, (), source, role="prior")
 
 
-def _n_components(n_components: int = 500) -> int:
+def _vamp_prior(
+    spec: Spec, q: Distribution, encoder: MLP, decoder: Decoder, source: Generator | None
+) -> VampPrior:
+    _, settings = parse_spec("prior", spec, {"vampprior": _n_components})
+    rows = torch.randn(_n_components(**settings), decoder.features, generator=source)
+    shares = decoder.likelihood == "bernoulli"
+    return VampPrior(q, encoder, rows.sigmoid() if shares else rows, shares=shares)
+
+
+def _n_components(*, n_components: int = 500) -> int:
     return n_components
