@@ -45,7 +45,7 @@ from anabranch.distributions import (
     VonMisesFisher,
     WithCategories,
 )
-from anabranch.functional import as_shape
+from anabranch.functional import as_shape, standard_logistic_log_prob
 from anabranch.functional.sphere import unit
 from anabranch.models import (
     diagonal_bilstm,
@@ -921,17 +921,17 @@ def _gaussian_copula(features: int, structure: str) -> Make:
     )
 
 
-def _quartic(z: Tensor, context: Tensor | None) -> Tensor:
-    """A density whose force is not linear, around a place that the context moves."""
+def _logistic(z: Tensor, context: Tensor | None) -> Tensor:
+    """A density whose force is bounded and not linear, around a place that the context moves."""
     place = 0.0 if context is None else context[..., : z.shape[-1]]
-    return -0.25 * (z - place).square().sum(-1).square()
+    return standard_logistic_log_prob(2 * (z - place))
 
 
 def _hamiltonian(features: int, *, learn_reverse: bool, n_rounds: int) -> Make:
     def make(batch_shape: Shape, context: int, generator: Generator) -> HamiltonianFlow:
         return HamiltonianFlow(
             _diagonal_normal(features)((), context, generator),
-            _quartic,
+            _logistic,
             n_rounds=n_rounds,
             n_steps=2,
             learn_reverse=learn_reverse,

@@ -67,7 +67,8 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
     Args:
         latent: J, size of a code.
         posterior: q(z|x): "diagonal", "copula", "planar", "radial", "iaf", "nice",
-            "volume-preserving", "hamiltonian", "langevin", the recipe of another flow, or {"name": ..., keyword: value}.
+            "volume-preserving", "hamiltonian", "langevin", the recipe of another flow, or
+            {"name": ..., keyword: value}.
         prior: p(z): "normal", "vampprior", or the recipe of a density such as "maf".
         likelihood: p(x|z): "gaussian", with one free standard deviation, or "bernoulli".
         hidden: hidden sizes of the encoder; the decoder has them in reverse.
