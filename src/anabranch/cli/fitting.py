@@ -1,6 +1,7 @@
 """What `anabranch fit` does once its arguments are understood."""
 
 import time
+import warnings
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
@@ -28,6 +29,7 @@ from anabranch.data.locks import locked
 from anabranch.data.source import numbered_columns
 from anabranch.estimators import save
 from anabranch.estimators.estimator import Estimator
+from anabranch.training.agreement import launched_processes, wait_for_all
 
 
 def run(request: Fit) -> None:
@@ -38,15 +40,20 @@ def run(request: Fit) -> None:
         KeyboardInterrupt: on Ctrl-C, with a message that names the checkpoint where there is one.
     """
     with ExitStack() as held:
-        for path in (request.output, request.checkpoint):
+        first = held.enter_context(launched_processes()).rank == 0
+        for path in (request.output, request.checkpoint) if first else ():
             if path is not None and not is_special(path):
                 check_output(path)
                 held.enter_context(locked(path))
-        _run(request)
+        if not first:  # which hears and says nothing that the first does not
+            warnings.simplefilter("ignore")
+        _run(request, first=first)
 
 
-def _run(request: Fit) -> None:
-    _check(request)
+def _run(request: Fit, *, first: bool) -> None:
+    if first:
+        _check(request)
+    wait_for_all()
     table, context = split_columns(_read(request), request.context)
     settings = _settings(request, table)
     targets, numbers = _targets(request, table, settings.get("n_components"))
@@ -57,6 +64,8 @@ def _run(request: Fit) -> None:
     try:
         estimator.fit_keeping_checkpoint(X, targets, **given, resume=bool(request.resume))
         seconds = time.perf_counter() - started
+        if not first:
+            return
         _save(request, estimator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None

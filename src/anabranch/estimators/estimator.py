@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
@@ -17,6 +18,7 @@ from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.processes import alike
 from anabranch.estimators.tables import plain_table
 from anabranch.functional.modes import usual_torch
 
@@ -214,14 +216,15 @@ class Estimator(GroupedSettings):
 
 
 def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
-    """A method under `usual_torch`, which leaves its object as it was where it fails."""
+    """A method under `usual_torch`, alike in all processes, undone where it fails."""
 
     @wraps(method)
     def guarded(*args: P.args, **keywords: P.kwargs) -> T:
-        attributes = vars(args[0])
+        own: Any = args[0]
+        attributes = vars(own)
         before = dict(attributes)
         try:
-            with usual_torch():
+            with usual_torch(), alike(own, args[1:], keywords) if undo else nullcontext():
                 return method(*args, **keywords)
         except BaseException:
             if undo:
