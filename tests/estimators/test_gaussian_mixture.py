@@ -21,7 +21,7 @@ X, LABELS = PROBLEM.sample(1500, random_state=100)
 FEW = np.where(np.arange(len(X)) < 60, LABELS, -1)
 
 
-@pytest.mark.filterwarnings("ignore:y has labels up to")
+@pytest.mark.filterwarnings("ignore:y has labels up to", "ignore:y has the 2 classes")
 @parametrize_with_checks([GaussianMixture()])
 def test_check_estimator(estimator, check):
     check(estimator)

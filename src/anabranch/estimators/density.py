@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import DensityMixin
 
 from anabranch.estimators.estimator import Estimator
-from anabranch.estimators.rows import Seed, length
+from anabranch.estimators.rows import Seed, check_weights, length
 
 Array = NDArray[np.float64]
 
@@ -29,10 +29,15 @@ class DensityEstimator(DensityMixin, Estimator):
         """Free parameters of the density."""
 
     def score(  # pyright: ignore[reportIncompatibleMethodOverride] - DensityMixin returns None
-        self, X: ArrayLike, y: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Mean of ``score_samples``."""
-        return float(self.score_samples(X).mean())
+        """Mean of ``score_samples``; a row counts as often as its ``sample_weight`` says."""
+        log_prob = self.score_samples(X)
+        return float(np.average(log_prob, weights=check_weights(sample_weight, len(log_prob))))
 
     def bic(self, X: ArrayLike) -> float:
         r"""Bayesian information criterion on X, :math:`-2\log L + p\log n`; lower is better.

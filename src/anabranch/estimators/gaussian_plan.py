@@ -39,6 +39,30 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
+class LabelledRows:
+    """Rows that a mixture is fitted to.
+
+    Attributes:
+        X: (n, D).
+        targets: (n, K) labels, rows of zeros where unknown, or None.
+        weights: (n,) what each row counts; None for one.
+    """
+
+    X: Array
+    targets: Array | None
+    weights: Array | None
+
+
+def _standardised(X: Array, weights: Array | None) -> Array:
+    """Columns with mean zero and variance one, of rows that count as often as they do."""
+    if weights is None:
+        return (X - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1.0)
+    centred = X - np.average(X, axis=0, weights=weights)
+    std = np.sqrt(np.average(centred**2, axis=0, weights=weights))
+    return centred / np.where(std > 0, std, 1.0)
+
+
+@dataclass(frozen=True)
 class GaussianPlan:
     """The settings of a `GaussianMixture`, checked against each other; see there.
 
@@ -120,19 +144,21 @@ class GaussianPlan:
 
     def start(
         self,
-        X: Array,
-        targets: Array | None,
+        rows: LabelledRows,
         n_components: int,
         prior: GaussianPrior | None,
         random_state: np.random.RandomState,
     ) -> GaussianParameters:
         """The mixture before the first step: as given, the rest from assigned rows."""
+        X, targets, weights = rows.X, rows.targets, rows.weights
         given, model = self._given(n_components, X.shape[1]), self.model
         if len(given) == 3:
             return GaussianParameters(**given, diagonal=model.is_diagonal)
         # units must not decide which columns the distances see
-        Z = (X - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1.0)
-        assigned = assignments(Z, targets, n_components, self.init_params, random_state)
+        Z = _standardised(X, weights)
+        how = n_components, self.init_params, random_state
+        assigned = assignments(Z, targets, *how, weights)
+        assigned = assigned if weights is None else weights[:, None] * assigned
         return replace(gaussian_m_step(X, assigned, model, prior), **given)
 
     def _given(self, n_components: int, n_features: int) -> dict[str, Array]:

@@ -46,7 +46,7 @@ class MixtureCandidates(TablePrepared):
     start_: str
 
     def _fenced(
-        self, plan: MixturePlan, X: Array, targets: Array | None
+        self, plan: MixturePlan, X: Array, targets: Array | None, weights: Array | None
     ) -> tuple[MixturePlan, Callable[[Array], NDArray[np.bool_]]]:
         """The plan that knows how many rows stand apart from all others, and what tells them."""
         if self.is_table and self._curved() is not None:
@@ -66,7 +66,8 @@ class MixtureCandidates(TablePrepared):
         coding = vars(self).get("coding_")
         names = column_names(self, X.shape[1]) if coding is None else coding.encoded_names
         warn_set_apart(X, stray, names)
-        return replace(plan, n_stray=int(stray.sum())), outside
+        n_stray = stray.sum() if weights is None else weights[stray].sum()
+        return replace(plan, n_stray=float(n_stray)), outside
 
     def _task(
         self,
@@ -103,7 +104,8 @@ class MixtureCandidates(TablePrepared):
         candidate = annihilated(candidate, task)
         R = responsibilities(candidate.model, task.rows)
         Z, V = task.rows.z.double().numpy(), task.validation.z.double().numpy()
-        start = hard_start(candidate.name, Z, V, R, plan.start_options(R.shape[1]))
+        options = plan.start_options(R.shape[1])
+        start = hard_start(candidate.name, Z, V, R, options, task.weights)
         gaussian = self._candidate(plan, task, R.shape[1], candidate.name).model
         self._set(gaussian, start, plan, task)
         self._contaminate(gaussian, plan, task)
@@ -120,6 +122,8 @@ class MixtureCandidates(TablePrepared):
     ) -> Iterator[tuple[Candidate, Start | ProductStart]]:
         """Models set to the starts to compare, and the starts."""
         if self.layout is not None:
+            if task.weights is not None:
+                raise ValueError("a table with angles or places takes no sample_weight yet")
             search = self._product_search(plan, task, self.layout, n_components, random_state)
             start = search.best(plan.init_params, plan.n_init, given)
             yield self._product_begun(plan, task, start), start
@@ -138,7 +142,7 @@ class MixtureCandidates(TablePrepared):
             network = blank.model.posterior.state_dict()
         V, features = task.validation.z.double().numpy(), self.preparation_.start_features(X, Z)
         starts = make_starts(
-            StartRows(Z, V, features, task.targets),
+            StartRows(Z, V, features, task.targets, task.weights),
             plan.start_options(n_components),
             init_params=plan.init_params,
             n_init=1 if given is not None else plan.n_init,
@@ -162,8 +166,10 @@ class MixtureCandidates(TablePrepared):
     ) -> list[tuple[Candidate, Start]]:
         """The same of a table of mixed columns, whose missing cells the best one then fills."""
         starts = table_starts(
-            MixedRows(task.rows.z.double().numpy(), self._levels, task.targets),
-            task.validation.z.double().numpy(),
+            MixedRows(task.rows.z.double().numpy(), self._levels, task.targets, task.rows.counts),
+            MixedRows(
+                task.validation.z.double().numpy(), self._levels, None, task.validation.counts
+            ),
             plan.start_options(n_components),
             init_params=plan.init_params,
             n_init=1 if given is not None else plan.n_init,
@@ -264,8 +270,10 @@ class MixtureCandidates(TablePrepared):
 
     def _contaminate(self, model: MixtureModel, plan: MixturePlan, task: MixtureTask) -> None:
         """Learn the share of the broad density beside a model at its start."""
-        z = task.rows.z.to(self.device)
-        learn_contamination(model.mixture, z, plan.n_stray, given=plan.given_contamination)
+        z, weights = task.rows.z.to(self.device), task.rows.weights
+        weights = None if weights is None else weights.to(z)
+        given = plan.given_contamination
+        learn_contamination(model.mixture, z, plan.n_stray, weights, given=given)
 
     def _recipe(
         self,

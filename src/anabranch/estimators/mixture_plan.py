@@ -69,7 +69,8 @@ class MixturePlan(FlowMixtureOptions):
         columns: kinds of columns, "auto", or None for numbers.
         missing: what becomes of missing cells.
         given: the keys that the user set of each group.
-        n_stray: rows that were found to stand apart from all others, and are not trained on.
+        n_stray: how much the rows count that were found to stand apart from all others, and are not
+            trained on.
 
     Raises:
         ValueError: naming the setting, what was given and what was expected.
@@ -83,7 +84,7 @@ class MixturePlan(FlowMixtureOptions):
     columns: object = None
     missing: str = "refuse"
     given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    n_stray: int = 0
+    n_stray: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,6 +209,17 @@ class MixturePlan(FlowMixtureOptions):
                 "model_options.levels is None",
             ),
         ]
+
+    def check_weighted(self) -> None:
+        """Refuse ways to fit that take no weights of rows.
+
+        Raises:
+            ValueError: naming the setting.
+        """
+        if self.is_auto:
+            raise ValueError("n_components='auto' takes no sample_weight: it counts rows")
+        if self.weight or self.inference == "invariant":
+            raise ValueError("consistency takes no sample_weight: it is of all rows alike")
 
     def _check_table(self) -> None:
         """Refuse what a table of mixed columns has not."""

@@ -1,10 +1,14 @@
 """Rows as users give them: how many, and which are held out."""
 
 from collections.abc import Sized
+from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+Array = NDArray[np.float64]
+Values = TypeVar("Values", Array | None, torch.Tensor | None)
 # what seeds an estimator
 Seed = int | np.random.RandomState | None
 
@@ -17,6 +21,58 @@ def length(X: ArrayLike) -> int:
         (2, 0)
     """
     return len(X) if isinstance(X, Sized) else 0
+
+
+def check_weights(sample_weight: ArrayLike | None, n_rows: int) -> Array | None:
+    """What each row counts, (n,): as if it were there so many times; None for once.
+
+    Raises:
+        ValueError: for another length, numbers that are negative or not finite, or zeros alone.
+
+    Example:
+        >>> check_weights([1, 0, 2.5], 3)
+        array([1. , 0. , 2.5])
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must be one number for each of {n_rows} rows, got the shape "
+            f"{weights.shape}"
+        )
+    bad = ~np.isfinite(weights) | (weights < 0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"sample_weight must be numbers not below zero, got {weights[row]} in row {row}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero for all rows")
+    return weights
+
+
+def relative_weights(sample_weight: ArrayLike | None, n_rows: int) -> Array | None:
+    """The same, one in the mean of the rows that count; None where they all count alike.
+
+    Example:
+        >>> relative_weights([1, 0, 3], 3), relative_weights([2, 2], 2)
+        (array([0.5, 0. , 1.5]), None)
+    """
+    weights = check_weights(sample_weight, n_rows)
+    if weights is None or (weights == weights[0]).all():
+        return None
+    return weights / weights[weights > 0].mean()
+
+
+def at(values: Values, rows: NDArray[np.int64]) -> Values:
+    """Some rows of an array or a tensor that may be None."""
+    return None if values is None else values[rows]  # pyright: ignore[reportReturnType]
+
+
+def as_weights(weights: Array | None) -> torch.Tensor | None:
+    """Weights as the loop takes them, in single precision."""
+    return None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
 
 
 def split_rows(

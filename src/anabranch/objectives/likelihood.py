@@ -8,6 +8,7 @@ from torch import Tensor
 from anabranch.contracts.loss import Loss
 from anabranch.contracts.objective import Objective
 from anabranch.distributions import Distribution
+from anabranch.functional.averages import weighted_mean
 
 
 class Likelihood(Objective):
@@ -18,9 +19,9 @@ class Likelihood(Objective):
     Args:
         distribution: what is trained.
 
-    Batches are dicts of ``x`` (N, \*event), and optionally ``context`` (N, C) and ``term`` (N,), a
-    constant of the data that is added to the reported log-densities, such as that of a fixed
-    preparation.
+    Batches are dicts of ``x`` (N, \*event), and optionally ``context`` (N, C), ``weights`` (N,),
+    what each row counts in the mean, and ``term`` (N,), a constant of the data that is added to the
+    reported log-densities, such as that of a fixed preparation.
 
     Example:
         >>> import torch
@@ -39,6 +40,7 @@ class Likelihood(Objective):
     ) -> Loss:
         """The objective, and the same in the units of the data as the term "nll"."""
         log_prob = self.distribution.log_prob(batch["x"], batch.get("context"), generator=generator)
-        nll = -log_prob.mean()
-        offset = batch["term"].mean() if "term" in batch else 0.0
+        weights = batch.get("weights")
+        nll = -(log_prob.mean() if weights is None else weighted_mean(log_prob, weights))
+        offset = weighted_mean(batch["term"], weights) if "term" in batch else 0.0
         return Loss(nll, {"nll": nll - offset})

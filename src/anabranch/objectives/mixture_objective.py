@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from anabranch.contracts import Loss, Objective
 from anabranch.distributions import Mixture
+from anabranch.functional.averages import weighted_mean
 from anabranch.objectives.consistency import pseudo_label_likelihood
 from anabranch.objectives.elbo import elbo_enumerated
 from anabranch.objectives.marginal import marginal_joint
@@ -60,8 +61,9 @@ class MixtureObjective(Objective):
 
     Batches are dicts: ``x`` (N, D); optionally ``features`` (N, F), what the posterior network
     sees where that is not x; ``targets`` (N, K), rows of zeros where unknown; ``responsibilities``
-    (N, K); ``term`` (N,), a constant added to the reported log-densities; ``draws`` (N, S, D) of
-    cells that x lacks and ``draws_log_prob`` (N, S), which in evaluation stand for x.
+    (N, K); ``weights`` (N,), what each row counts; ``term`` (N,), a constant added to the reported
+    log-densities; ``draws`` (N, S, D) of cells that x lacks and ``draws_log_prob`` (N, S), which in
+    evaluation stand for x.
 
     Attributes:
         ramp: factor of ``consistency`` for a schedule to raise; part of the state.
@@ -142,7 +144,7 @@ class MixtureObjective(Objective):
         if "draws" in batch and not self.training:
             joint = marginal_joint(self.model.mixture, batch["draws"], batch["draws_log_prob"])
         else:
-            joint = self._joint(x, log_q)
+            joint = self._joint(x, log_q, batch.get("weights"))
         loss = self._unlabelled(joint, log_q, batch)
         if "targets" in batch:
             targets = batch["targets"].mT
@@ -152,7 +154,8 @@ class MixtureObjective(Objective):
             loss = torch.where(targets.sum(0) > 0, self.label_weight * labelled, loss)
         if self.pseudo_labels and self.training and self.perturbation is not None:
             regularisation = -self._pseudo_labelled(self.perturbation, x, joint, generator)
-        total = loss.mean() if regularisation is None else loss.mean() + regularisation
+        total = weighted_mean(loss, batch.get("weights"))
+        total = total if regularisation is None else total + regularisation
         return Loss(total, {} if self.training else mixture_diagnostics(joint, log_q, batch))
 
     def _logits(
@@ -184,11 +187,12 @@ class MixtureObjective(Objective):
     def _plain_log_q(self, seen: Tensor) -> Tensor:
         return torch.log_softmax(self._raw_logits(seen), dim=0)
 
-    def _joint(self, x: Tensor, log_q: Tensor | None) -> Tensor:
+    def _joint(self, x: Tensor, log_q: Tensor | None, weights: Tensor | None) -> Tensor:
         """Log p(x, c), (K, N), each component normalising by the points that q gives it."""
         if self.training and log_q is not None:
+            counts = 1.0 if weights is None else weights
             for layer, components in self._norms:
-                layer.row_weights = log_q[components].detach().exp()
+                layer.row_weights = log_q[components].detach().exp() * counts
         joint = self.model.mixture.joint_log_prob(x)
         for layer, _ in self._norms:
             layer.row_weights = None
@@ -227,11 +231,11 @@ def mixture_diagnostics(
         >>> round(terms["nll"].item(), 4), terms["live_components"].item()
         (0.9163, 2.0)
     """
-    log_p = torch.logsumexp(joint, dim=0)
-    shares = (joint - log_p).exp().mean(1)
-    offset = batch["term"].mean() if "term" in batch else 0.0
+    weights, log_p = batch.get("weights"), torch.logsumexp(joint, dim=0)
+    shares = weighted_mean((joint - log_p).exp(), weights)
+    offset = weighted_mean(batch["term"], weights) if "term" in batch else 0.0
     terms = {
-        "nll": -log_p.mean() - offset,
+        "nll": -weighted_mean(log_p, weights) - offset,
         "live_components": (shares > 0.1 / len(joint)).sum().to(joint.dtype),
         "effective_components": torch.special.entr(shares).sum().exp(),
     }
@@ -239,10 +243,10 @@ def mixture_diagnostics(
         return terms
     elbo = elbo_enumerated(joint, log_q)
     return terms | {
-        "negative_elbo": -elbo.mean() - offset,
-        "kl_q_posterior": (log_p - elbo).mean(),
-        "entropy_q": -(log_q.exp() * log_q).sum(0).mean(),
-        "entropy_mean_q": torch.special.entr(log_q.exp().mean(1)).sum(),
+        "negative_elbo": -weighted_mean(elbo, weights) - offset,
+        "kl_q_posterior": weighted_mean(log_p - elbo, weights),
+        "entropy_q": -weighted_mean((log_q.exp() * log_q).sum(0), weights),
+        "entropy_mean_q": torch.special.entr(weighted_mean(log_q.exp(), weights)).sum(),
     }
 
 

@@ -30,7 +30,7 @@ from anabranch.procedures.optimisation import (
 )
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.product_starts import Blocks, product_rows, set_product
-from anabranch.procedures.rows import Rows
+from anabranch.procedures.rows import Rows, row_weights
 from anabranch.training import FitOptions, FitResult
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
@@ -115,7 +115,7 @@ def _set_regression(flow: Distribution, task: DensityTask, rows: Given, held_out
     if regression is not None:
         assert rows[1] is not None
         assert held_out[1] is not None
-        coefficients, offset = _ridge(rows[1].double().numpy(), Z)
+        coefficients, offset = _ridge(rows[1].double().numpy(), Z, task.rows.counts)
         Z = Z - rows[1].double().numpy() @ coefficients - offset
         V = V - held_out[1].double().numpy() @ coefficients - offset
         last = regression.conditioner.last
@@ -123,7 +123,8 @@ def _set_regression(flow: Distribution, task: DensityTask, rows: Given, held_out
             last.weight.copy_(torch.as_tensor(-coefficients.T))
             last.bias.copy_(torch.as_tensor(-offset).reshape(last.bias.shape))
     options = StartOptions(1, reg_covar=task.reg_covar)
-    start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options).parameters
+    weights = row_weights(task.rows, task.validation)
+    start = hard_start("gaussian", Z, V, np.ones((len(Z), 1)), options, weights).parameters
     affine.set_gaussian(torch.as_tensor(start.means[0]), torch.as_tensor(start.scale_tril[0]))
     affine.requires_grad_(not is_small(len(Z), 1, Z.shape[1]))
 
@@ -135,7 +136,8 @@ def set_simple(model: Density, task: DensityTask, blocks: Blocks) -> None:
     """
     rows, validation = task.rows, task.validation
     split = product_rows(rows.z.double().numpy(), blocks)
-    set_product(model, maximisation(split, np.ones((len(split), 1)), task.reg_covar))
+    counts = np.ones(len(split)) if rows.counts is None else rows.counts
+    set_product(model, maximisation(split, counts[:, None], task.reg_covar))
     for chain in (part for part in model.modules() if isinstance(part, Chain)):
         if rows.context is not None and blocks[-1][0] == "real":
             z, v = rows.z.double(), validation.z.double()
@@ -167,13 +169,19 @@ def _affine_parts(model: Distribution) -> tuple[Elementwise | None, TriangularAf
     return first, rest[0]
 
 
-def _ridge(C: Array, Z: Array) -> tuple[Array, Array]:
+def _ridge(C: Array, Z: Array, weights: Array | None = None) -> tuple[Array, Array]:
     """Coefficients (C, D) and offset (D,) of a regression; classes that sum to one are no harm."""
-    mean, target = C.mean(0), Z.mean(0)
+    mean, target = (_mean(columns, weights) for columns in (C, Z))
     centred = C - mean
-    gram = centred.T @ centred + RIDGE * np.eye(C.shape[1])
-    coefficients = np.linalg.solve(gram, centred.T @ (Z - target))
+    counted = centred if weights is None else weights[:, None] * centred
+    gram = counted.T @ centred + RIDGE * np.eye(C.shape[1])
+    coefficients: Array = np.linalg.solve(gram, counted.T @ (Z - target)).astype(np.float64)
     return coefficients, target - mean @ coefficients
+
+
+def _mean(columns: Array, weights: Array | None) -> Array:
+    """Means of columns, (D,)."""
+    return columns.mean(0) if weights is None else weights @ columns / weights.sum()
 
 
 def train_density(
@@ -211,12 +219,14 @@ def train_density(
         result.stages.insert(0, "race")
     if isinstance(model, Hedged) and task.optimisation.max_epochs:
         gain = log_prob_rows(model.density, held_out) - log_prob_rows(model.anchor, held_out)
-        model.set_share(torch.tensor(fitted_share(gain.nan_to_num(nan=-torch.inf))))
+        share = fitted_share(gain.nan_to_num(nan=-torch.inf), held_out.get("weights"))
+        model.set_share(torch.tensor(share))
         terms = evaluate(Likelihood(model), held_out, options.batch_size)
         result.best_score = options.monitored(terms)
     if task.optimisation.keep == "last":
         return model, result
-    if not convincing(log_prob_rows(model, held_out) - log_prob_rows(fallback, held_out)):
+    gain = log_prob_rows(model, held_out) - log_prob_rows(fallback, held_out)
+    if not convincing(gain, held_out.get("weights")):
         result.best_epoch, result.best_score = 0, score
         return fallback, result
     return model, result

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anabranch.algorithms.gaussians import RowWeights
+from anabranch.functional.averages import weighted_mean
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, MixtureObjective, cross_entropy, marginal_joint
 from anabranch.procedures.gaussian_guard import (
@@ -28,7 +30,7 @@ from anabranch.procedures.mixture_starts import Start
 from anabranch.procedures.optimisation import run_identity, with_rate
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.product_starts import ProductStart
-from anabranch.procedures.rows import Rows
+from anabranch.procedures.rows import Rows, row_weights
 from anabranch.procedures.training_run import LastState
 from anabranch.training import (
     CosineDecay,
@@ -82,6 +84,11 @@ class MixtureTask:
     def data(self) -> Data:
         """Tensors to train on, new ones each time: what changes with the epochs is theirs."""
         return self.rows.batch(self.plan.optimisation.device)
+
+    @property
+    def weights(self) -> RowWeights | None:
+        """What rows count; None for one each."""
+        return row_weights(self.rows, self.validation)
 
     @property
     def held_out(self) -> Data:
@@ -148,7 +155,8 @@ class _Posterior(nn.Module):
 
     def forward(self, batch: Data) -> Loss:
         log_q = torch.log_softmax(self.network(batch["x"]).mT, dim=0)
-        return Loss(cross_entropy(log_q, batch["targets"].mT).mean(), {})
+        entropy = cross_entropy(log_q, batch["targets"].mT)
+        return Loss(weighted_mean(entropy, batch.get("weights")), {})
 
 
 def teach_posterior(
@@ -166,9 +174,12 @@ def teach_posterior(
     in_epoch = len(chosen) // size
     epochs = max(1, TEACH_STEPS // in_epoch)
     network = candidate.model.posterior.requires_grad_(True)
+    data = {"x": seen, "targets": targets.to(seen.dtype)}
+    if task.rows.weights is not None:
+        data["weights"] = task.rows.weights[chosen]
     fit(
         _Posterior(network),
-        {"x": seen.to(optimisation.device), "targets": targets.to(optimisation.device, seen.dtype)},
+        {name: tensor.to(optimisation.device) for name, tensor in data.items()},
         options=FitOptions(
             max_epochs=epochs, batch_size=size, learning_rate=1e-2, patience=None, progress=False
         ),
@@ -319,8 +330,9 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     anchors = hedge_weights(model.mixture, anchors=True)
     model.load_state_dict(trained)
     given = task.plan.given_weights(model.mixture.n_components) is not None
-    settle(model.mixture, anchors, held_out["x"], given=given)
-    if guarded and not convincing(log_prob_rows(model, held_out) - before):
+    counts = held_out.get("weights")
+    settle(model.mixture, anchors, held_out["x"], counts, given=given)
+    if guarded and not convincing(log_prob_rows(model, held_out) - before, counts):
         model.load_state_dict(candidate.gaussian)
         result.best_epoch = 0
     result.best_score = options.monitored(

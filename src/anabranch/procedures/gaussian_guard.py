@@ -20,20 +20,29 @@ SHARE_STEPS = 100
 PART = 4096
 
 
-def convincing(gain: Tensor) -> bool:
-    """Whether a mean gain on validation rows exceeds two of its own standard errors.
+def convincing(gain: Tensor, weights: Tensor | None = None) -> bool:
+    r"""Whether a mean gain on validation rows exceeds two of its own standard errors.
 
     Where it does not, as on small tables, the flow has not earned its place, and the Gaussian
-    mixture it started from is the better bet.
+    mixture it started from is the better bet. The error of a weighted mean is that of its sum of
+    independent terms, :math:`\sqrt{\sum w^2 (g - \bar g)^2} / \sum w`.
+
+    Args:
+        gain: (n,) of each row.
+        weights: (n,) what each row counts; None for one.
 
     Example:
         >>> convincing(torch.tensor([1.0, 1.1, 0.9])), convincing(torch.tensor([9.0, -8.0, 0.0]))
         (True, False)
     """
-    return bool(gain.mean() > 2 * gain.std(correction=0) / len(gain) ** 0.5)
+    if weights is None:
+        return bool(gain.mean() > 2 * gain.std(correction=0) / len(gain) ** 0.5)
+    shares = weights.double() / weights.double().sum()
+    mean = (shares * gain).sum()
+    return bool(mean > 2 * (shares * (gain - mean)).norm())
 
 
-def fitted_share(gain: Tensor) -> float:
+def fitted_share(gain: Tensor, weights: Tensor | None = None) -> float:
     r"""The share a of a density f in a f + (1 - a) g, by EM from rows that neither was fitted to.
 
     It is the posterior mean under a uniform prior, Beta(1, 1), given how many rows are from f in
@@ -41,15 +50,18 @@ def fitted_share(gain: Tensor) -> float:
 
     Args:
         gain: (n,) log f - log g of rows.
+        weights: (n,) what each row counts; None for one.
 
     Example:
         >>> round(fitted_share(torch.tensor([50.0, 50.0, 50.0, -50.0])), 6)  # (3 + 1) / (4 + 2)
         0.666667
     """
     share = torch.tensor(0.8, dtype=torch.float64, device=gain.device)
+    counts = torch.ones_like(gain) if weights is None else weights
+    counts = counts.double()
     for _ in range(SHARE_STEPS):
-        from_f = torch.sigmoid(gain.double() + torch.logit(share)).sum()
-        share = (from_f + 1) / (len(gain) + 2)
+        from_f = (counts * torch.sigmoid(gain.double() + torch.logit(share))).sum()
+        share = (from_f + 1) / (counts.sum() + 2)
     return float(share)
 
 
@@ -65,7 +77,14 @@ def hedge_weights(mixture: Mixture, *, anchors: bool) -> Tensor:
 
 
 @torch.no_grad()
-def settle(mixture: Mixture, anchors: Tensor, x: Tensor, *, given: bool = False) -> None:
+def settle(
+    mixture: Mixture,
+    anchors: Tensor,
+    x: Tensor,
+    weights: Tensor | None = None,
+    *,
+    given: bool = False,
+) -> None:
     r"""Learn the share a of the flows of a hedged mixture from rows held out.
 
     .. math:: p(x, k) = a\, \pi_k f_k(x) + (1 - a)\, \omega_k\, g_k(x)
@@ -77,17 +96,18 @@ def settle(mixture: Mixture, anchors: Tensor, x: Tensor, *, given: bool = False)
         mixture: of `Hedged` groups; another one is left alone.
         anchors: (K,) :math:`\omega`.
         x: (n, D) rows.
+        weights: (n,) what each row counts; None for one.
         given: whether the weights are not to be learned: the flows have those of the Gaussians.
     """
     groups = [group for group in mixture.groups if isinstance(group, Hedged)]
     if not groups:
         return
-    weights = anchors if given else hedge_weights(mixture, anchors=False)
-    flows = _rows(Mixture([group.density for group in groups]), weights, x)
+    own_weights = anchors if given else hedge_weights(mixture, anchors=False)
+    flows = _rows(Mixture([group.density for group in groups]), own_weights, x)
     gaussians = _rows(Mixture([group.anchor for group in groups]), anchors, x)
     # a flow that overflows on a row has lost it
-    share = fitted_share((flows - gaussians).nan_to_num(nan=-torch.inf))
-    own, other = share * weights, (1 - share) * anchors
+    share = fitted_share((flows - gaussians).nan_to_num(nan=-torch.inf), weights)
+    own, other = share * own_weights, (1 - share) * anchors
     mixture.set_weights(own + other)
     sizes = [group.batch_shape[0] for group in groups]
     for group, part in zip(groups, (own / (own + other)).split(sizes), strict=True):

@@ -81,7 +81,7 @@ def _counts(R: Tensor, data: Data) -> Tensor:
     if "targets" in data:
         known = data["targets"].sum(1) > 0
         R = torch.where(known, data["targets"].mT, R)
-    return R.sum(1) + 1e-3
+    return (R * data["weights"] if "weights" in data else R).sum(1) + 1e-3
 
 
 def _turns(rows: Rows, settings: SemiSupervised) -> Callable[[int], Tensor | None] | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from anabranch.algorithms.gaussians import (
     GaussianParameters,
     GaussianStart,
+    RowWeights,
     StartOptions,
     em_start,
     hard_start,
@@ -63,15 +64,17 @@ class StartRows:
         V: validation rows likewise.
         features: (N, F) what k-means and neighbourhood graphs look at.
         targets: (N, K) labels, rows of zeros where unknown, or None.
+        weights: what rows count; None for one each.
     """
 
     Z: Array
     V: Array
     features: Array
     targets: Array | None
+    weights: RowWeights | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Search(StartRows):
     """What starts are made from.
 
@@ -85,23 +88,37 @@ class _Search(StartRows):
     options: StartOptions
     random_state: np.random.RandomState
 
+    @property
+    def own_weights(self) -> RowWeights | None:
+        """What the rows that are searched on count."""
+        return None if self.weights is None else self.weights.of(self.rows)
+
     def hard(self, name: str, R: Array, *, trusted: bool = False) -> Start:
         """The start that assignments imply, after labels have overruled them."""
         R = with_labels(R, self.targets)
-        gaussian = hard_start(name, self.Z[self.rows], self.V, R[self.rows], self.options)
+        found = R[self.rows]
+        gaussian = hard_start(
+            name, self.Z[self.rows], self.V, found, self.options, self.own_weights
+        )
         return Start(gaussian, R, trusted)
 
     def soft(self, R: Array) -> Start:
         """The best start by EM, some of them from these assignments."""
         few, targets = self.Z[self.rows], self.targets
-        soft = em_start(few, self.V, R[self.rows], self.options, self.random_state)
+        soft = em_start(
+            few, self.V, R[self.rows], self.options, self.random_state, self.own_weights
+        )
         soft = _matched(soft, few, None if targets is None else targets[self.rows])
         return Start(soft, with_labels(soft.parameters.responsibilities(self.Z), targets))
 
     def proposal(self, kind: str) -> Start:
         """The start of one draw of assignments of this kind."""
-        assign = ASSIGN.get(kind, kmeans_responsibilities)
-        R = assign(self.features, self.rows, self.options, self.random_state)
+        how = self.features, self.rows, self.options, self.random_state
+        if kind in ASSIGN:
+            R = ASSIGN[kind](*how)
+        else:
+            counts = None if self.weights is None else self.weights.training
+            R = kmeans_responsibilities(*how, counts)
         return self.hard(kind, R, trusted=kind == "spectral")
 
     def gap(self, others: list[Array]) -> Start | None:
@@ -141,7 +158,7 @@ def make_starts(
     # with many features, fewer rows say as much about each of them
     limit, targets = max(2000, 4_000_000 // data.Z.shape[1]), data.targets
     rows = _subset(len(data.Z), targets, min(options.max_rows, limit), random_state)
-    search = _Search(data.Z, data.V, data.features, targets, rows, options, random_state)
+    search = _Search(**vars(data), rows=rows, options=options, random_state=random_state)
     if given is not None:
         yield search.hard(*given)
     elif init_params == "auto" and targets is not None and targets[rows].any(axis=0).all():

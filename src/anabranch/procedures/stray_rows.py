@@ -101,7 +101,14 @@ def _reach(distances: Array, scale: float, most: int, kept: Mask | None) -> floa
 
 
 @torch.no_grad()
-def learn_contamination(mixture: Mixture, z: Tensor, n_stray: int, *, given: float | None) -> None:
+def learn_contamination(
+    mixture: Mixture,
+    z: Tensor,
+    n_stray: float,
+    weights: Tensor | None = None,
+    *,
+    given: float | None,
+) -> None:
     r"""Set the share of the broad density beside a mixture at its start.
 
     .. math:: p(x) = (1 - \varepsilon) \sum_k \pi_k p_k(x) + \varepsilon h(x)
@@ -111,14 +118,17 @@ def learn_contamination(mixture: Mixture, z: Tensor, n_stray: int, *, given: flo
     Args:
         mixture: a contaminated one; another one is left alone.
         z: (n, D) rows to learn from, without missing cells.
-        n_stray: rows beside them that are no component's.
+        n_stray: rows beside them that are no component's, as many as they count.
+        weights: (n,) what each row counts; None for one.
         given: the share, where it is not to be learned.
     """
     if not isinstance(mixture, ContaminatedMixture):
         return
     if given is None:
         gain = mixture.clean.log_prob(z) - mixture.broad.log_prob(z)
-        given = 1 - fitted_share(torch.cat([gain, gain.new_full((n_stray,), -torch.inf)]))
+        counts = torch.ones_like(gain) if weights is None else weights
+        gain = torch.cat([gain, gain.new_tensor([-torch.inf])])
+        given = 1 - fitted_share(gain, torch.cat([counts, counts.new_tensor([n_stray])]))
     mixture.set_share(given)
 
 

@@ -65,7 +65,7 @@ def expected_reals(rows: MixedRows) -> Array:
 
 
 def mixed_start(
-    name: str, rows: MixedRows, V: Array, responsibilities: Array, options: StartOptions
+    name: str, rows: MixedRows, V: MixedRows, responsibilities: Array, options: StartOptions
 ) -> MixedStart:
     """The best mixture by EM from responsibilities, over ways to estimate covariances.
 
@@ -74,7 +74,7 @@ def mixed_start(
     Args:
         name: of the start.
         rows: training rows.
-        V: validation rows, coded alike.
+        V: validation rows, coded alike, with what they count.
         responsibilities: (n, K).
         options: which covariances are tried.
 
@@ -107,7 +107,7 @@ def mixed_start(
 
 
 def _scores(
-    rows: MixedRows, V: Array, R: Array, models: list[CovarianceModel], small: bool
+    rows: MixedRows, V: MixedRows, R: Array, models: list[CovarianceModel], small: bool
 ) -> Iterator[tuple[float, CovarianceModel]]:
     """What one step gives of each way to estimate covariances, with its score."""
     for model in models:
@@ -122,7 +122,7 @@ def _scores(
 
 def _score(
     rows: MixedRows,
-    V: Array,
+    V: MixedRows,
     R: Array,
     model: CovarianceModel,
     parameters: MixedParameters,
@@ -133,7 +133,7 @@ def _score(
 
     Each is then judged by a mixture of the other folds, but no row decides everything.
     """
-    score = float(parameters.log_prob(V).mean())
+    score = float(np.average(parameters.log_prob(V.X), weights=V.weights))
     if not small:
         return score
     fold, others = np.arange(len(rows.X)) % FOLDS, np.zeros(len(rows.X))
@@ -143,4 +143,4 @@ def _score(
         part = MixedRows(rows.X[~out], rows.levels, None, mass)
         others[out] = mixed_m_step(part, R[~out], model, parameters).log_prob(rows.X[out])
     least = np.median(others) - FARTHEST * rows.X.shape[1]
-    return 0.5 * (score + float(np.maximum(others, least).mean()))
+    return 0.5 * (score + float(np.average(np.maximum(others, least), weights=rows.weights)))

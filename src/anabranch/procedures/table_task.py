@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anabranch.algorithms.gaussians import StartOptions
+from anabranch.algorithms.gaussians import RowWeights, StartOptions
 from anabranch.algorithms.mixed_gaussians import Completion, MixedParameters, MixedRows
 from anabranch.distributions import ContaminatedMixture, Mixture
 from anabranch.objectives import marginal_joint
@@ -23,7 +23,7 @@ JUDGING, SCORING = 16, 64
 
 def table_starts(
     rows: MixedRows,
-    V: Array,
+    V: MixedRows,
     options: StartOptions,
     *,
     init_params: str,
@@ -47,9 +47,13 @@ def table_starts(
     """
     n_real = rows.n_real
     seen = expected_reals(rows)
-    unseen = expected_reals(MixedRows(np.concatenate([rows.X, V]), rows.levels))[len(seen) :]
+    both = np.concatenate([rows.X, V.X]), np.concatenate([rows.mass, V.mass])
+    weights = None if rows.weights is None and V.weights is None else both[1]
+    together = MixedRows(both[0], rows.levels, None, weights)
+    unseen = expected_reals(together)[len(seen) :]
+    counts = None if weights is None else RowWeights(rows.mass, V.mass)
     found = make_starts(
-        StartRows(seen, unseen[:, :n_real], seen, rows.known),
+        StartRows(seen, unseen[:, :n_real], seen, rows.known, counts),
         options,
         init_params=init_params,
         n_init=n_init,
@@ -61,7 +65,7 @@ def table_starts(
 
 
 def _continued(
-    found: Iterator[Start], rows: MixedRows, V: Array, options: StartOptions
+    found: Iterator[Start], rows: MixedRows, V: MixedRows, options: StartOptions
 ) -> Iterator[tuple[MixedStart, Start]]:
     for start in found:
         mixed = mixed_start(start.gaussian.name, rows, V, start.responsibilities, options)

@@ -17,7 +17,7 @@ def evaluate(
 
     Args:
         model: whose forward takes a dict of tensors and returns a `Loss`.
-        data: tensors with equal first dimensions.
+        data: tensors with equal first dimensions; "weights" among them are what each row counts.
         batch_size: rows at once, at least 4096.
         noise: source of the draws of a stochastic objective.
 
@@ -33,11 +33,12 @@ def evaluate(
     model.eval()
     n_rows = number_of_rows(data)
     size = max(batch_size, LEAST_ROWS)
+    counts = data.get("weights", torch.ones(n_rows)).double()
     totals: dict[str, float] = {}
     for start in range(0, n_rows, size):
         batch = {name: tensor[start : start + size] for name, tensor in data.items()}
         loss = model(batch, **drawing)
-        share = min(size, n_rows - start) / n_rows
+        share = float(counts[start : start + size].sum() / counts.sum())
         for name, value in {"loss": loss.total, **loss.terms}.items():
             totals[name] = totals.get(name, 0.0) + share * float(value)
     model.train(was_training)

@@ -19,6 +19,7 @@ from anabranch.algorithms.gaussians.message_length import mml_weights as mml_wei
 from anabranch.algorithms.gaussians.priors import GaussianPrior as GaussianPrior
 from anabranch.algorithms.gaussians.priors import weak_prior as weak_prior
 from anabranch.algorithms.gaussians.starts import GaussianStart as GaussianStart
+from anabranch.algorithms.gaussians.starts import RowWeights as RowWeights
 from anabranch.algorithms.gaussians.starts import StartOptions as StartOptions
 from anabranch.algorithms.gaussians.starts import covariance_models as covariance_models
 from anabranch.algorithms.gaussians.starts import em_start as em_start

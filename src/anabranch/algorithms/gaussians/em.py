@@ -124,7 +124,7 @@ def gaussian_m_step(
 
     Args:
         X: (N, D).
-        responsibilities: (N, K).
+        responsibilities: (N, K), times what each row counts where that is not one.
         model: how covariances are estimated.
         prior: of the weights and covariances; None for maximum likelihood.
 
@@ -188,6 +188,7 @@ def gaussian_em_path(
     known: Array | None = None,
     prior: GaussianPrior | None = None,
     restart: bool = False,
+    weights: Array | None = None,
 ) -> Iterator[tuple[float, GaussianParameters]]:
     """Steps of EM without end.
 
@@ -199,6 +200,7 @@ def gaussian_em_path(
         prior: for maximum a posteriori estimates.
         restart: whether a component that owns no rows takes half of another one, at most K times;
             where all rows are known there is none to take.
+        weights: (N,) what each row counts: as if it were there so many times. None for once.
 
     Yields:
         The objective of the mixture before a step, in nats per row, and the mixture after it. The
@@ -209,10 +211,13 @@ def gaussian_em_path(
     parameters, left = start, len(start.weights) if restart and free else 0
     while True:
         responsibilities, log_prob = gaussian_e_step(X, parameters, known)
-        objective = float(log_prob.mean())
+        objective, n_rows = float(log_prob.mean()), len(X)
+        if weights is not None:
+            responsibilities = weights[:, None] * responsibilities
+            objective, n_rows = float(np.average(log_prob, weights=weights)), weights.sum()
         if prior is not None:
             old = parameters.weights, parameters.covariances
-            objective += prior.log_prob(*old, tied=model.is_tied) / len(X)
+            objective += prior.log_prob(*old, tied=model.is_tied) / n_rows
         parameters = gaussian_m_step(X, responsibilities, model, prior)
         for k in np.flatnonzero(responsibilities.sum(0) < EMPTY)[:left]:
             parameters, left = split_into(X, responsibilities, parameters, int(k)), left - 1
@@ -226,6 +231,7 @@ def gaussian_em(
     *,
     max_iter: int = 50,
     tol: float = 1e-3,
+    weights: Array | None = None,
 ) -> GaussianParameters:
     """Alternate both steps from given responsibilities.
 
@@ -237,6 +243,7 @@ def gaussian_em(
         model: how covariances are estimated.
         max_iter: upper limit of iterations.
         tol: smallest gain of the mean log-likelihood, in nats, to go on.
+        weights: (N,) what each row counts; None for one.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -246,8 +253,10 @@ def gaussian_em(
         array([0.5, 0.5])
     """
     last = -np.inf
-    parameters = gaussian_m_step(X, responsibilities, model)
-    for log_likelihood, improved in islice(gaussian_em_path(X, parameters, model), max_iter):
+    R = responsibilities if weights is None else weights[:, None] * responsibilities
+    parameters = gaussian_m_step(X, R, model)
+    path = gaussian_em_path(X, parameters, model, weights=weights)
+    for log_likelihood, improved in islice(path, max_iter):
         if log_likelihood - last < tol:
             break
         last, parameters = log_likelihood, improved

@@ -43,6 +43,7 @@ def assignments(
     n_components: int,
     init_params: str,
     random_state: np.random.RandomState,
+    weights: Array | None = None,
 ) -> Array:
     """Rows assigned to components, (N, K); labelled rows to their classes.
 
@@ -55,6 +56,7 @@ def assignments(
         init_params: "kmeans" moves the centres to the means of what they own; "k-means++" draws
             those of unlabelled classes far from each other, "random" anywhere.
         random_state: source of randomness.
+        weights: (N,) what each row counts; None for one.
 
     Example:
         >>> Z = np.array([[0.0], [0.1], [9.0], [9.1]])
@@ -64,27 +66,31 @@ def assignments(
     """
     if targets is None and init_params == "kmeans":
         options = StartOptions(n_components)
-        return kmeans_responsibilities(Z, np.arange(len(Z)), options, random_state)
+        return kmeans_responsibilities(Z, np.arange(len(Z)), options, random_state, weights)
     if targets is None:
         targets = np.zeros((len(Z), n_components))
-    centres = _centres(Z, targets, random_state, far=init_params != "random")
+    counts = np.ones(len(Z)) if weights is None else weights
+    centres = _centres(Z, targets, counts, random_state, far=init_params != "random")
     if init_params == "kmeans":
-        centres = KMeans(n_components, init=centres, n_init=1).fit(Z).cluster_centers_  # pyright: ignore
+        means = KMeans(n_components, init=centres, n_init=1)  # pyright: ignore
+        centres = means.fit(Z, sample_weight=weights).cluster_centers_
     assigned = np.eye(n_components)[cdist(Z, centres).argmin(1)]
     return np.where(targets.any(axis=1, keepdims=True), targets, assigned)
 
 
-def _centres(Z: Array, targets: Array, random_state: np.random.RandomState, *, far: bool) -> Array:
+def _centres(
+    Z: Array, targets: Array, counts: Array, random_state: np.random.RandomState, *, far: bool
+) -> Array:
     """Means of the labelled classes, and rows drawn for the others, (K, D)."""
-    labelled = targets.sum(0) > 0
+    labelled, targets = targets.sum(0) > 0, targets * counts[:, None]
     centres = np.empty((targets.shape[1], Z.shape[1]))
     centres[labelled] = (targets.T @ Z)[labelled] / targets.sum(0)[labelled, None]
     done = np.array(labelled)
     for k in np.flatnonzero(~labelled):
-        weights = np.ones(len(Z))
+        weights = counts
         if done.any():
             distances = cdist(Z, centres[done], "sqeuclidean").min(1)
-            weights = distances if far else (distances > 0).astype(np.float64)
+            weights = counts * (distances if far else distances > 0)
         # where every row is a centre already, any will do
         share = weights / weights.sum() if weights.any() else None
         centres[k] = Z[random_state.choice(len(Z), p=share)]

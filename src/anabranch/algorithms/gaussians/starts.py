@@ -67,8 +67,29 @@ class StartOptions:
     max_graph: int = 2000
 
 
+@dataclass(frozen=True)
+class RowWeights:
+    """What each row counts, as if it were there so many times.
+
+    Attributes:
+        training: (N,) of the rows that are fitted.
+        validation: of those that judge.
+    """
+
+    training: Array
+    validation: Array
+
+    def of(self, rows: NDArray[np.int64]) -> "RowWeights":
+        """Of some of the rows that are fitted, and of all that judge."""
+        return RowWeights(self.training[rows], self.validation)
+
+
 def kmeans_responsibilities(
-    X: Array, rows: NDArray[np.int64], options: StartOptions, random_state: np.random.RandomState
+    X: Array,
+    rows: NDArray[np.int64],
+    options: StartOptions,
+    random_state: np.random.RandomState,
+    weights: Array | None = None,
 ) -> Array:
     """One-hot assignments by k-means, in the leading principal components if many, (N, K).
 
@@ -77,6 +98,7 @@ def kmeans_responsibilities(
         rows: numbers of the rows that the centres are found on.
         options: K, and the number of principal components.
         random_state: source of randomness.
+        weights: (N,) what each row counts; None for one.
 
     Example:
         >>> X = np.array([[0.0], [0.1], [9.0], [9.1]])
@@ -89,7 +111,8 @@ def kmeans_responsibilities(
     with warnings.catch_warnings():
         # duplicated rows can leave fewer distinct points than clusters; such clusters stay empty
         warnings.simplefilter("ignore", ConvergenceWarning)
-        labels = k_means.fit(X[rows]).predict(X)
+        some = None if weights is None else weights[rows]
+        labels = k_means.fit(X[rows], sample_weight=some).predict(X)
     return np.eye(options.n_components)[labels]
 
 
@@ -112,7 +135,14 @@ def random_responsibilities(
     return np.eye(options.n_components)[distances.argmin(1)]
 
 
-def hard_start(name: str, X: Array, V: Array, R: Array, options: StartOptions) -> GaussianStart:
+def hard_start(
+    name: str,
+    X: Array,
+    V: Array,
+    R: Array,
+    options: StartOptions,
+    weights: RowWeights | None = None,
+) -> GaussianStart:
     """One maximisation step from given assignments: the mixture that k-means implies.
 
     Args:
@@ -121,9 +151,10 @@ def hard_start(name: str, X: Array, V: Array, R: Array, options: StartOptions) -
         V: validation rows.
         R: (N, K) assignments.
         options: which covariances are tried.
+        weights: what rows count; None for one each.
     """
-    starts = (_scored(name, X, V, R, model, options) for model in covariance_models(X, options))
-    return _best(starts, X)
+    judge = _Judge(X, V, options, weights)
+    return _best((judge.scored(name, R, model) for model in covariance_models(X, options)), X)
 
 
 def covariance_models(X: Array, options: StartOptions) -> list[CovarianceModel]:
@@ -132,32 +163,51 @@ def covariance_models(X: Array, options: StartOptions) -> list[CovarianceModel]:
 
 
 def em_start(
-    X: Array, V: Array, R: Array, options: StartOptions, random_state: np.random.RandomState
+    X: Array,
+    V: Array,
+    R: Array,
+    options: StartOptions,
+    random_state: np.random.RandomState,
+    weights: RowWeights | None = None,
 ) -> GaussianStart:
     """The best Gaussian mixture by EM over covariance types, regularisation and shrinkage.
 
-    The types are fitted by scikit-learn; shrunk covariances start from the best of them and from R.
+    The types are fitted by scikit-learn, or from R where rows have weights, which it does not take;
+    shrunk covariances start from the best of them and from R.
     """
-    return _best(_em_starts(X, V, R, options, random_state), X)
+    return _best(_em_starts(_Judge(X, V, options, weights), R, random_state), X)
 
 
 def _em_starts(
-    X: Array, V: Array, R: Array, options: StartOptions, random_state: np.random.RandomState
+    judge: "_Judge", R: Array, random_state: np.random.RandomState
 ) -> Iterator[GaussianStart | None]:
-    best = None
+    X, options, counts, best = judge.X, judge.options, judge.counts, None
     for (kind, _), model in _types(X, options).items():
-        fitted = _sklearn_responsibilities(X, options.n_components, kind, model, random_state)
+        if counts is None:
+            fitted = _sklearn_responsibilities(X, options.n_components, kind, model, random_state)
+        else:
+            fitted = _em_responsibilities(X, R, model, counts)
         if fitted is not None:
-            start = _scored(f"em/{kind}", X, V, fitted, model, options)
-            best = _better(best, start)
+            best = _better(best, judge.scored(f"em/{kind}", fitted, model))
     yield best
     sources = [R] if best is None else [best.parameters.responsibilities(X), R]
     for source, model in product(sources, _shrunk(X, options)):
         try:
-            parameters = gaussian_em(X, source, model, max_iter=15)
+            parameters = gaussian_em(X, source, model, max_iter=15, weights=counts)
         except np.linalg.LinAlgError:
             continue
-        yield _scored("em/shrunk", X, V, parameters.responsibilities(X), model, options)
+        yield judge.scored("em/shrunk", parameters.responsibilities(X), model)
+
+
+def _em_responsibilities(
+    X: Array, R: Array, model: CovarianceModel, weights: Array
+) -> Array | None:
+    """Responsibilities of EM with weights; None where it finds no valid covariance."""
+    try:
+        mixture = gaussian_em(X, R, model, max_iter=100, weights=weights)
+        return mixture.responsibilities(X)
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _sklearn_responsibilities(
@@ -230,22 +280,37 @@ def is_small(n_rows: int, n_components: int, n_features: int) -> bool:
     return n_rows <= 50 * n_components * n_features
 
 
-def _scored(
-    name: str, X: Array, V: Array, R: Array, model: CovarianceModel, options: StartOptions
-) -> GaussianStart | None:
-    """The mixture of these responsibilities with its score, or None where it has none."""
-    try:
-        parameters = gaussian_m_step(X, R, model)
-        score = float(parameters.log_prob(V).mean())
-        if _is_small(X, options):
-            # few validation rows: let all rows have a say, each judged by the others
-            others = held_out_log_prob(X, R, model)
-            # but a row that stands alone must not decide everything
-            others = np.maximum(others, np.median(others) - FARTHEST * X.shape[1])
-            score = 0.5 * (score + float(others.mean()))
-    except np.linalg.LinAlgError:
-        return None
-    return GaussianStart(name, parameters, score) if np.isfinite(score) else None
+@dataclass(frozen=True)
+class _Judge:
+    """Rows that mixtures are fitted to, and those that score them."""
+
+    X: Array
+    V: Array
+    options: StartOptions
+    weights: RowWeights | None
+
+    @property
+    def counts(self) -> Array | None:
+        """What each row of X counts, None for one."""
+        return None if self.weights is None else self.weights.training
+
+    def scored(self, name: str, R: Array, model: CovarianceModel) -> GaussianStart | None:
+        """The mixture of these responsibilities with its score, or None where it has none."""
+        X, weights = self.X, self.weights
+        counted = R if weights is None else weights.training[:, None] * R
+        try:
+            parameters = gaussian_m_step(X, counted, model)
+            by = None if weights is None else weights.validation
+            score = float(np.average(parameters.log_prob(self.V), weights=by))
+            if _is_small(X, self.options):
+                # few validation rows: let all rows have a say, each judged by the others
+                others = held_out_log_prob(X, counted, model)
+                # but a row that stands alone must not decide everything
+                others = np.maximum(others, np.median(others) - FARTHEST * X.shape[1])
+                score = 0.5 * (score + float(np.average(others, weights=self.counts)))
+        except np.linalg.LinAlgError:
+            return None
+        return GaussianStart(name, parameters, score) if np.isfinite(score) else None
 
 
 def _better(best: GaussianStart | None, new: GaussianStart | None) -> GaussianStart | None:
