@@ -135,6 +135,7 @@ MEASURED: dict[str, dict[str, Callable[..., Any]]] = {
     "clustering_table": {"scores_of": _scores_of},
     "density_tables": {"_compare": _compare},
     "manifold_targets": {"seam": lambda _: (0.5, 0.5)},
+    "dihedrals": {"angles": lambda *_: np.zeros((9, 2))},
     "earth": {"places": lambda *_: np.zeros((9, 3))},
     "faults": {
         name: _halves("faults", "Count")

@@ -218,6 +218,7 @@ ARM: dict[str, Any] = {
     "activation": "silu",
 }
 # Slowly: what a place has got when the density is warm, a reparameterised gradient hardly moves.
+ARM_STARTS = 2
 ARM_FIT: dict[str, Any] = {"steps": 2 * STEPS, "n_samples": 2 * SAMPLES, "annealing": 0.8}
 
 
@@ -231,7 +232,7 @@ def arm(run: Run) -> Outcome:
     ]
     assert rows[0].model is not None
     angles = rows[0].model.sample(60, generator=torch.Generator().manual_seed(0)).flip(-1)
-    settings = {"flow": ARM, "fit": ARM_FIT, "learning_rate": RATE, "order": "tip first"}
+    settings = {"flow": ARM, "fit": ARM_FIT, "starts": ARM_STARTS, "learning_rate": RATE}
     return Outcome(figures, settings, rows.table(), {"arm.png": arm_picture(angles)})
 
 
@@ -241,9 +242,14 @@ def arm_density(angles: Tensor) -> Tensor:
 
 
 def _arm_of(seed: int) -> Fitted:
-    flow = torus_flow(6, circle_map="spline", seed=seed, **ARM)
-    found = approximate(flow, arm_density, seed, log_z=Arm().log_z(), **ARM_FIT)
-    return Fitted("arm", "spline", seed, *found, flow)
+    """The better of some starts: one in three or so loses most of one place on its way."""
+    fits = []
+    for start in range(ARM_STARTS):
+        own = seed + 10_000 * start
+        flow = torus_flow(6, circle_map="spline", seed=own, **ARM)
+        found = approximate(flow, arm_density, own, log_z=Arm().log_z(), **ARM_FIT)
+        fits.append(Fitted("arm", "spline", seed, *found, flow))
+    return min(fits, key=lambda fit: fit.kl)
 
 
 def arm_picture(angles: Tensor) -> bytes:
