@@ -277,3 +277,12 @@ def test_all_rows_at_one_place(n):
     )
     with pytest.raises(ValueError, match=r"1 sample"):
         model.fit(rows[:1])
+
+
+def test_a_forged_layout_is_refused():
+    from anabranch.procedures.product_preparation import Circled, Layout
+
+    with pytest.raises(ValueError, match="each column must lie in one space"):
+        Layout((Circled(0, 1.0),), (), (0, 1))
+    with pytest.raises(ValueError, match="periods must be positive"):
+        Layout((Circled(0, -1.0),), (), (1,))

@@ -59,8 +59,15 @@ def check_restored(estimator: Estimator) -> None:
     _check_names("context_names", estimator.context_names, estimator.context_size)
     if "model_" in found:
         name = plan.method.recipe if isinstance(plan, ClusteringPlan) else recipe
-        curved = isinstance(found.get("preparation_"), ProductPreparation)
-        name = "product_density" if curved and name == "flow_density" else name
+        preparation = found.get("preparation_")
+        if isinstance(preparation, ProductPreparation):
+            name = "product_density" if name == "flow_density" else name
+            coding = found.get("coding_")
+            n_real = n_features if coding is None else len(coding.reals)
+            _expect("layout", preparation.layout.n_real == n_real, f"{n_real} columns")
+            blocks = [list(block) for block in preparation.layout.blocks]
+            own = [list(block) for block in found["model_"].recipe["arguments"]["blocks"]]
+            _expect("layout", own == blocks, f"the spaces {own}")
         name = plan.recipe_name if isinstance(plan, PixelPlan) else name
         _check_model(estimator, found, name)
         if "preparation_" in found:

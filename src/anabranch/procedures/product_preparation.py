@@ -56,11 +56,22 @@ class Layout:
         circles: columns of angles.
         places: pairs of columns that are places.
         linear: places of all others.
+
+    Raises:
+        ValueError: where columns are none, or one stands twice, or a period is not positive.
     """
 
     circles: tuple[Circled, ...]
     places: tuple[Located, ...]
     linear: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        columns = [circle.column for circle in self.circles]
+        columns += [j for place in self.places for j in (place.latitude, place.longitude)]
+        if sorted([*columns, *self.linear]) != list(range(self.n_real)):
+            raise ValueError(f"each column must lie in one space, got {self}")
+        if not all(0 < circle.period < math.inf for circle in self.circles):
+            raise ValueError(f"periods must be positive and finite, got {self.circles}")
 
     @property
     def blocks(self) -> list[tuple[str, int]]:
