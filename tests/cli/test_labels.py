@@ -60,6 +60,9 @@ def test_text_labels_are_named(succeed, labelled, tmp_path):
     assert "cat is component 0, dog is component 1, eel is component 2" in printed
     printed = succeed("predict", tmp_path / "m", path, "-o", tmp_path / "p.csv", *args)
     assert [line.split()[0] for line in printed.splitlines()[-4:-1]] == ["cat", "dog", "eel"]
+    written = pd.read_csv(tmp_path / "p.csv")
+    assert list(written.columns[:3]) == ["row", "component", "class"]
+    assert (written["class"] == np.array(["cat", "dog", "eel"])[written["component"]]).all()
 
 
 def test_only_some_classes(succeed, labelled, images, tmp_path):

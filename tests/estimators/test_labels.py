@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anabranch import FlowMixture, GaussianMixture, load, save
+from anabranch import FlowDensity, FlowMixture, GaussianMixture, load, save
 from anabranch.estimators.flow_mixture import METHODS
 from anabranch.estimators.labels import check_targets
 from anabranch.metrics import clustering_accuracy
@@ -115,7 +115,9 @@ def test_kinds_of_labels():
         ([0, 1], "y has 2 entries for 4 rows of X"),
         ([0, 0.5, 1, 2], "y must be integers .*, got fractions or NaN"),
         ([0, np.nan, 1, 2], "y must be integers .*, got fractions or NaN"),
-        (["a", "b", "c", "a"], r"Unknown label type: y must be integers 0\.\.K-1.*LabelEncoder"),
+        (np.array(["a", 2, "c", "a"], object), "integers 0.*or text, .*, got both 2 and text"),
+        ([1j, 0, 1, 2], r"Unknown label type: y must be integers 0\.\.K-1 or text.*complex"),
+        (["a", "b", "c", "d"], r"labels must be 0\.\.2 for 3 components"),
         (np.eye(4), "y has 4 columns for 3 components"),
         (np.full((4, 3), 0.5), "must be probabilities that sum to one, or zeros"),
         (np.array([[2.0, -1.0, 0.0]] * 4), "must be probabilities that sum to one, or zeros"),
@@ -167,3 +169,51 @@ def test_a_component_without_a_label_gets_no_row_whose_label_is_known():
         mixture = GaussianMixture(4).fit(X, labels)
     assert (mixture.predict(X) == labels).all()
     assert mixture.weights_[3] < 1e-9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.array,
+        list,
+        lambda y: np.array([None if name == "-1" else name for name in y], dtype=object),
+        lambda y: pd.Series(y).replace("-1", np.nan),
+        lambda y: pd.Series(y).replace("-1", pd.NA).astype("string"),
+        lambda y: pd.Categorical([None if name == "-1" else name for name in y]),
+    ],
+    ids=["text", "list", "None", "NaN", "NA", "categorical"],
+)
+def test_classes_have_names(make, tmp_path):
+    X, labels = blobs()
+    names = np.array(["NA", "01", "1"])[labels]
+    y = make(np.where(np.arange(len(X)) % 4 == 0, names, "-1"))
+    mixture = GaussianMixture().fit(X, y)
+    assert mixture.classes_.tolist() == ["01", "1", "NA"]
+    assert (mixture.classes_[mixture.predict(X)] == names).all()
+    save(mixture, tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert again.classes_.tolist() == again.class_names == again.facts()["classes"]
+    assert again.classes_.tolist() == ["01", "1", "NA"]
+
+
+def test_components_without_a_class_have_no_name():
+    X, labels = blobs()
+    y = np.array(["a", "b", "-1"])[labels]
+    mixture = GaussianMixture(4).fit(X, y)
+    assert mixture.class_names == ["a", "b", "", ""]
+    mixture.name_classes([7, 9])
+    assert mixture.class_names == ["7", "9", "", ""]
+    for names, said in (([1] * 5, "5 names for 4 components"), ([1, "a"], "integers or text")):
+        with pytest.raises(ValueError, match=said):
+            mixture.name_classes(names)
+    with pytest.raises(TypeError, match="learns from no labels"):
+        FlowDensity().name_classes(["a"])
+
+
+def test_numbers_among_objects_are_numbers():
+    X, labels = blobs()
+    y = np.where(np.arange(len(X)) % 2, labels, -1)
+    objects = np.where(y < 0, None, y.astype(object))
+    assert (GaussianMixture().fit(X, objects).means_ == GaussianMixture().fit(X, y).means_).all()
+    assert not hasattr(GaussianMixture().fit(X), "class_names_")
+    assert GaussianMixture(3).fit(X, y).class_names is None

@@ -66,6 +66,8 @@ def _run(request: Fit, *, first: bool) -> None:
         seconds = time.perf_counter() - started
         if not first:
             return
+        if targets is not None:
+            _name_classes(estimator, table, numbers)
         _save(request, estimator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
@@ -162,6 +164,15 @@ def _targets(
             "the summary only"
         )
     return number_classes(table.labels, n_components)
+
+
+def _name_classes(estimator: Estimator, table: Table, numbers: dict[int, int]) -> None:
+    """Let the model know what the file calls the classes of its components."""
+    names = table.label_names
+    if numbers:
+        estimator.name_classes([label if names is None else names[label] for label in numbers])
+    elif names is not None:
+        estimator.name_classes(names)
 
 
 def _where_to_go_on(request: Fit) -> str:

@@ -57,9 +57,10 @@ def predict(
 ) -> None:
     """Write the component of each row.
 
-    The file has the columns row (from 0) and component, and, of a model that sums missing cells
-    out, how many of a row's were missing. With known labels, accuracy under the best
-    matching (ACC), NMI, ARI and the table of classes by components are printed.
+    The file has the columns row (from 0) and component, the class of that where labels taught the
+    model, and, of a model that sums missing cells out, how many of a row's were missing. With known
+    labels, accuracy under the best matching (ACC), NMI, ARI and the table of classes by components
+    are printed.
     """
     import numpy as np
 
@@ -82,6 +83,9 @@ def predict(
             columns = _columns(mixture, part, method, probabilities)
             if outliers is not None:
                 columns |= _odd(mixture, part, columns["component"], outliers)
+            if mixture.class_names is not None:
+                named = np.array([*mixture.class_names, ""], dtype=object)
+                columns["class"] = named[columns["component"]]  # of -1 the last
             if facets:
                 columns |= _facets(mixture, part)
             writer.write(columns)

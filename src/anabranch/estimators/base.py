@@ -1,7 +1,7 @@
 """What estimators of mixtures share: scikit-learn's contract of a mixture."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,11 +43,12 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
     Attributes:
         n_components_: K, the clusters.
-        classes_: (K,) the class of each component; only where the fit was given labels.
+        classes_: (K,) the class of each component, a number or a name; only where the fit was given
+            labels.
     """
 
     n_components_: int
-    classes_: NDArray[np.int64]
+    classes_: NDArray[np.int64] | NDArray[np.object_]
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
@@ -182,6 +183,41 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             if np.asarray(y).ndim == 1:
                 warn_of_missing(targets)
 
+    def name_classes(self, names: Sequence[str | int]) -> None:
+        """Call the classes of the components, the first ones where there are fewer classes.
+
+        Args:
+            names: numbers or text, kept in ``classes_``.
+
+        Raises:
+            ValueError: for more names than components, or names of both kinds.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> mixture = GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [8.0], [9.0]])
+            >>> mixture.name_classes(["low", "high"])
+            >>> mixture.class_names
+            ['low', 'high']
+        """
+        text = all(isinstance(name, str) for name in names)
+        if not text and any(isinstance(name, str) or not is_whole(name) for name in names):
+            raise ValueError(f"names must be integers or text alone, got {list(names)[:5]}")
+        without = self.n_components_ - len(names)
+        if without < 0:
+            raise ValueError(f"{len(names)} names for {self.n_components_} components")
+        if text:
+            self.classes_ = np.array([*names, *[""] * without], dtype=object)
+        else:
+            self.classes_ = np.array([*names, *[-1] * without], dtype=np.int64)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The classes of the components as text, where they are not called by their numbers."""
+        classes = vars(self).get("classes_")
+        if classes is None or classes.tolist() == list(range(len(classes))):
+            return None
+        return [str(name) if name != -1 else "" for name in classes.tolist()]
+
     def _check_exact(self, method: str | None) -> None:
         """Refuse a method that an estimator without a posterior network does not have."""
         if method not in (None, "exact"):
@@ -210,10 +246,11 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         """A fitted estimator again; see `Estimator.from_state`."""
         mixture = super().from_state(settings, state)
         if state.get("classes") is not None:  # files of 0.1 have none
-            mixture.classes_ = np.asarray(state["classes"], dtype=np.int64)
+            mixture.name_classes(state["classes"])
         return mixture
 
     def facts(self) -> dict[str, Json]:
         """What there is to know of a fit; see `Estimator.facts`."""
         weights = [float(weight) for weight in self.weights_]
-        return super().facts() | {"components": self.n_components_, "weights": weights}
+        names = {} if self.class_names is None else {"classes": self.class_names}
+        return super().facts() | {"components": self.n_components_, "weights": weights} | names

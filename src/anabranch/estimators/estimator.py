@@ -137,6 +137,19 @@ class Estimator(GroupedSettings):
         return None
 
     @property
+    def class_names(self) -> list[str] | None:
+        """The classes of the components as text; None where there are none but their numbers."""
+        return None
+
+    def name_classes(self, names: Sequence[str | int]) -> None:
+        """Call the classes of the components.
+
+        Raises:
+            TypeError: where there are no classes.
+        """
+        raise TypeError(f"a {type(self).__name__} learns from no labels, and has no classes")
+
+    @property
     def has_facets(self) -> bool:
         """Whether ``predict_facets`` tells several clusterings of the same rows."""
         return False

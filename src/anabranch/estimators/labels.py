@@ -14,8 +14,8 @@ def check_targets(
     """Labels as a matrix of target probabilities, rows of zeros where unknown.
 
     Args:
-        y: None; (N,) integers, -1 where unknown; or (N, K) probabilities, rows of zeros where
-            unknown.
+        y: None; (N,) integers or text, -1 or nothing where unknown; or (N, K) probabilities, rows
+            of zeros where unknown.
         n_rows: N.
         n_components: K; None for as many as y has classes, which are then numbered in their
             order, or one without labels.
@@ -44,6 +44,7 @@ def check_targets(
         raise ValueError(f"y has the shape {y.shape}, expected one label or one row for each of X")
     if len(y) != n_rows:
         raise ValueError(f"y has {len(y)} entries for {n_rows} rows of X")
+    y = coded(y)[0]
     if n_components == 1 and y.ndim == 1:
         _warn_ignored(_check_integers(y))
         return None, 1
@@ -55,6 +56,40 @@ def check_targets(
             labels, n_components = _numbered(labels)
         targets = _one_hot(labels, n_components)
     return (targets if targets.any() else None), targets.shape[1]
+
+
+def coded(y: NDArray[np.generic]) -> tuple[NDArray[np.generic], list[str] | None]:
+    """Text labels as numbers, -1 where unknown, and the classes in their order; others as they are.
+
+    Text stays what it is: "NA", "01" and "1" are three classes. What is unknown is None, NaN,
+    pandas' NA, the number -1, and the text of it, which numpy makes of -1 among text.
+
+    Raises:
+        ValueError: for labels that are neither text nor numbers.
+
+    Example:
+        >>> coded(np.array(["dog", "cat", None], dtype=object))
+        (array([ 1,  0, -1]), ['cat', 'dog'])
+    """
+    if y.dtype.kind not in "OUST" or y.ndim != 1:
+        return y, None
+    known = np.array([not _is_unknown(label) for label in y], bool)
+    named = [isinstance(label, str) for label in y[known]]
+    if named and not any(named):  # numbers in an array of objects
+        return np.where(known, y, -1).astype(np.float64), None
+    if not all(named):
+        raise ValueError(
+            "Unknown label type: y must be integers 0..K-1 or text, and -1 where unknown, got both "
+            f"{next(label for label in y[known] if not isinstance(label, str))!r} and text"
+        )
+    names = sorted({str(label) for label in y[known]})
+    places = {name: k for k, name in enumerate(names)}
+    return np.array([places[str(v)] if k else -1 for v, k in zip(y, known, strict=True)]), names
+
+
+def _is_unknown(label: object) -> bool:
+    blank = label is None or type(label).__name__ in ("NAType", "NaTType")
+    return blank or label != label or str(label) == "-1"  # NaN is not itself
 
 
 def warn_of_missing(targets: NDArray[np.float64]) -> None:
@@ -72,8 +107,12 @@ def warn_of_missing(targets: NDArray[np.float64]) -> None:
         )
 
 
-def classes_of(y: ArrayLike, n_components: int | None, n_found: int) -> NDArray[np.int64]:
-    """The class of each component, (K,): its number, where it was not numbered anew.
+def classes_of(
+    y: ArrayLike, n_components: int | None, n_found: int
+) -> NDArray[np.int64] | NDArray[np.object_]:
+    """The class of each component, (K,): its number, where it was not numbered anew, or its name.
+
+    A component without a class has the empty name.
 
     Args:
         y: labels that `check_targets` has accepted.
@@ -84,10 +123,13 @@ def classes_of(y: ArrayLike, n_components: int | None, n_found: int) -> NDArray[
         >>> classes_of([7, -1, 5], None, 2), classes_of([1, -1, 0], 3, 3)
         (array([5, 7]), array([0, 1, 2]))
     """
-    y = np.asarray(y)
-    if n_components is not None or (y.ndim == 2 and y.shape[1] > 1):
+    numbers, names = coded(np.asarray(y))
+    if names is not None:
+        return np.array([*names, *[""] * (n_found - len(names))], dtype=object)
+    if n_components is not None or (numbers.ndim == 2 and numbers.shape[1] > 1):
         return np.arange(n_found)
-    return np.unique(y[y >= 0]).astype(np.int64)
+    classes = np.unique(numbers).astype(np.int64)
+    return classes[classes >= 0]
 
 
 def _numbered(y: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
@@ -115,8 +157,8 @@ def _warn_ignored(y: NDArray[np.int64]) -> None:
 def _check_integers(y: NDArray[np.generic]) -> NDArray[np.int64]:
     if y.dtype.kind not in "iufb":
         raise ValueError(
-            "Unknown label type: y must be integers 0..K-1, and -1 where unknown, got "
-            f"{y.dtype} such as {y[0]!r}; encode labels with sklearn.preprocessing.LabelEncoder"
+            "Unknown label type: y must be integers 0..K-1 or text, and -1 where unknown, got "
+            f"{y.dtype} such as {y[0]!r}"
         )
     if not np.isfinite(y).all() or (y != np.floor(y)).any():
         raise ValueError("y must be integers 0..K-1, and -1 where unknown, got fractions or NaN")
