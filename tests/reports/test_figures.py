@@ -248,15 +248,27 @@ def test_sizes_figure_counts():
 def test_agreement_is_the_mean_divergence():
     rng = np.random.RandomState(0)
     q, p = rng.dirichlet(np.ones(4), size=(2, 50))
-    found = agreement(q, p)
+    found = agreement(np.log(q), np.log(p))
     assert found.mean_kl == pytest.approx(entropy(q, p, axis=1).mean())
     assert found.same_argmax == (q.argmax(1) == p.argmax(1)).mean()
     assert found.mean_confidence_q == pytest.approx(q.max(1).mean())
 
 
 def test_agreement_counts_infinite_divergences():
-    found = agreement(np.array([[0.5, 0.5], [1.0, 0]]), np.array([[1.0, 0], [1.0, 0]]))
-    assert (found.mean_kl, found.n_infinite, found.median_kl) == (np.inf, 1, np.inf)
+    with np.errstate(divide="ignore"):
+        q, p = np.log([[0.5, 0.5], [1.0, 0.0]]), np.log([[1.0, 0.0], [1.0, 0.0]])
+    found = agreement(q, p)
+    assert (found.mean_kl, found.n_infinite, found.median_kl) == (0, 1, 0)
+
+
+def test_agreement_goes_on_where_probabilities_underflow():
+    log_p, log_q = np.array([[-5000.0, 0.0]]), np.array([[-3.0, np.log1p(-np.exp(-3.0))]])
+    found = agreement(log_q, log_p)
+    assert found.n_infinite == 0
+    expected = np.exp(-3.0) * 4997 + np.exp(log_q[0, 1]) * log_q[0, 1]
+    assert found.mean_kl == pytest.approx(expected)
+    certain = agreement(log_p, np.array([[-9000.0, 0.0]]))
+    assert certain.mean_kl == 0
 
 
 def test_confidence_figure_keeps_rows_that_round_above_one():

@@ -64,6 +64,24 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
                 posterior network; None for the one that was trained.
         """
 
+    def predict_log_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
+        """Logarithms of ``predict_proba``, (n, K), without its underflow where the model has them.
+
+        Args:
+            X: (n, D).
+            method: as in ``predict_proba``.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> mixture = GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [98.0], [99.0]])
+            >>> float(mixture.predict_proba([[0.5]]).min())
+            0.0
+            >>> bool(mixture.predict_log_proba([[0.5]]).min() < -999)
+            True
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X, method=method))
+
     @abstractmethod
     def _sample(
         self, n: int, component: int | None, random_state: np.random.RandomState

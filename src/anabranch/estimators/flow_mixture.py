@@ -322,14 +322,26 @@ class FlowMixture(MixtureCandidates):
             method: "exact" for p(c|x) by Bayes' rule, "network" for q(c|x); by default the one
                 that was trained: p in exact inference, q otherwise.
         """
-        method = method or ("exact" if self.inference == "exact" else "network")
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}, got {method!r}")
-        if method == "network":
+        if self._method(method) == "network":
             parts = [self._log_q(seen).exp() for seen in self._seen(X)]
         else:
             parts = [torch.softmax(self._joint(rows.z), 0) for rows in self._batches(X)]
         return torch.cat(parts, 1).mT.cpu().numpy()
+
+    def predict_log_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
+        """Logarithms of `predict_proba`, (n, K), which do not underflow; arguments as there."""
+        if self._method(method) == "network":
+            parts = [self._log_q(seen) for seen in self._seen(X)]
+        else:
+            parts = [torch.log_softmax(self._joint(rows.z), 0) for rows in self._batches(X)]
+        return torch.cat(parts, 1).mT.cpu().numpy()
+
+    def _method(self, method: str | None) -> str:
+        """Which posterior tells the component; the one that was trained where none is asked for."""
+        method = method or ("exact" if self.inference == "exact" else "network")
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+        return method
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,).

@@ -346,9 +346,13 @@ class GaussianMixture(TableColumns):
 
     def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """Probabilities of the components for each row, (n, K)."""
+        return np.exp(self.predict_log_proba(X, method=method))
+
+    def predict_log_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
+        """Their logarithms, (n, K)."""
         self._check_exact(method)
         joint = self._joint(X)
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+        return joint - np.logaddexp.reduce(joint, axis=1)[:, None]
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Log-density of each row, in nats and in the units of X, (n,)."""

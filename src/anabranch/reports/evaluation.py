@@ -15,8 +15,9 @@ class Evaluation:
     Attributes:
         X: Data, shape (n, D).
         predicted: Component of each row as `predict` gives it, shape (n,).
-        posterior: Exact p(c|x), shape (n, K).
-        network: q(c|x) of the posterior network, shape (n, K), or None where there is none.
+        log_posterior: Log of the exact p(c|x), shape (n, K).
+        log_network: Log of q(c|x) of the posterior network, shape (n, K), or None where there is
+            none.
         network_reason: Why there is no q; empty where there is one.
         log_density: log p(x) in nats, shape (n,).
         drawn: Rows that pictures show, shape (m,), ascending.
@@ -28,8 +29,8 @@ class Evaluation:
 
     X: np.ndarray
     predicted: np.ndarray
-    posterior: np.ndarray
-    network: np.ndarray | None
+    log_posterior: np.ndarray
+    log_network: np.ndarray | None
     network_reason: str
     log_density: np.ndarray
     drawn: np.ndarray
@@ -37,6 +38,16 @@ class Evaluation:
     sample_components: np.ndarray
     sample_log_density: np.ndarray
     n_infinite_samples: int
+
+    @property
+    def posterior(self) -> np.ndarray:
+        """Exact p(c|x), shape (n, K)."""
+        return np.exp(self.log_posterior)
+
+    @property
+    def network(self) -> np.ndarray | None:
+        """q(c|x), shape (n, K), or None."""
+        return None if self.log_network is None else np.exp(self.log_network)
 
 
 def evaluate(
@@ -54,8 +65,8 @@ def evaluate(
     return Evaluation(
         X=values,
         predicted=predicted,
-        posterior=np.asarray(est.predict_proba(X, method="exact"), dtype=float),
-        network=network,
+        log_posterior=_log_proba(est, X, "exact"),
+        log_network=network,
         network_reason=reason,
         log_density=np.asarray(est.score_samples(X), dtype=float),
         drawn=drawn,
@@ -91,8 +102,8 @@ def evaluate_density(
     return Evaluation(
         X=values,
         predicted=np.zeros(len(values), dtype=np.int64),
-        posterior=np.ones((len(values), 1)),
-        network=None,
+        log_posterior=np.zeros((len(values), 1)),
+        log_network=None,
         network_reason="",
         log_density=log_density,
         drawn=drawn,
@@ -109,11 +120,20 @@ def given(context: np.ndarray | None) -> dict[str, Any]:
 
 
 def _network_posterior(est: FittedMixture, X: Any) -> tuple[np.ndarray | None, str]:
-    """Give q(c|x), or None with the reason where the mixture was fitted without a network."""
+    """Give log q(c|x), or None with the reason where the mixture was fitted without a network."""
     try:
-        return np.asarray(est.predict_proba(X, method="network"), dtype=float), ""
+        return _log_proba(est, X, "network"), ""
     except (ValueError, AttributeError, NotImplementedError) as error:
         return None, str(error)
+
+
+def _log_proba(est: FittedMixture, X: Any, method: str) -> np.ndarray:
+    """Log-probabilities, by themselves where the mixture gives them."""
+    logs: Any = getattr(est, "predict_log_proba", None)
+    if logs is not None:
+        return np.asarray(logs(X, method=method), dtype=float)
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(est.predict_proba(X, method=method), dtype=float))
 
 
 def _score(est: FittedMixture, samples: np.ndarray) -> np.ndarray:

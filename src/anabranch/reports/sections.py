@@ -158,10 +158,10 @@ def posterior_section(ev: Evaluation) -> Section:
     """Compare the posterior network with the exact posterior."""
     figure = confidence_figure(ev.network, ev.posterior)
     title = "Posterior"
-    if ev.network is None:
+    if ev.log_network is None:
         text = f"There is no posterior network to compare with: {ev.network_reason}"
         return Section("posterior", title, [text], figures=[figure])
-    found = agreement(ev.network, ev.posterior)
+    found = agreement(ev.log_network, ev.log_posterior)
     rows = [
         ("mean KL(q || p)", f"{found.mean_kl:.4g} nats"),
         ("median KL(q || p)", f"{found.median_kl:.4g} nats"),
@@ -170,7 +170,7 @@ def posterior_section(ev: Evaluation) -> Section:
         ("mean highest probability of p", f"{found.mean_confidence_p:.4f}"),
     ]
     if found.n_infinite:
-        rows.append(("rows where KL(q || p) is infinite", f"{found.n_infinite:,}"))
+        rows.append(("rows where p excludes what q says, left out above", f"{found.n_infinite:,}"))
     text = (
         "The network q(c|x) approximates the exact posterior p(c|x), which Bayes' rule gives "
         "from the weights and the densities of the components."

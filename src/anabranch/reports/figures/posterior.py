@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import rel_entr
 
 from anabranch.reports.figures.density import step_outline
 from anabranch.reports.figures.style import FIRST, SECOND, finish
@@ -20,9 +19,9 @@ class PosteriorAgreement:
     """How near q(c|x) is to p(c|x), over the rows of the data.
 
     Attributes:
-        mean_kl: Mean of KL(q || p) in nats; infinite when q has mass where p is zero.
-        median_kl: Median of KL(q || p) in nats.
-        n_infinite: Number of rows where KL(q || p) is infinite.
+        mean_kl: Mean of KL(q || p) in nats, over the rows where it is finite.
+        median_kl: Median of it over the same rows.
+        n_infinite: Number of rows where q has mass and p has none, by their logarithms.
         same_argmax: Share of rows where both have the same most probable component.
         mean_confidence_q: Mean of max_c q(c|x).
         mean_confidence_p: Mean of max_c p(c|x).
@@ -36,28 +35,34 @@ class PosteriorAgreement:
     mean_confidence_p: float
 
 
-def agreement(network: np.ndarray, posterior: np.ndarray) -> PosteriorAgreement:
-    """Compare q(c|x) with p(c|x): KL(q || p) = sum_c q(c|x) log(q(c|x) / p(c|x)).
+def agreement(log_q: np.ndarray, log_p: np.ndarray) -> PosteriorAgreement:
+    """Compare q(c|x) with p(c|x): KL(q || p) = sum_c q(c|x) (log q(c|x) - log p(c|x)).
+
+    From logarithms, for a probability of exp(-800) is zero in double precision, and no reason for a
+    divergence that is infinite.
 
     Args:
-        network: q(c|x), shape (n, K).
-        posterior: p(c|x), shape (n, K).
+        log_q: Log q(c|x), shape (n, K).
+        log_p: Log p(c|x), shape (n, K).
 
     Returns:
         The figures of the comparison.
 
-    >>> q, p = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    >>> q, p = np.log([[0.5, 0.5]]), np.log([[0.25, 0.75]])
     >>> round(agreement(q, p).mean_kl, 4)  # (log 2 + log 2/3) / 2
     0.1438
     """
-    kl = rel_entr(network, posterior).sum(axis=1)
+    q = np.exp(log_q)
+    with np.errstate(invalid="ignore"):
+        kl = np.where(q > 0, q * (log_q - log_p), 0.0).sum(axis=1)
+    finite = np.isfinite(kl)
     return PosteriorAgreement(
-        mean_kl=float(kl.mean()),
-        median_kl=float(np.median(kl)),
-        n_infinite=int(np.isinf(kl).sum()),
-        same_argmax=float((network.argmax(axis=1) == posterior.argmax(axis=1)).mean()),
-        mean_confidence_q=float(network.max(axis=1).mean()),
-        mean_confidence_p=float(posterior.max(axis=1).mean()),
+        mean_kl=float(kl[finite].mean()) if finite.any() else np.nan,
+        median_kl=float(np.median(kl[finite])) if finite.any() else np.nan,
+        n_infinite=int((~finite).sum()),
+        same_argmax=float((log_q.argmax(axis=1) == log_p.argmax(axis=1)).mean()),
+        mean_confidence_q=float(q.max(axis=1).mean()),
+        mean_confidence_p=float(np.exp(log_p).max(axis=1).mean()),
     )
 
 
