@@ -24,11 +24,11 @@ CIRCLE: dict[str, Any] = {"name": "torus_flow", "circle_map": "spline", "n_layer
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "lysine": {
         "one flow": {"size": 32, "hidden": [128, 128]},
-        "mixture": {"size": 32, "hidden": [48, 48]},
+        "mixture": {"size": 12, "hidden": [64, 64]},
     },
     "arginine": {
-        "one flow": {"size": 24, "hidden": [128, 128]},
-        "mixture": {"size": 24, "hidden": [48, 48]},
+        "one flow": {"size": 24, "hidden": [96, 96]},
+        "mixture": {"size": 12, "hidden": [48, 48]},
     },
 }
 COMPONENTS = {"one flow": 1, "mixture": 4}
