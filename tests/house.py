@@ -27,6 +27,7 @@ FLOORS = {
             "estimators",
             "reports",
             "explorer",
+            "batch",
             "experiments",
             "cli",
         )

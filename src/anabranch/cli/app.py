@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from anabranch.cli import job
+from anabranch.cli.batch import batch
 from anabranch.cli.compress import compress
 from anabranch.cli.decompress import decompress
 from anabranch.cli.example import example
@@ -39,6 +40,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     predict,
     score,
     sample,
+    batch,
     report,
     explore,
     compress,

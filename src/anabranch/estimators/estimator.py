@@ -2,9 +2,9 @@
 
 import dataclasses
 import inspect
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
@@ -13,15 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
+from torch import nn
 
 from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.processes import alike
-from anabranch.estimators.tables import plain_table
+from anabranch.estimators.tables import named_columns, plain_table
 from anabranch.functional.modes import usual_torch
+from anabranch.training.threads import threads_for
 
+# Rows that a model sees at once, at most.
+MOST_ROWS = 8192
 P = ParamSpec("P")
 T = TypeVar("T")
 Array = NDArray[np.float64]
@@ -229,15 +233,22 @@ class Estimator(GroupedSettings):
 
 
 def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
-    """A method under `usual_torch`, alike in all processes, undone where it fails."""
+    """A method under `usual_torch`, alike in all processes, undone where it fails.
+
+    Columns by name, such as a batch of Arrow's, come to it as a frame.
+    """
 
     @wraps(method)
-    def guarded(*args: P.args, **keywords: P.kwargs) -> T:
-        own: Any = args[0]
+    def guarded(*given: P.args, **keywords: P.kwargs) -> T:
+        own: Any = given[0]
+        args: Any = (own, *map(named_columns, given[1:2]), *given[2:])
+        if "X" in keywords:
+            keywords["X"] = named_columns(keywords["X"])
         attributes = vars(own)
         before = dict(attributes)
         try:
-            with usual_torch(), alike(own, args[1:], keywords) if undo else nullcontext():
+            around = alike(own, args[1:], keywords) if undo else threads_for(_work(own, args[1:]))
+            with usual_torch(), around:
                 return method(*args, **keywords)
         except BaseException:
             if undo:
@@ -246,6 +257,15 @@ def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
             raise
 
     return guarded
+
+
+def _work(estimator: object, args: Sequence[object]) -> float:
+    """Multiply-adds of a batch of rows, about; of what is no network, more than any."""
+    model = vars(estimator).get("model_")
+    if not isinstance(model, nn.Module):
+        return math.inf
+    rows = len(args[0]) if args and isinstance(args[0], Sized) else MOST_ROWS
+    return min(rows, MOST_ROWS) * sum(p.numel() for p in model.parameters())
 
 
 def _without_clusters(start: Any, usual: Json) -> Json:

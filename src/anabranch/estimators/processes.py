@@ -1,11 +1,9 @@
 """Fits in several processes: the same rows, the same settings and the same seed in all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from typing import Any
 
 import joblib
-import numpy as np
 from sklearn.utils import check_random_state
 
 from anabranch.estimators.groups import GroupedSettings
@@ -38,7 +36,7 @@ def alike(
         yield
         return
     settings = estimator.get_params(deep=False)
-    given: Any = settings.get("random_state")
+    given = settings.get("random_state")
     plain = {name: value for name, value in settings.items() if name not in FREE}
     check_alike(
         {
@@ -46,13 +44,13 @@ def alike(
             "numbers of rows": _rows(args[0]) if args else 0,
             "data": joblib.hash((list(args), dict(keywords))),
             "settings": joblib.hash(plain),
-            "seeds": int(given) if is_whole(given) else "drawn",
+            "seeds": str(given) if is_whole(given) else "drawn",
         }
     )
     if "random_state" not in settings or is_whole(given):
         yield
         return
-    drawn = int(check_random_state(given).randint(2**31 - 1))
+    drawn = int(check_random_state(given).randint(2**31 - 1))  # pyright: ignore - refused by name
     estimator.set_params(random_state=agreed_seed(drawn))
     try:
         yield
@@ -60,5 +58,5 @@ def alike(
         estimator.set_params(random_state=given)
 
 
-def _rows(X: Any) -> int:
-    return len(X) if hasattr(X, "__len__") else int(np.shape(X)[0])
+def _rows(X: object) -> int:
+    return len(X) if isinstance(X, Sized) else 0

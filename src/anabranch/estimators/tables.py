@@ -1,6 +1,6 @@
 """What users give as tables, before their values are cast: frames and masked arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Protocol, runtime_checkable
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anabranch.data.exact import check_exact, check_numbers
+from anabranch.data.extras import pandas_module
 from anabranch.data.source import numbered_columns
 
 
@@ -18,6 +19,34 @@ class Frame(Protocol):
 
     columns: Iterable[str]
     dtypes: Iterable[object]
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table or a batch of rows of pyarrow."""
+
+    schema: object
+
+    def to_pandas(self) -> object:
+        """The same as a frame."""
+        ...
+
+
+def named_columns(X: object) -> object:
+    """Columns by name as a frame: a dict of arrays, or a table or batch of Arrow's; else as it is.
+
+    Raises:
+        ImportError: where pandas is not installed.
+        ValueError: for columns of different lengths, or of more than one axis.
+
+    Example:
+        >>> named_columns({"x": [1.0, 2.0], "y": [3.0, 4.0]}).shape
+        (2, 2)
+    """
+    if isinstance(X, Mapping):
+        return pandas_module().DataFrame(dict(X))
+    is_arrow = type(X).__module__.partition(".")[0] == "pyarrow"
+    return X.to_pandas() if is_arrow and isinstance(X, ArrowTable) else X
 
 
 def plain_table(X: ArrayLike) -> ArrayLike:
