@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import FlowVAE, load, save
 from anabranch.problems import LinearGaussian
@@ -64,6 +65,12 @@ def test_draws_are_like_the_data(fitted):
 
 def test_a_row_gets_its_own_score(fitted):
     assert fitted.score_samples(FRESH[:1])[0] == fitted.score_samples(FRESH[:5])[0]
+
+
+@pytest.mark.slow
+@parametrize_with_checks([FlowVAE(2, hidden=(4,), max_epochs=1, objective={"score_draws": 5})])
+def test_check_estimator(estimator, check):
+    check(estimator)
 
 
 def test_labels_change_nothing():
