@@ -60,7 +60,7 @@ class Page(HTMLParser):
 def test_page_has_its_sections(fitted, history, n_columns, labelled):
     est, X, labels = fitted(n_columns, history=history)
     page = Page(build_report(est, X, labels if labelled else None))
-    expected = ["summary", "clusters", "density", "sizes", "posterior", "training"]
+    expected = ["summary", "clusters", "columns", "density", "sizes", "posterior", "training"]
     if labelled:
         expected.insert(2, "labels")
     assert [i for i in page.ids if "figure" not in i] == expected

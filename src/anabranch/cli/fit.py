@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anabranch.estimators.estimator import Estimator
 
 # options that are not called as the parameters they set
-OPTIONS = {"n_components": "components", "columns": "kind"}
+OPTIONS = {"n_components": "components", "columns": "kind", "sample_weight": "weight-column"}
 
 
 class Inference(StrEnum):
@@ -146,6 +146,14 @@ def fit(
             "affine for invariant inference on images, else noise]",
         ),
     ] = None,
+    weight_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Column of what each row counts, as if it were there so many times.",
+        ),
+    ] = None,
     label_column: options.LabelColumn = None,
     use_labels: Annotated[
         bool | None,
@@ -266,6 +274,7 @@ def fit(
     named["flow"] = _flow(flow, keywords, estimator)
     taught = None if estimator.takes_labels else use_labels or None
     fitted = {"context": context, "use_labels": taught, "resume": resume}
+    fitted["sample_weight"] = weight_column
     _refuse(kind, estimator, named, fitted)
     if estimator.components != "searched" and components == "auto":
         raise typer.BadParameter(
@@ -286,6 +295,7 @@ def fit(
             columns=_names(columns),
             context=_names(context),
             label_column=label_column,
+            weight_column=weight_column,
             classes=classes,
             csv=options.csv_format(header, delimiter, decimal),
             use_labels=estimator.takes_labels if use_labels is None else use_labels,

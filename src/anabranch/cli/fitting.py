@@ -18,7 +18,7 @@ from anabranch.cli.images import BYTE_LEVELS, for_images, holds_bytes
 from anabranch.cli.labels import number_classes, rows_of_classes
 from anabranch.cli.paths import check_files
 from anabranch.cli.request import Fit
-from anabranch.cli.rows import framed, split_columns, take
+from anabranch.cli.rows import framed, split_columns, split_weights, take
 from anabranch.cli.settings import check_parameters, check_recipes, place, put
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
@@ -54,12 +54,15 @@ def _run(request: Fit, *, first: bool) -> None:
     if first:
         _check(request)
     wait_for_all()
-    table, context = split_columns(_read(request), request.context)
+    table, weights = split_weights(_read(request), request.weight_column)
+    table, context = split_columns(table, request.context)
     settings = _settings(request, table)
     targets, numbers = _targets(request, table, settings.get("n_components"))
     estimator = request.estimator(**settings)
     X = framed(table.X, _names(request, table))
     given = {} if context is None else {"context": context}
+    if weights is not None:
+        given["sample_weight"] = weights
     started = time.perf_counter()
     try:
         estimator.fit_keeping_checkpoint(X, targets, **given, resume=bool(request.resume))
@@ -112,7 +115,11 @@ def check_device(name: str) -> None:
 def _read(request: Fit) -> Table:
     columns = request.columns
     if columns is not None:
-        columns = [*columns, *(name for name in request.context or () if name not in columns)]
+        others = [
+            *(request.context or ()),
+            *([request.weight_column] * bool(request.weight_column)),
+        ]
+        columns = [*columns, *(name for name in others if name not in columns)]
     read = read_mixed if request.is_mixed else read_tables
     table = read(request.data, columns, request.label_column, **request.csv)
     if request.classes is None:

@@ -20,6 +20,7 @@ class Fit:
         columns: columns to use; None for all but the labels and the context.
         context: columns that a density is conditional on; None for none.
         label_column: column of known labels.
+        weight_column: column of what each row counts; None for one each.
         classes: labels to keep, with commas between.
         csv: how CSV files are written.
         use_labels: whether labels teach the model.
@@ -36,6 +37,7 @@ class Fit:
     columns: Sequence[str] | None
     context: Sequence[str] | None
     label_column: str | None
+    weight_column: str | None
     classes: str | None
     csv: CsvFormat
     use_labels: bool

@@ -152,6 +152,31 @@ def split_columns(table: Table, context: Sequence[str] | None) -> tuple[Table, A
     return kept, framed(table.X[:, places], context)
 
 
+def split_weights(table: Table, column: str | None) -> tuple[Table, NDArray[np.float64] | None]:
+    """A table without the column of what each row counts, and that column; None without one.
+
+    Raises:
+        ValueError: for a column that there is not, or that holds no numbers.
+    """
+    if column is None:
+        return table, None
+    if column not in table.columns:
+        shown = ", ".join(table.columns[:10])
+        raise ValueError(f"--weight-column names {column!r}; the columns are {shown}")
+    place = table.columns.index(column)
+    rest = [name for name in table.columns if name != column]
+    X: Any = table.X
+    if hasattr(X, "columns"):
+        found, others = X[column], X[rest]
+    else:
+        found, others = X[:, place], np.delete(X, place, axis=1)
+    try:
+        weights = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"--weight-column {column!r} holds no numbers") from None
+    return replace(table, X=others, columns=rest), weights
+
+
 def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     """The rows as a frame where the columns have names, as they are where not."""
     if names is None or hasattr(X, "columns"):

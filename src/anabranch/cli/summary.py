@@ -7,7 +7,8 @@ from anabranch.cli.agreement import scores
 from anabranch.cli.request import Fit
 from anabranch.data import Table
 from anabranch.estimators.estimator import Estimator
-from anabranch.metrics import bits_per_dim, clustering_accuracy
+from anabranch.estimators.summary import fit_lines
+from anabranch.metrics import clustering_accuracy
 
 
 def summary(
@@ -39,41 +40,6 @@ def summary(
         settings = estimator.settings()
         pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))
     return {**pairs, "model": str(request.output)}
-
-
-def fit_lines(facts: dict[str, Any]) -> dict[str, str]:
-    """What of the facts of an estimator tells how its fit went.
-
-    Example:
-        >>> fit_lines({"components": 2, "weights": [0.25, 0.75], "seconds": 1.0})
-        {'components': '2', 'seconds': '1.0', 'weights': '0.250 0.750'}
-    """
-    lines = {name: str(facts[name]) for name in ("method", "components", "start") if name in facts}
-    if facts.get("context_names"):
-        lines["context"] = ", ".join(facts["context_names"])
-    if "stages" in facts:
-        for name, stage in facts["stages"].items():
-            lines[name] = f"{stage['epochs']} epochs, stopped by {stage['stopped']}"
-    elif "epochs" in facts:
-        best = f"best {facts['best_epoch']}, stopped by {facts['stopped']}"
-        lines["epochs"] = f"{facts['epochs']}, {best}"
-    lines["seconds"] = f"{facts['seconds']:.1f}"
-    if facts.get("score") is not None:
-        lines["held out"] = _held_out(facts)
-    if "sizes" in facts:
-        lines["sizes"] = " ".join(map(str, sorted(facts["sizes"], reverse=True)))
-    if "weights" in facts:
-        lines["weights"] = " ".join(f"{weight:.3f}" for weight in facts["weights"])
-    return lines
-
-
-def _held_out(facts: dict[str, Any]) -> str:
-    bound, levels = "bound" in facts["score_is"], facts["levels"]
-    text = f"{'bound, ' if bound else ''}{facts['score']:.4f} nats per row"
-    if levels is None:
-        return text
-    bits = bits_per_dim(facts["score"], facts["columns"])
-    return f"{text}, {bits:.4f} bits per dimension ({levels} levels)"
 
 
 def _columns_line(table: Table) -> str:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils import estimator_html_repr
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from anabranch.archive import Tree
@@ -20,6 +21,7 @@ from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.processes import alike
+from anabranch.estimators.summary import summary_html, summary_lines, summary_text
 from anabranch.estimators.tables import named_columns, plain_table
 from anabranch.functional.modes import usual_torch
 from anabranch.training.threads import threads_for
@@ -113,6 +115,31 @@ class Estimator(GroupedSettings):
         """
         names = self.column_names
         return {"estimator": type(self).__name__, "columns": self.n_features_in_, "names": names}
+
+    def summary(self) -> str:
+        """What there is to tell of a fit, a line each: weights, held-out score, start and stages.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> print(GaussianMixture(1).fit([[0.0], [2.0]]).summary())
+            model       GaussianMixture
+            columns     1
+            components  1
+            weights     1.000
+        """
+        check_is_fitted(self)
+        return summary_text(summary_lines(self.facts()))
+
+    def _repr_html_(  # pyright: ignore[reportIncompatibleMethodOverride] - theirs is a property
+        self,
+    ) -> str:
+        """What a notebook shows: scikit-learn's picture, and the summary of a fit."""
+        fitted = self.__sklearn_is_fitted__()
+        table = summary_html(summary_lines(self.facts())) if fitted else ""
+        return estimator_html_repr(self) + table
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     @property
     def column_names(self) -> list[str] | None:

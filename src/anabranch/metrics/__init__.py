@@ -12,6 +12,7 @@ from anabranch.metrics.clustering import clustering_accuracy as clustering_accur
 from anabranch.metrics.clustering import contingency_table as contingency_table
 from anabranch.metrics.clustering import match_components as match_components
 from anabranch.metrics.clustering import normalized_mutual_info as normalized_mutual_info
+from anabranch.metrics.column_information import column_information as column_information
 from anabranch.metrics.importance import ImportanceDiagnostics as ImportanceDiagnostics
 from anabranch.metrics.importance import importance_diagnostics as importance_diagnostics
 from anabranch.metrics.importance import pareto_k as pareto_k

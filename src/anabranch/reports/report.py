@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from anabranch.data import atomic_write, check_output
+from anabranch.reports.columns import columns_section
 from anabranch.reports.comparison import labels_section
 from anabranch.reports.density_sections import data_section, sample_images_section
 from anabranch.reports.evaluation import Evaluation, evaluate, evaluate_density
@@ -77,7 +78,7 @@ def build_report(
     """
     from sklearn.utils import check_random_state
 
-    _require_extra(projection)
+    require_extra(projection)
     title = title or ("Mixture of normalizing flows" if has_clusters(est) else "Density")
     wanted = Wanted(title, columns, image_shape, label_names, max_points, projection)
     request = check_request(est, X, labels, wanted)
@@ -107,10 +108,12 @@ def _sections(
     rng: np.random.RandomState,
     animation: bytes | None,
 ) -> list[Section]:
-    grid = _grid(est, ev)
+    grid = model_grid(est, ev)
     sections = [summary_section(est, ev, request), clusters_section(ev, request, grid, rng)]
     if request.labels is not None:
         sections.append(labels_section(ev, request.labels, request.label_names))
+    if request.image_shape is None and len(np.unique(ev.predicted)) > 1:
+        sections.append(columns_section(ev, request))
     sections += [
         density_section(ev, request, grid),
         sizes_section(est, ev),
@@ -143,14 +146,20 @@ def _density_sections(
     return [*sections, training_section(est)]
 
 
-def _grid(est: FittedMixture, ev: Evaluation) -> Grid | None:
+def model_grid(est: FittedMixture, ev: Evaluation) -> Grid | None:
+    """The mixture on a grid of one or two columns; None where there are more."""
     if ev.X.shape[1] > 2:
         return None
     size = LINE_POINTS if ev.X.shape[1] == 1 else PLANE_POINTS
     return evaluate_grid(est, ev.X, size)
 
 
-def _require_extra(projection: str) -> None:
+def require_extra(projection: str) -> None:
+    """Refuse where what pictures are made with is not installed.
+
+    Raises:
+        ImportError: naming it.
+    """
     needed = ["plotly", "jinja2", "matplotlib", *(["openTSNE"] if projection == "tsne" else [])]
     missing = [name for name in needed if find_spec(name) is None]
     if missing:

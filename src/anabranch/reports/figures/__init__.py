@@ -3,6 +3,7 @@
 from anabranch.reports.figures.clusters import line_figure as line_figure
 from anabranch.reports.figures.clusters import plane_figure as plane_figure
 from anabranch.reports.figures.clusters import projection_figure as projection_figure
+from anabranch.reports.figures.columns import columns_figure as columns_figure
 from anabranch.reports.figures.density import density_line as density_line
 from anabranch.reports.figures.density import density_map as density_map
 from anabranch.reports.figures.density import log_density_histogram as log_density_histogram
