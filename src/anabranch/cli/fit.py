@@ -146,6 +146,7 @@ def fit(
             "affine for invariant inference on images, else noise]",
         ),
     ] = None,
+    id_column: options.IdColumn = None,
     weight_column: Annotated[
         str | None,
         typer.Option(
@@ -295,6 +296,7 @@ def fit(
             columns=_names(columns),
             context=_names(context),
             label_column=label_column,
+            id_column=id_column,
             weight_column=weight_column,
             classes=classes,
             csv=options.csv_format(header, delimiter, decimal),

@@ -114,6 +114,15 @@ def check_device(name: str) -> None:
 
 def _read(request: Fit) -> Table:
     columns = request.columns
+    source = first_source(request.data, request.csv) if request.id_column else None
+    if source is not None:
+        if request.id_column not in source.columns:
+            raise ValueError(
+                f"--id-column names {request.id_column!r}; the columns are "
+                + ", ".join(source.columns[:10])
+            )
+        left = (request.id_column, request.label_column)
+        columns = columns or [name for name in source.columns if name not in left]
     if columns is not None:
         others = [
             *(request.context or ()),

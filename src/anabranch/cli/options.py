@@ -33,6 +33,14 @@ LabelColumn = Annotated[
         help="Column of known labels; blank cells and -1 are unknown.",
     ),
 ]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default=False,
+        help="Column of names of rows: no column of the data, and written beside what is found.",
+    ),
+]
 Classes = Annotated[
     str | None,
     typer.Option(

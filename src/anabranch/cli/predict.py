@@ -49,6 +49,7 @@ def predict(
             "write how odd each is.",
         ),
     ] = None,
+    id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
@@ -66,7 +67,7 @@ def predict(
 
     from anabranch.cli.loading import load_clusters
     from anabranch.cli.paths import check_files
-    from anabranch.cli.rows import Request, stream
+    from anabranch.cli.rows import Request, row_names, stream
     from anabranch.cli.text import say
     from anabranch.data import TableWriter
 
@@ -77,6 +78,7 @@ def predict(
     _check_options(mixture, method, facets=facets)
     if outliers is not None:
         _check_outliers(mixture, outliers)
+    ids = row_names(mixture, request, id_column, ("row", "component", "class", "missing", "tail"))
     known, found, names, n_rows = [], [], None, 0
     with TableWriter(output) as writer:
         for part in stream(mixture, request):
@@ -88,7 +90,8 @@ def predict(
                 columns["class"] = named[columns["component"]]  # of -1 the last
             if facets:
                 columns |= _facets(mixture, part)
-            writer.write(columns)
+            row_ids = {name: values[part.numbers] for name, values in ids.items()}
+            writer.write(row_ids | columns)
             n_rows += len(part.numbers)
             if part.table.labels is not None:
                 known.append(part.table.labels.astype(np.int32))

@@ -20,6 +20,7 @@ class Fit:
         columns: columns to use; None for all but the labels and the context.
         context: columns that a density is conditional on; None for none.
         label_column: column of known labels.
+        id_column: column of names of rows, which is left out; None for none.
         weight_column: column of what each row counts; None for one each.
         classes: labels to keep, with commas between.
         csv: how CSV files are written.
@@ -37,6 +38,7 @@ class Fit:
     columns: Sequence[str] | None
     context: Sequence[str] | None
     label_column: str | None
+    id_column: str | None
     weight_column: str | None
     classes: str | None
     csv: CsvFormat

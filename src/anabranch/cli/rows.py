@@ -85,6 +85,37 @@ def read(model: Estimator, request: Request) -> Part:
     return part
 
 
+def row_names(
+    model: Estimator, request: Request, column: str | None, taken: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """The column that names the rows of all files, by its name; nothing without one.
+
+    Text stays what it is, such as 007; a blank name is empty.
+
+    Args:
+        model: whose columns stand beside it.
+        request: which files.
+        column: its name.
+        taken: columns that are written beside it.
+
+    Raises:
+        ValueError: where it is called as one of these, the files have no such column, or it holds
+            fractions.
+    """
+    if column is None:
+        return {}
+    if column in taken:
+        raise ValueError(f"--id-column {column!r} is called as a column that is written: rename it")
+    beside = columns_of(model, request.paths, column, request.csv)
+    read = read_mixed if model.is_table else read_tables
+    # as labels are read, whose text is kept
+    table = read(request.paths, None if beside is None else beside[:1], column, **request.csv)
+    labels = np.empty(0, np.int64) if table.labels is None else table.labels
+    if table.label_names is None:
+        return {column: labels}
+    return {column: np.array([*table.label_names, ""], dtype=object)[labels]}
+
+
 def _columns(model: Estimator, request: Request) -> list[str] | None:
     return columns_of(model, request.paths, request.label_column, request.csv)
 

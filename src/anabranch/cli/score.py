@@ -9,6 +9,7 @@ def score(
     model: options.Model,
     data: options.Data,
     output: options.TableOutput,
+    id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
     header: options.Header = None,
@@ -22,7 +23,7 @@ def score(
     """
     from anabranch.cli.loading import load_density
     from anabranch.cli.paths import check_files
-    from anabranch.cli.rows import Request, stream
+    from anabranch.cli.rows import Request, row_names, stream
     from anabranch.cli.text import listing, say
     from anabranch.data import TableWriter
     from anabranch.metrics import bits_per_dim
@@ -31,11 +32,13 @@ def score(
     csv = options.csv_format(header, delimiter, decimal)
     request = Request(data, label_column, classes, csv)
     density = load_density(model)
+    ids = row_names(density, request, id_column, ("row", "log_prob"))
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:
         for part in stream(density, request):
             log_prob = density.score_samples(part.X, **part.given)
-            writer.write({"row": part.numbers, "log_prob": log_prob})
+            row_ids = {name: values[part.numbers] for name, values in ids.items()}
+            writer.write(row_ids | {"row": part.numbers, "log_prob": log_prob})
             total += float(log_prob.sum())
             n_rows += len(log_prob)
     mean = total / n_rows
