@@ -38,7 +38,7 @@ def impossible(estimator):
 
 
 # check_array_api_input skips itself: it runs only where SCIPY_ARRAY_API is set.
-@parametrize_with_checks([FlowDensity(max_epochs=20)], expected_failed_checks=impossible)
+@parametrize_with_checks([FlowDensity(MAF, max_epochs=3)], expected_failed_checks=impossible)
 def test_check_estimator(estimator, check):
     check(estimator)
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anabranch import FlowMixture
-from tests.estimators.data import blobs, moved, quick
+from tests.estimators.data import FLOW, blobs, moved, quick
 
 
 def impossible(estimator):
@@ -24,7 +24,7 @@ def impossible(estimator):
 # The warning: some checks fit one component, which is the default, with labels of several classes.
 @pytest.mark.filterwarnings("ignore:y has labels up to", "ignore:y has the 2 classes")
 @parametrize_with_checks(
-    [FlowMixture(max_epochs=2, init_params="kmeans")], expected_failed_checks=impossible
+    [FlowMixture(flow=FLOW, max_epochs=2, init_params="kmeans")], expected_failed_checks=impossible
 )
 def test_check_estimator(estimator, check):
     check(estimator)

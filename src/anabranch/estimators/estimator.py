@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
@@ -21,6 +21,7 @@ from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.processes import alike
+from anabranch.estimators.rows import length
 from anabranch.estimators.summary import summary_html, summary_lines, summary_text
 from anabranch.estimators.tables import named_columns, plain_table
 from anabranch.functional.modes import usual_torch
@@ -291,8 +292,8 @@ def _work(estimator: object, args: Sequence[object]) -> float:
     model = vars(estimator).get("model_")
     if not isinstance(model, nn.Module):
         return math.inf
-    rows = len(args[0]) if args and isinstance(args[0], Sized) else MOST_ROWS
-    return min(rows, MOST_ROWS) * sum(p.numel() for p in model.parameters())
+    rows = length(args[0]) if args else 0  # of samples, a number is given
+    return min(rows or MOST_ROWS, MOST_ROWS) * sum(p.numel() for p in model.parameters())
 
 
 def _without_clusters(start: Any, usual: Json) -> Json:

@@ -1,12 +1,13 @@
 """Fits in several processes: the same rows, the same settings and the same seed in all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import joblib
 from sklearn.utils import check_random_state
 
 from anabranch.estimators.groups import GroupedSettings
+from anabranch.estimators.rows import length
 from anabranch.functional.numbers import is_whole
 from anabranch.training.agreement import agreed_seed, check_alike
 from anabranch.training.parallel import process_group
@@ -41,7 +42,7 @@ def alike(
     check_alike(
         {
             "estimators": type(estimator).__name__,
-            "numbers of rows": _rows(args[0]) if args else 0,
+            "numbers of rows": length(args[0]) if args else 0,
             "data": joblib.hash((list(args), dict(keywords))),
             "settings": joblib.hash(plain),
             "seeds": str(given) if is_whole(given) else "drawn",
@@ -56,7 +57,3 @@ def alike(
         yield
     finally:
         estimator.set_params(random_state=given)
-
-
-def _rows(X: object) -> int:
-    return len(X) if isinstance(X, Sized) else 0

@@ -13,13 +13,16 @@ Values = TypeVar("Values", Array | None, torch.Tensor | None)
 Seed = int | np.random.RandomState | None
 
 
-def length(X: ArrayLike) -> int:
-    """Rows of what may be no table at all; the checks of X say so.
+def length(X: object) -> int:
+    """Rows of what may be no table at all, or a sparse one; the checks of X say so.
 
     Example:
         >>> length([[1.0], [2.0]]), length(3.0)
         (2, 0)
     """
+    shape = getattr(X, "shape", None)
+    if isinstance(shape, tuple):
+        return int(shape[0]) if shape else 0
     return len(X) if isinstance(X, Sized) else 0
 
 

@@ -43,7 +43,8 @@ def named_columns(X: object) -> object:
         >>> named_columns({"x": [1.0, 2.0], "y": [3.0, 4.0]}).shape
         (2, 2)
     """
-    if isinstance(X, Mapping):
+    # a sparse array of scipy may be a dict, too, of places
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):
         return pandas_module().DataFrame(dict(X))
     is_arrow = type(X).__module__.partition(".")[0] == "pyarrow"
     return X.to_pandas() if is_arrow and isinstance(X, ArrowTable) else X
