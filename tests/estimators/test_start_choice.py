@@ -49,7 +49,7 @@ def test_a_race_trains_and_reports_the_better_score():
 
 @pytest.mark.parametrize("convinced", [False, True])
 def test_a_flow_that_does_not_convince_gives_way_to_its_gaussian_start(monkeypatch, convinced):
-    monkeypatch.setattr(trainer, "convincing", lambda gain: convinced)
+    monkeypatch.setattr(trainer, "convincing", lambda gain, weights: convinced)
     settings = {"init_params": "kmeans", "random_state": 0}
     start = FlowMixture(5, max_epochs=0, **settings).fit(X)
     mixture = FlowMixture(5, max_epochs=30, **settings).fit(X)
