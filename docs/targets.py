@@ -149,7 +149,7 @@ MEASURED: dict[str, dict[str, Callable[..., Any]]] = {
     "nvisa_ablation": {"sensitivity": lambda *_: (np.full((3, 2), 0.5), 1.0)},
     "nvisa_gradients": {"_fresh": lambda *_: 0.5},
     "planar_vi": {
-        **dict.fromkeys(("_of_depth", "autoregressive"), lambda *_: [MagicMock()] * 4),
+        "_of_depth": lambda *_: [MagicMock()] * 4,
         "table": lambda _: "KL",
     },
     "rnade_toys": {
