@@ -215,7 +215,7 @@ ARM: dict[str, Any] = {
     "activation": "silu",
 }
 # Slowly, and no gradient is clipped: what brings draws back to a place that is being lost are few
-# and large gradients, of draws between the places; clipped, one of the places is lost.
+# and large gradients, of draws between the places. Some seeds lose most of one place all the same.
 ARM_FIT: dict[str, Any] = {"steps": 5000, "n_samples": 2 * SAMPLES, "annealing": 0.8}
 UNCLIPPED = FitOptions(patience=None, min_evaluation_steps=1, clip_norm=None)
 
