@@ -14,10 +14,9 @@ from anabranch.experiments.seeded import Rows, joined, per_seed
 from anabranch.models import exponential_map_flow, sphere_flow, torus_flow
 from anabranch.objectives import ReverseKL, importance_diagnostics
 from anabranch.problems import Arm, ManifoldTarget
-from anabranch.training import FitOptions, fit_reverse_kl
+from anabranch.training import fit_reverse_kl
 
 STEPS, SAMPLES, RATE, DRAWS = 2000, 256, 5e-3, 50_000
-USUAL = {"steps": STEPS, "n_samples": SAMPLES, "learning_rate": RATE, "annealing": 0.2}
 TORI = ("unimodal", "multimodal", "correlated")
 TORUS: dict[str, Any] = {"inverse": True, "hidden": [32, 32], "activation": "tanh"}
 MAPS: dict[str, dict[str, Any]] = {
@@ -74,12 +73,16 @@ def approximate(
     log_density: Callable[[Tensor], Tensor],
     seed: int,
     *,
+    steps: int = STEPS,
+    n_samples: int = SAMPLES,
+    annealing: float = 0.2,
     log_z: float | None = None,
-    **how: Any,
 ) -> tuple[float, float, float]:
     """Fit by reverse KL; KL, effective sample size, and the error of log Z in standard errors."""
     objective = ReverseKL(flow, log_density, seed=seed)
-    fit_reverse_kl(objective, **USUAL | how)
+    fit_reverse_kl(
+        objective, steps=steps, n_samples=n_samples, learning_rate=RATE, annealing=annealing
+    )
     source = torch.Generator().manual_seed(10_000 + seed)
     found = importance_diagnostics(flow, log_density, DRAWS, log_z=log_z, generator=source)
     error = 0.0 if log_z is None else (found.log_z - log_z) / found.log_z_error
@@ -214,10 +217,9 @@ ARM: dict[str, Any] = {
     "hidden": [64, 64],
     "activation": "silu",
 }
-# Slowly, and no gradient is clipped: what brings draws back to a place that is being lost are few
-# and large gradients, of draws between the places. Some seeds lose most of one place all the same.
-ARM_FIT: dict[str, Any] = {"steps": 5000, "n_samples": 2 * SAMPLES, "annealing": 0.8}
-UNCLIPPED = FitOptions(patience=None, min_evaluation_steps=1, clip_norm=None)
+# Slowly: what a place has got when the density is warm, a reparameterised gradient hardly moves.
+ARM_STARTS = 2
+ARM_FIT: dict[str, Any] = {"steps": 2 * STEPS, "n_samples": 2 * SAMPLES, "annealing": 0.8}
 
 
 @experiment("arm", seeds=1, summary="the six angles of an arm whose tip is held at two places")
@@ -230,7 +232,7 @@ def arm(run: Run) -> Outcome:
     ]
     assert rows[0].model is not None
     angles = rows[0].model.sample(60, generator=torch.Generator().manual_seed(0)).flip(-1)
-    settings = {"flow": ARM, "fit": ARM_FIT, "learning_rate": RATE, "clip_norm": None}
+    settings = {"flow": ARM, "fit": ARM_FIT, "starts": ARM_STARTS, "learning_rate": RATE}
     return Outcome(figures, settings, rows.table(), {"arm.png": arm_picture(angles)})
 
 
@@ -240,10 +242,14 @@ def arm_density(angles: Tensor) -> Tensor:
 
 
 def _arm_of(seed: int) -> Fitted:
-    flow = torus_flow(6, circle_map="spline", seed=seed, **ARM)
-    log_z = Arm().log_z()
-    found = approximate(flow, arm_density, seed, log_z=log_z, options=UNCLIPPED, **ARM_FIT)
-    return Fitted("arm", "spline", seed, *found, flow)
+    """The better of some starts: many lose most of one place on their way."""
+    fits = []
+    for start in range(ARM_STARTS):
+        own = seed + 10_000 * start
+        flow = torus_flow(6, circle_map="spline", seed=own, **ARM)
+        found = approximate(flow, arm_density, own, log_z=Arm().log_z(), **ARM_FIT)
+        fits.append(Fitted("arm", "spline", seed, *found, flow))
+    return min(fits, key=lambda fit: fit.kl)
 
 
 def arm_picture(angles: Tensor) -> bytes:
