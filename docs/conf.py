@@ -51,6 +51,12 @@ def _prepare(app, what, name, obj, options, lines):
     lines[:] = as_rst("\n".join(lines)).split("\n")
 
 
+def _is_request(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn makes of arguments of methods, in its own words and links."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app):
     """Sphinx calls this."""
+    app.connect("autodoc-skip-member", _is_request)
     app.connect("autodoc-process-docstring", _prepare, priority=100)

@@ -48,7 +48,7 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     """
 
     n_components_: int
-    classes_: NDArray[np.int64] | NDArray[np.object_]
+    classes_: np.ndarray
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
