@@ -95,12 +95,17 @@ class ProductParameters:
 
     def log_prob(self, rows: ProductRows) -> Array:
         """Log-density, (N,) in nats."""
-        return logsumexp(self.joint_log_prob(rows), axis=1)
+        return _log_sum(self.joint_log_prob(rows))[:, 0]
 
     def responsibilities(self, rows: ProductRows) -> Array:
         """(N, K)."""
         joint = self.joint_log_prob(rows)
-        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+        return np.exp(joint - _log_sum(joint))
+
+
+def _log_sum(joint: Array) -> Array:
+    """Log of the sum over components, (N, 1)."""
+    return np.asarray(logsumexp(joint, axis=1, keepdims=True))
 
 
 def log_integral(kappa: Array, features: int) -> Array:
@@ -201,7 +206,7 @@ def product_em(
     parameters, last = maximisation(rows, R, reg_covar), -np.inf
     for _ in range(max_iter):
         joint = parameters.joint_log_prob(rows)
-        log_prob = logsumexp(joint, axis=1, keepdims=True)
+        log_prob = _log_sum(joint)
         R = np.exp(joint - log_prob)
         if known is not None and labelled is not None:
             R = np.where(labelled[:, None], known, R)
