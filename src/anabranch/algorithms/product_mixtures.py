@@ -202,7 +202,7 @@ def product_em(
         >>> mixture.responsibilities(rows).argmax(1)
         array([0, 0, 0, 1, 1, 1])
     """
-    labelled = None if known is None else known.any(1)
+    labelled = None if known is None else np.asarray(known.any(axis=1))
     parameters, last = maximisation(rows, R, reg_covar), -np.inf
     for _ in range(max_iter):
         joint = parameters.joint_log_prob(rows)
