@@ -16,6 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "compared.md"
 # no flows, but models that are made of them
 MODELS = {
     "flow_mixture",
+    "flow_vae",
     "flow_density",
     "autoencoder",
     "dec",

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from anabranch.distributions import Flow, Hedged, Normal
 from anabranch.functional.shapes import Shape
+from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
 from anabranch.models.registry import recipe
 from anabranch.models.specs import Spec
@@ -71,7 +73,6 @@ def _regression(
     affine = TriangularAffine(features, diagonal=diagonal, batch_shape=batch_shape)
     if not context_features:
         return [affine]
-    regression = Elementwise(
-        Additive(), features, context_features=context_features, hidden=(), batch_shape=batch_shape
-    )
-    return [regression, affine]
+    # zero at first, whatever is drawn: so not from torch's own source
+    how: dict[str, Any] = {"hidden": (), "generator": make_generator(0), "batch_shape": batch_shape}
+    return [Elementwise(Additive(), features, context_features=context_features, **how), affine]
