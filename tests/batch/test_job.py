@@ -106,7 +106,7 @@ def test_jobs_of_others_are_refused(scorer, model, inputs, tmp_path):
         run_job(scorer, [inputs], out, resume=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_bad_file_is_named_and_what_is_done_is_kept(scorer, model, inputs, tmp_path, workers):
     out = tmp_path / "out"
     (inputs / "deep/c.csv").write_text("id,x,y\n200,1,\n", encoding="utf-8")
@@ -131,6 +131,7 @@ def test_what_there_is_not_and_what_would_be_one(scorer, inputs, tmp_path):
         run_job(scorer, [inputs], tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_goes_on(scorer, model, inputs, tmp_path):
     """Whichever part it was at: what is there is whole, and the rest is made."""
     out = tmp_path / "out"

@@ -62,6 +62,7 @@ def test_processes_that_differ_are_all_refused(told, name):
         assert process[name].startswith(wanted[name])
 
 
+@pytest.mark.slow
 def test_the_shell_fits_once_in_all_processes(tmp_path):
     X = rows()
     write_table(tmp_path / "rows.csv", {"x": X[:, 0], "y": X[:, 1]})

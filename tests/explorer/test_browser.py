@@ -126,6 +126,7 @@ def test_odd_rows_and_other_colours(page):
     page.select_option("#coloring-choice", "cluster")
 
 
+@pytest.mark.slow
 def test_numbers_of_clusters_side_by_side(page):
     page.select_option("#flow-choice", "none (Gaussians)")
     fill(page, "#epochs", "0")

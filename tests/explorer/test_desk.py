@@ -37,6 +37,7 @@ def wait(desk, seconds=120.0):
     return desk.look()
 
 
+@pytest.mark.slow
 def test_fits_run_one_after_another_and_labels_teach(desk, project):
     desk.ask([Asked(k, BOTH, GAUSSIANS, max_epochs=0) for k in (1, 2)])
     with pytest.raises(ValueError, match="a fit is running"):
@@ -70,6 +71,7 @@ def test_a_fit_that_is_stopped_leaves_nothing(desk, project):
     assert project.models == {}
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_says_why(desk):
     desk.ask([Asked(2, BOTH, "realnvp", "exact", 0), Asked(3, BOTH)])
     desk.project.data.write_text("x,y\n1,2\n", encoding="utf-8")
