@@ -90,6 +90,40 @@ def test_report_function_lengths(record_property):
     print(f"{len(lengths)} functions, median {median(lengths)} lines, longest {max(lengths)}")
 
 
+# --- commands ask estimators, and do not guess what they are -------------------------------------
+
+GUESSES = ("hasattr", "getattr", "isinstance")
+ESTIMATORS = {"model", "mixture", "density", "estimator"}
+
+
+def guesses(tree):
+    """Lines where a name of an estimator is asked what it has or is."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id in GUESSES
+        and isinstance(call.args[0], ast.Name)
+        and call.args[0].id in ESTIMATORS
+    ]
+
+
+# what compresses needs a Coder, and nothing else will do
+OF_ONE_KIND = {"cli.coders"}
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in trees() if n.startswith("cli.") and n not in OF_ONE_KIND]
+)
+def test_commands_do_not_guess(name):
+    assert guesses(trees()[name]) == []
+
+
+def test_guesses_are_seen():
+    assert guesses(ast.parse("hasattr(model, 'score')\nisinstance(1, int)")) == [1]
+
+
 # --- the rules can fail -------------------------------------------------------------------------
 
 

@@ -111,7 +111,7 @@ def _columns(
     how = {} if method is None else {"method": method.value}
     posterior = mixture.predict_proba(part.X, **how)
     columns = {"row": part.numbers, "component": posterior.argmax(1)}
-    if getattr(mixture, "missing", "refuse") == "marginal":
+    if mixture.takes_missing:
         columns["missing"] = mixture.missing_cells(part.X)
     if probabilities:
         columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
@@ -121,7 +121,7 @@ def _columns(
 def _check_outliers(model: Any, share: float) -> None:
     from anabranch.cli.loading import called
 
-    if not hasattr(model, "outlier_scores"):
+    if model.score_kind == "none":
         raise ValueError(f"--outliers: {called(model)} has no density to tell odd rows by")
     if not 0 < share < 1:
         raise ValueError(f"--outliers must be a share in (0, 1), got {share:g}")

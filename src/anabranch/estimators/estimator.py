@@ -154,6 +154,11 @@ class Estimator(GroupedSettings):
         return False
 
     @property
+    def takes_missing(self) -> bool:
+        """Whether rows may have missing cells, which it can count."""
+        return False
+
+    @property
     def model_features(self) -> int:
         """How many columns its density sees as real numbers."""
         return self.n_features_in_

@@ -48,6 +48,11 @@ class TableColumns(MixtureEstimator):
         return self.columns is not None or self.missing != "refuse"
 
     @property
+    def takes_missing(self) -> bool:
+        """Whether missing cells are summed out."""
+        return self.missing != "refuse"
+
+    @property
     def model_features(self) -> int:
         """D, the real columns that a density is told of."""
         coding = vars(self).get("coding_")
