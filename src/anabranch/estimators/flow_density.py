@@ -40,6 +40,7 @@ from anabranch.estimators.rows import (
     relative_weights,
     split_rows,
 )
+from anabranch.estimators.spaces import Spaces
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
 from anabranch.models import flow_density, product_density
 from anabranch.models.counting import free_parameters
@@ -55,7 +56,7 @@ from anabranch.procedures.fit_flow_density import (
 from anabranch.procedures.mixture_options import Spec
 from anabranch.procedures.optimisation import flow_options
 from anabranch.procedures.preparation import Preparation
-from anabranch.procedures.product_preparation import Layout, ProductPreparation
+from anabranch.procedures.product_preparation import Layout
 from anabranch.procedures.rows import Rows
 from anabranch.training import FitResult
 from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
@@ -67,7 +68,7 @@ class AffineFlowWarning(UserWarning):
     """A flow of affine maps in one dimension only shifts and scales its base."""
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity):
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, PreparedDensity):
     r"""One normalizing flow as density estimator, with or without a context.
 
     .. math:: \log p(x \mid c) = \log \mathcal N(f(x; c); 0, I)
@@ -308,17 +309,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDen
         return None if self.bounds_ is None else make_support(X, self.bounds_)
 
     # -- angles and places -----------------------------------------------------------------------
-
-    @property
-    def layout(self) -> Layout | None:
-        """How the columns lie in spaces, where some are angles or places; else None."""
-        preparation = vars(self).get("preparation_")
-        return preparation.layout if isinstance(preparation, ProductPreparation) else None
-
-    @property
-    def model_features(self) -> int:
-        """How many numbers its density sees."""
-        return super().model_features if self.layout is None else self.layout.features
 
     def _prepare(self, X: Array, seed: int) -> None:
         layout = layout_of_bounds(self.bounds_)

@@ -19,6 +19,7 @@ from anabranch.estimators.curved import (
 )
 from anabranch.estimators.estimator import State
 from anabranch.estimators.independent_columns import IndependentColumns
+from anabranch.estimators.spaces import Spaces
 from anabranch.estimators.supports import Bounds
 from anabranch.estimators.table_columns import TableColumns, bounds_of, widths_of
 from anabranch.procedures.preparation import Preparation
@@ -30,19 +31,8 @@ from anabranch.procedures.table_task import complete, judge_by_draws
 Array = NDArray[np.float64]
 
 
-class TablePrepared(TableColumns, IndependentColumns):
+class TablePrepared(Spaces, TableColumns, IndependentColumns):
     """A mixture of flows that takes tables of mixed columns where it is told so."""
-
-    @property
-    def layout(self) -> Layout | None:
-        """How the columns lie in spaces, where some are angles or places; else None."""
-        preparation = vars(self).get("preparation_")
-        return preparation.layout if isinstance(preparation, ProductPreparation) else None
-
-    @property
-    def model_features(self) -> int:
-        """How many numbers its density sees."""
-        return super().model_features if self.layout is None else self.layout.features
 
     @property
     def _width(self) -> int:
