@@ -24,6 +24,23 @@ def test_a_plain_set_is_measured_against_its_start(monkeypatch):
     found = hedge.gaussians(3, 0)
     assert (found.rows, found.kept) == (100, True)
     assert found.fall <= found.floor + 1e-3
+    assert found.offered == -found.loss
+
+
+def test_what_flows_offer_is_measured_where_they_are_refused(monkeypatch):
+    refusing = partial(short, fit_options={})
+    monkeypatch.setattr(hedge, "ROWS", (100, 100))
+    monkeypatch.setattr(hedge, "FlowMixture", refusing)
+    found = hedge.gaussians(3, 0)
+    assert not found.kept
+    assert abs(found.loss) < 1e-6 < abs(found.offered)
+
+
+def test_the_share_of_offered_gains_counts_gains_alone():
+    sets = [(-0.3, 0.3), (0.0, 0.1), (0.0, -5.0), (0.2, float("nan"))]
+    plain = hedge.Plain(0, 0, 100, 2, 1, 0.0, 0.0, 0.0, True, 0.0, 1.0)
+    rows = hedge.Rows(plain._replace(loss=loss, offered=offered) for loss, offered in sets)
+    assert np.isclose(hedge._taken(rows), 0.75)
 
 
 def test_gains_are_those_above_the_gaussian_mixture():

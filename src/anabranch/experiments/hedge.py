@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, joined
 from anabranch.experiments.baselines import standardized
 from anabranch.experiments.density_tables import TABLES, read
 from anabranch.problems import GaussianMixtureProblem
+from anabranch.procedures import fit_flow_mixture
 from anabranch.procedures.gaussian_guard import hedge_weights
 
 Array = NDArray[np.float64]
@@ -38,7 +40,10 @@ KEEL = {
 
 
 class Plain(NamedTuple):
-    """A set of Gaussians: held-out loss against the start, and how far rows fall and may fall."""
+    """A set of Gaussians: held-out loss against the start, and how far rows fall and may fall.
+
+    Of small sets also what the flows offered, which is their gain if they are kept in any case.
+    """
 
     seed: int
     number: int
@@ -49,6 +54,7 @@ class Plain(NamedTuple):
     fall: float
     floor: float
     kept: bool
+    offered: float
     seconds: float
 
 
@@ -92,6 +98,12 @@ def hedge(run: Run) -> Outcome:
         Figure(
             f"largest loss of up to {SMALL} rows, nats", float(loss[small].max()), 0.01, "lower"
         ),
+        Figure(
+            f"share of the gains offered on up to {SMALL} rows that is taken",
+            _taken(plain),
+            0.9,
+            "higher",
+        ),
         Figure("share of sets that lose more than .01 nats", float((loss > 0.01).mean())),
         Figure("share of sets whose flows were kept", plain.mean("kept")),
         Figure("largest fall of a row below its floor, nats", below, 1e-3, "lower"),
@@ -123,7 +135,22 @@ def gaussians(seed: int, number: int) -> Plain:
     gain, floor = gains(mixture, test)
     kept = mixture.fit_result_.best_epoch > 0
     loss, fall = -float(gain.mean()), -float(gain.min())
-    return Plain(seed, number, n, columns, k, loss, fall, floor, kept, seconds)
+    offered = math.nan if n > SMALL else -loss if kept else _offered(X, test, k, seed)
+    return Plain(seed, number, n, columns, k, loss, fall, floor, kept, offered, seconds)
+
+
+def _offered(X: Array, test: Array, k: int, seed: int) -> float:
+    """What the same fit gains on rows to test if its flows are kept whatever they gain."""
+    with patch.object(fit_flow_mixture, "convincing", return_value=True):
+        mixture = FlowMixture(k, random_state=seed).fit(X)
+    return float(gains(mixture, test)[0].mean())
+
+
+def _taken(rows: Rows) -> float:
+    """The share that the rule took of the gains that the flows of small sets offered."""
+    offered = rows.column("offered")
+    real = offered > 0
+    return -float(rows.column("loss")[real].sum() / offered[real].sum())
 
 
 def compared(seed: int, name: str, X: Array, rows: int, k: int) -> Table:

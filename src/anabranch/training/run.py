@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from anabranch.data.locks import locked
 from anabranch.training.allocation import kept_memory
 from anabranch.training.batches import Data
+from anabranch.training.denormals import flushed_denormals
 from anabranch.training.interrupt import deferred_interrupt
 from anabranch.training.logs import Logs
 from anabranch.training.parallel import mean_over_processes
@@ -84,6 +85,7 @@ class Run(RunState, ABC):
                 threads_for(work),
                 matrix_products(self.options.matmul, self._products(), self._size()),
                 kept_memory(),
+                flushed_denormals(),
                 deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted,
             ):
                 self._epochs(interrupted)
