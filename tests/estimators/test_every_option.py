@@ -122,7 +122,7 @@ EFFECTS = {
         "tol": ({"n_components": 4}, 1.0),
         "reg_covar": ({}, 0.5),
         "max_iter": ({"n_components": 4, "tol": 1.0}, 1),
-        "n_init": ({"n_components": 4, "init_params": "random"}, 20),
+        "n_init": ({"n_components": 4, "init_params": "random_from_data"}, 20),
         "init_params": ({"n_components": 4}, "random"),
         "weights_init": ({"max_iter": 1}, [0.9, 0.1]),
         "means_init": ({"max_iter": 1}, [[0.0, 0.0], [5.0, 5.0]]),
@@ -134,13 +134,14 @@ EFFECTS = {
         "columns": ({}, {1: ("circle", 9.0)}),
         "missing": ({"tol": 0.0, "max_iter": 3}, "marginal"),
         "warm_start": ({"n_components": 4, "max_iter": 2, "twice": True}, True),
-        "random_state": ({"n_components": 4, "init_params": "random"}, 1),
+        "random_state": ({"n_components": 4, "init_params": "random_from_data"}, 1),
     },
 }
 # what shows in no number here, and where it is tested
 ELSEWHERE = {
     "device": "test_optimisation.py, tests/cli",
-    "verbose": "test_optimisation.py",
+    "verbose": "test_optimisation.py, test_gaussian_mixture.py",
+    "verbose_interval": "test_gaussian_mixture.py",
     "model_options__trunk": "below: the flow of a FlowGMM is its trunk",
 }
 # what a group or a recipe holds only where it is given

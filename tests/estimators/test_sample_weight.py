@@ -37,7 +37,7 @@ PRECISIONS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:not converged")
+@pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("kind", PRECISIONS)
 @pytest.mark.parametrize("prior", [{}, {"weight_concentration_prior": 3.0, "covariance_prior": 1}])
 def test_em_takes_the_steps_of_repeated_rows(kind, prior):
@@ -50,7 +50,7 @@ def test_em_takes_the_steps_of_repeated_rows(kind, prior):
     assert weighted.score(X, sample_weight=COUNTS) == pytest.approx(repeated.score(REPEATED))
 
 
-@pytest.mark.filterwarnings("ignore:not converged")
+@pytest.mark.filterwarnings("ignore:.*did not converge")
 def test_em_with_labels_and_categories():
     labels = np.where(np.arange(len(X)) % 7 == 0, Y, -1)
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": np.array(list("xyz"))[Y]})

@@ -253,7 +253,7 @@ CASES: dict[str, EstimatorCase] = {
     **{f"GaussianMixture: {k}": gaussians(covariance_type=k) for k in ("full", "tied", "diag")},
     "GaussianMixture: spherical": gaussians(covariance_type="spherical"),
     "GaussianMixture: k-means++": gaussians(init_params="k-means++", n_init=3),
-    "GaussianMixture: random": gaussians(init_params="random", n_init=3, tol=1e-6),
+    "GaussianMixture: random": gaussians(init_params="random_from_data", n_init=3, tol=1e-6),
     "GaussianMixture: given start": gaussians(**_START),
     "GaussianMixture: labels": gaussians(given={"y": some(ARC_LABELS)}, n_components=None),
     "GaussianMixture: priors": gaussians(

@@ -124,8 +124,8 @@ def check_rows(n_rows: int, n_components: int, trained: int | None = None) -> No
     """
     if n_rows < n_components:
         raise ValueError(
-            f"X has {n_rows} rows, fewer than the {n_components} components: n_samples must be at "
-            "least n_components"
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples "
+            f"= {n_rows}: X has {n_rows} rows, fewer than the {n_components} components"
         )
     if trained is not None and trained < n_components:
         raise ValueError(
@@ -148,4 +148,6 @@ def check_draws(n_samples: object) -> None:
     if not is_whole(n_samples):
         raise ValueError(f"n_samples must be an integer, got {n_samples!r}")
     if int(n_samples) < 1:
-        raise ValueError(f"n_samples must be at least 1, got {n_samples!r}")
+        raise ValueError(
+            f"Invalid value for 'n_samples': n_samples must be at least 1, got {n_samples!r}"
+        )

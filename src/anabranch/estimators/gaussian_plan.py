@@ -28,7 +28,7 @@ from anabranch.procedures.optimisation import Settings, check_random_state_setti
 
 Array = NDArray[np.float64]
 MAX_COMPONENTS = 20
-INIT_PARAMS = ("kmeans", "k-means++", "random")
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 GIVEN = ("weights_init", "means_init", "precisions_init")
 MODELS: dict[str, dict[str, Any]] = {
     "full": {},
@@ -87,13 +87,18 @@ class GaussianPlan:
     columns: object
     missing: str
     warm_start: bool
+    verbose: int
+    verbose_interval: int
     random_state: Seed
 
     def __post_init__(self) -> None:
         check_components(self.n_components)
         check_choice(self, "covariance_type", COVARIANCE_TYPES)
         check_choice(self, "init_params", INIT_PARAMS)
-        check_whole(self, ("max_iter", "n_init", "max_components"), 1)
+        check_whole(self, ("max_iter",), 1 if self.is_auto or self.is_table else 0)
+        check_whole(self, ("n_init", "max_components", "verbose_interval"), 1)
+        if not isinstance(self.verbose, bool):
+            check_whole(self, ("verbose",), 0)
         check_not_negative(self, ("tol", "reg_covar"))
         check_random_state_setting(self.random_state)
         alpha = self.weight_concentration_prior
@@ -102,7 +107,7 @@ class GaussianPlan:
         if self.degrees_of_freedom_prior is not None and self.covariance_prior is None:
             raise ValueError("degrees_of_freedom_prior goes with a covariance_prior, which is None")
         check_choice(self, "missing", ("refuse", "marginal"))
-        if self.columns is not None or self.missing != "refuse":
+        if self.is_table:
             self._check_table()
         if self.is_auto:
             self._check_auto()
@@ -117,6 +122,11 @@ class GaussianPlan:
         """Say what was given and does nothing in this fit."""
         if not self.is_auto and self.max_components != MAX_COMPONENTS:
             warn_unused("max_components", "n_components is a number")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether rows are told by kinds of columns."""
+        return self.columns is not None or self.missing != "refuse"
 
     @property
     def is_auto(self) -> bool:
@@ -165,31 +175,32 @@ class GaussianPlan:
         """The parameters that the settings prescribe, checked."""
         given = {}
         if self.weights_init is not None:
-            weights = _shaped("weights_init", self.weights_init, (n_components,))
-            if not (weights > 0).all() or not np.isclose(weights.sum(), 1):
-                raise ValueError(
-                    f"weights_init must be positive with sum 1, got {weights.tolist()}"
-                )
-            given["weights"] = weights
+            given["weights"] = _weights(self.weights_init, n_components)
         if self.means_init is not None:
-            given["means"] = _shaped("means_init", self.means_init, (n_components, n_features))
+            given["means"] = _shaped("means", self.means_init, (n_components, n_features))
         if self.precisions_init is not None:
             given["covariances"] = self._covariances(n_components, n_features)
         return given
 
     def _covariances(self, n_components: int, n_features: int) -> Array:
         """The inverses of ``precisions_init``, which has scikit-learn's shape for the type."""
+        kind = self.covariance_type
         shapes = {
             "full": (n_components, n_features, n_features),
             "tied": (n_features, n_features),
             "diag": (n_components, n_features),
             "spherical": (n_components,),
         }
-        precisions = _shaped("precisions_init", self.precisions_init, shapes[self.covariance_type])
-        full = expanded(precisions, self.covariance_type, n_components, n_features)
+        name = f"{kind} precision"
+        precisions = _shaped(name, self.precisions_init, shapes[kind], "precisions_init")
+        full = expanded(precisions, kind, n_components, n_features)
         symmetric = np.allclose(full, full.transpose(0, 2, 1))
         if not symmetric or np.linalg.eigvalsh(full).min() <= 0:
-            raise ValueError("precisions_init must be symmetric and positive definite")
+            matrix = kind in ("full", "tied")
+            raise ValueError(
+                f"precisions_init: '{name}' should be "
+                f"{'symmetric, positive-definite' if matrix else 'positive'}"
+            )
         return np.linalg.inv(full).astype(np.float64, copy=False)
 
     def check_columns(self, n_features: int) -> None:
@@ -243,11 +254,31 @@ def _scale(given: ArrayLike, n_features: int) -> Array:
     return scale
 
 
-def _shaped(name: str, value: object, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(value, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
+def _weights(given: object, n_components: int) -> Array:
+    """Weights to start from, with sum one to the last bit."""
+    weights = _shaped("weights", given, (n_components,))
+    if not ((weights > 0) & (weights <= 1)).all():
         raise ValueError(
-            f"{name} must be finite numbers of shape {shape}, got shape {array.shape}"
-            + ("" if array.shape != shape else " with NaN or infinity")
+            "weights_init: The parameter 'weights' should be in the range [0, 1] and above zero, "
+            f"but got max value {weights.max():.5f}, min value {weights.min():.5f}"
         )
+    if not np.isclose(weights.sum(), 1, atol=1e-6):
+        raise ValueError(
+            "weights_init: The parameter 'weights' should be normalized, "
+            f"but got sum(weights) = {weights.sum():.5f}"
+        )
+    return weights / weights.sum()
+
+
+def _shaped(name: str, value: object, shape: tuple[int, ...], setting: str | None = None) -> Array:
+    """An array of a setting, or an error that calls it as scikit-learn does."""
+    setting = f"{name}_init" if setting is None else setting
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(
+            f"{setting}: The parameter '{name}' should have the shape of {shape}, "
+            f"but got {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{setting} must be finite numbers, got NaN or infinity")
     return array.copy()

@@ -13,7 +13,7 @@ from anabranch.training.agreement import agreed_seed, check_alike
 from anabranch.training.parallel import process_group
 
 # Settings that may differ: where a process computes, what it shows, and the seed, see below.
-FREE = ("device", "verbose", "random_state")
+FREE = ("device", "verbose", "verbose_interval", "random_state")
 
 
 @contextmanager

@@ -26,6 +26,19 @@ def length(X: object) -> int:
     return len(X) if isinstance(X, Sized) else 0
 
 
+def precision_of(X: object) -> np.dtype:
+    """Single precision where all numbers of an array, a tensor or a frame are, and double else.
+
+    Example:
+        >>> precision_of(np.zeros((2, 1), np.float32)), precision_of([[0.0]])
+        (dtype('float32'), dtype('float64'))
+    """
+    kinds = getattr(X, "dtypes", None)
+    kinds = [getattr(X, "dtype", None)] if kinds is None else list(kinds)
+    single = bool(kinds) and all(str(kind).lower().endswith("float32") for kind in kinds)
+    return np.dtype(np.float32 if single else np.float64)
+
+
 def check_weights(sample_weight: ArrayLike | None, n_rows: int) -> Array | None:
     """What each row counts, (n,): as if it were there so many times; None for once.
 

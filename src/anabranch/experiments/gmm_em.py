@@ -92,7 +92,12 @@ def sklearn_difference(X: Array, kind: str, seed: int) -> float:
 def largest_fall(X: Array, kind: str, seed: int) -> float:
     """By how much the mean log-likelihood ever fell from one step of EM to the next, in nats."""
     mixture = GaussianMixture(
-        3, covariance_type=kind, init_params="random", tol=1e-7, max_iter=300, random_state=seed
+        3,
+        covariance_type=kind,
+        init_params="random_from_data",
+        tol=1e-7,
+        max_iter=300,
+        random_state=seed,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # steps are what is looked at

@@ -54,7 +54,8 @@ def assignments(
         targets: (N, K) labels, rows of zeros where unknown, or None.
         n_components: K.
         init_params: "kmeans" moves the centres to the means of what they own; "k-means++" draws
-            those of unlabelled classes far from each other, "random" anywhere.
+            those of unlabelled classes far from each other, "random_from_data" anywhere; "random"
+            draws responsibilities, uniform ones that are made to sum to one.
         random_state: source of randomness.
         weights: (N,) what each row counts; None for one.
 
@@ -69,8 +70,12 @@ def assignments(
         return kmeans_responsibilities(Z, np.arange(len(Z)), options, random_state, weights)
     if targets is None:
         targets = np.zeros((len(Z), n_components))
+    if init_params == "random":
+        drawn = random_state.uniform(size=(len(Z), n_components))
+        drawn /= drawn.sum(1, keepdims=True)
+        return np.where(targets.any(axis=1, keepdims=True), targets, drawn)
     counts = np.ones(len(Z)) if weights is None else weights
-    centres = _centres(Z, targets, counts, random_state, far=init_params != "random")
+    centres = _centres(Z, targets, counts, random_state, far=init_params != "random_from_data")
     if init_params == "kmeans":
         means = KMeans(n_components, init=centres, n_init=1)  # pyright: ignore
         centres = means.fit(Z, sample_weight=weights).cluster_centers_
