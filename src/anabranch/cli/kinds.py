@@ -29,6 +29,7 @@ class Kind:
 KINDS = {
     "mixture": Kind("FlowMixture", "a mixture"),
     "density": Kind("FlowDensity", "a density"),
+    "posterior": Kind("NeuralPosterior", "a posterior"),
     "deep-mixture": Kind("DeepMixture", "a deep mixture"),
     "flow-vae": Kind("FlowVAE", "a variational autoencoder"),
     "coder": Kind("Coder", "a lossless coder"),

@@ -10,6 +10,7 @@ from anabranch.estimators.flow_gmm import FlowGMM as FlowGMM
 from anabranch.estimators.flow_mixture import FlowMixture as FlowMixture
 from anabranch.estimators.flow_vae import FlowVAE as FlowVAE
 from anabranch.estimators.gaussian_mixture import GaussianMixture as GaussianMixture
+from anabranch.estimators.neural_posterior import NeuralPosterior as NeuralPosterior
 from anabranch.estimators.pixel_density import PixelDensity as PixelDensity
 from anabranch.estimators.rad import RAD as RAD
 from anabranch.estimators.selection import Selection as Selection

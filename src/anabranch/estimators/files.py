@@ -18,6 +18,7 @@ from anabranch.estimators.flow_mixture import FlowMixture
 from anabranch.estimators.flow_vae import FlowVAE
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.migrations import MIGRATIONS
+from anabranch.estimators.neural_posterior import NeuralPosterior
 from anabranch.estimators.pixel_density import PixelDensity
 from anabranch.estimators.rad import RAD
 from anabranch.estimators.restored import check_restored
@@ -31,6 +32,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "FlowMixture": FlowMixture,
     "FlowVAE": FlowVAE,
     "GaussianMixture": GaussianMixture,
+    "NeuralPosterior": NeuralPosterior,
     "PixelDensity": PixelDensity,
     "RAD": RAD,
 }

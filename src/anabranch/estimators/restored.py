@@ -34,6 +34,7 @@ PLANS: Mapping[str, tuple[Callable[[Any], Any], str | None]] = {
     "FlowMixture": (MixturePlan.of, "flow_mixture"),
     "FlowVAE": (FlowVAEPlan.of, "flow_vae"),
     "GaussianMixture": (GaussianPlan.of, None),
+    "NeuralPosterior": (DensityPlan.of, "flow_density"),
     "PixelDensity": (PixelPlan.of, None),
     "RAD": (RADPlan.of, "rad"),
 }

@@ -1,5 +1,8 @@
 """Pure numerics on tensors: the ground floor, imported by everything above it."""
 
+from anabranch.functional.discrepancy import (
+    inverse_multiquadratic_mmd as inverse_multiquadratic_mmd,
+)
 from anabranch.functional.layout import circle_columns as circle_columns
 from anabranch.functional.layout import split_parameters as split_parameters
 from anabranch.functional.leapfrog import Phase as Phase

@@ -47,7 +47,7 @@ def energy_distance_test(
         >>> energy_distance_test(x, y + 1, 99, random_state=0).p_value
         0.01
     """
-    x, y = _points("x", x), _points("y", y)
+    x, y = as_points("x", x), as_points("y", y)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x has {x.shape[1]} features, y has {y.shape[1]}")
     if n_permutations < 1:
@@ -91,13 +91,22 @@ def ks_test(
 
 
 def _line(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    points = _points(name, values)
+    points = as_points(name, values)
     if points.shape[1] != 1:
         raise ValueError(f"{name} has {points.shape[1]} features, expected 1")
     return points[:, 0]
 
 
-def _points(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def as_points(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """A sample as points, (n, D), or an error that names it.
+
+    Raises:
+        ValueError: where it is empty, not finite, or of another shape.
+
+    Example:
+        >>> as_points("x", [1.0, 2.0]).shape
+        (2, 1)
+    """
     points = np.asarray(values, dtype=np.float64)
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or points.size == 0:

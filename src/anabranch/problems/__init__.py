@@ -19,11 +19,13 @@ from anabranch.problems.arrangements import unlike_gaussians as unlike_gaussians
 from anabranch.problems.banana import Banana as Banana
 from anabranch.problems.base import Entropy as Entropy
 from anabranch.problems.base import Problem as Problem
+from anabranch.problems.eight_modes import EightModes as EightModes
 from anabranch.problems.energies import Energy as Energy
 from anabranch.problems.gaussian_mixture import GaussianMixtureProblem as GaussianMixtureProblem
 from anabranch.problems.hidden_clusters import HiddenBlobs as HiddenBlobs
 from anabranch.problems.hidden_clusters import TwoFacets as TwoFacets
 from anabranch.problems.hidden_clusters import through_network as through_network
+from anabranch.problems.inverse_kinematics import InverseKinematics as InverseKinematics
 from anabranch.problems.ising import Ising as Ising
 from anabranch.problems.linear_gaussian import LinearGaussian as LinearGaussian
 from anabranch.problems.manifolds import Arm as Arm
