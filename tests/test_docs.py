@@ -20,6 +20,7 @@ from anabranch import (
     FlowGMM,
     FlowMixture,
     FlowVAE,
+    NeuralPosterior,
     PixelDensity,
     experiments,
     models,
@@ -62,7 +63,16 @@ def _quick(monkeypatch, request):
     if any(page in request.node.name for page in REAL):
         return
     quick = {"max_epochs": 1, "init_params": "kmeans", "covariance_type": "full"}
-    for estimator in (FlowMixture, FlowDensity, FlowGMM, RAD, Coder, PixelDensity, FlowVAE):
+    for estimator in (
+        FlowMixture,
+        FlowDensity,
+        NeuralPosterior,
+        FlowGMM,
+        RAD,
+        Coder,
+        PixelDensity,
+        FlowVAE,
+    ):
         defaults = inspect.unwrap(estimator.__init__).__kwdefaults__
         for name in quick.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, quick[name])

@@ -21,6 +21,7 @@ from anabranch import (
     FlowMixture,
     FlowVAE,
     GaussianMixture,
+    NeuralPosterior,
     PixelDensity,
 )
 from anabranch.estimators.density import DensityEstimator
@@ -42,6 +43,7 @@ CASES = {
     "gmm": (FlowGMM(3, flow=FLOW, **QUICK), {}),
     "density": (FlowDensity(FLOW, support={"width": [-50, 50]}, **QUICK), {}),
     "conditional": (FlowDensity(FLOW, **QUICK), {"context": pd.DataFrame({"kind": LABELS})}),
+    "posterior": (NeuralPosterior(FLOW, **QUICK), {"context": pd.DataFrame({"kind": LABELS})}),
     "rad": (RAD(n_folds=1, n_between=1, n_last=1, hidden=(4,), **QUICK), {}),
     "coder": (Coder(levels=16, n_neighbours=2, hidden=(4,), **QUICK), {}),
     "pixels": (

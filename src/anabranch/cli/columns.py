@@ -26,9 +26,15 @@ def context_names(model: Estimator) -> list[str] | None:
 
 
 def columns_of(
-    model: Estimator, paths: Sequence[Path], label_column: str | None, csv: CsvFormat
+    model: Estimator,
+    paths: Sequence[Path],
+    label_column: str | None,
+    csv: CsvFormat,
+    context: Sequence[str] | None,
 ) -> list[str] | None:
     """The columns of the files that hold the columns of the model, in the model's order.
+
+    Behind them come those of the context that are to be found there.
 
     Columns are told by name, and by place only where the model or the file has no names.
 
@@ -42,7 +48,7 @@ def columns_of(
     known = set(have)
     names = model.column_names
     wanted = names or [f"x{j}" for j in range(model.n_features_in_)]
-    wanted = [*wanted, *(context_names(model) or ())]
+    wanted = [*wanted, *(context or ())]
     missing = [name for name in wanted if name not in known]
     if not missing and (names or len(have) == len(wanted)):
         used = set(wanted)

@@ -46,8 +46,9 @@ def fit(
             "--model",
             metavar="|".join(KINDS),
             callback=_known_kind,
-            help="A mixture of flows, whose components are clusters; one flow; clusters of images "
-            "and long feature vectors by a Gaussian-mixture autoencoder, or by --method.",
+            help="A mixture of flows, whose components are clusters; one flow; the posterior of "
+            "parameters given other columns; clusters of images and long feature vectors by a "
+            "Gaussian-mixture autoencoder, or by --method.",
         ),
     ] = "mixture",
     components: Annotated[
@@ -95,9 +96,11 @@ def fit(
     context: Annotated[
         str | None,
         typer.Option(
+            "--context",
+            "--context-columns",
             metavar="A,B,...",
             show_default=False,
-            help="Columns that a density is conditional on.",
+            help="Columns that a density is conditional on, or that a posterior is given.",
         ),
     ] = None,
     kinds: Annotated[

@@ -25,6 +25,15 @@ TableOutput = Annotated[
     Path,
     typer.Option("--output", "-o", show_default=False, help="File to write: .csv or .parquet."),
 ]
+Given = Annotated[
+    Path | None,
+    typer.Option(
+        "--given",
+        metavar="FILE",
+        show_default=False,
+        help="Table or images that hold what the density is conditional on, a row for each.",
+    ),
+]
 LabelColumn = Annotated[
     str | None,
     typer.Option(

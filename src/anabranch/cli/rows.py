@@ -30,12 +30,19 @@ class Request:
         label_column: column of known labels.
         classes: labels to keep, with commas between.
         csv: how CSV files are written.
+        given: the context, a row for each of all files or one for all; None where it is among
+            their columns.
     """
 
     paths: Sequence[Path]
     label_column: str | None
     classes: str | None
     csv: CsvFormat
+    given: Any = None
+
+    def context(self, model: Estimator) -> list[str] | None:
+        """Columns of the context that the files hold."""
+        return None if self.given is not None else context_names(model)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def row_names(
         return {}
     if column in taken:
         raise ValueError(f"--id-column {column!r} is called as a column that is written: rename it")
-    beside = columns_of(model, request.paths, column, request.csv)
+    beside = columns_of(model, request.paths, column, request.csv, request.context(model))
     read = read_mixed if model.is_table else read_tables
     # as labels are read, whose text is kept
     table = read(request.paths, None if beside is None else beside[:1], column, **request.csv)
@@ -117,7 +124,8 @@ def row_names(
 
 
 def _columns(model: Estimator, request: Request) -> list[str] | None:
-    return columns_of(model, request.paths, request.label_column, request.csv)
+    context = request.context(model)
+    return columns_of(model, request.paths, request.label_column, request.csv, context)
 
 
 def _mixed_parts(model: Estimator, request: Request, columns: list[str] | None) -> Iterator[Part]:
@@ -146,7 +154,9 @@ def _part(model: Estimator, request: Request, start: int, table: Table) -> Part:
     if request.classes is not None:
         rows = rows_of_classes(table.labels, request.classes, table.label_names)
         numbers, table = numbers[rows], take(table, rows)
-    table, context = split_columns(table, context_names(model))
+    table, context = split_columns(table, request.context(model))
+    if request.given is not None:
+        context = at_rows(request.given, numbers)
     return Part(numbers, framed(table.X, model.column_names), table, context)
 
 
@@ -215,3 +225,16 @@ def framed(X: NDArray[np.floating], names: Sequence[str] | None) -> Any:
     import pandas as pd
 
     return pd.DataFrame(X, columns=list(names), copy=False)
+
+
+def at_rows(given: Any, numbers: np.ndarray) -> Any:
+    """What these rows are given: the row of that number each, or the only one.
+
+    Raises:
+        ValueError: where there are fewer rows than are asked for.
+    """
+    n = len(given)
+    if n > 1 and len(numbers) and int(numbers.max()) >= n:
+        raise ValueError(f"--given has {n} rows, and the data have more: one for each, or one")
+    places = np.zeros_like(numbers) if n == 1 else numbers
+    return given[places] if isinstance(given, np.ndarray) else given.iloc[places]

@@ -34,6 +34,7 @@ def sample(
             "column.",
         ),
     ] = None,
+    given: options.Given = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same rows.")
     ] = 0,
@@ -48,39 +49,55 @@ def sample(
 ) -> None:
     """Draw new rows from a model.
 
-    They have the units and the columns of its data.
+    They have the units and the columns of its data. With --given there are as many for each row of
+    that file, one after the other, beside the column given, which counts its rows from 0.
     """
+    import numpy as np
     from numpy.random import RandomState
 
+    from anabranch.cli.given import read_given
     from anabranch.cli.loading import load_density, load_mixture
     from anabranch.cli.paths import check_files
+    from anabranch.cli.rows import at_rows
     from anabranch.cli.text import say
     from anabranch.data import TableWriter
 
-    check_files([model], {"--output": output})
+    check_files([model, *([given] if given else [])], {"--output": output})
     clusters = component is not None or with_component
     mixture: Any = load_mixture(model) if clusters else load_density(model)
     if component is not None and not 0 <= component < mixture.n_components_:
         raise ValueError(
             f"--component {component}: the model has the components 0..{mixture.n_components_ - 1}"
         )
-    given: dict[str, Any] = {}
-    if context or mixture.context_size:
-        given["context"] = _context(mixture, context or [])
+    known = None
+    if given is not None:
+        if context:
+            raise ValueError("--given and --context say the same: one of them is enough")
+        known = read_given(mixture, given, options.csv_format(None, None, "."))
+        n *= len(known)
+    how: dict[str, Any] = {}
+    if known is None and (context or mixture.context_size):
+        how["context"] = _context(mixture, context or [])
     elif mixture.has_clusters:
-        given["component"] = component
+        how["component"] = component
     names = mixture.column_names or [f"x{j}" for j in range(mixture.n_features_in_)]
     if with_component and "component" in names:
         raise ValueError("--with-component: the data have a column 'component' of their own")
+    if known is not None and "given" in names:
+        raise ValueError("--given: the data have a column 'given' of their own")
     if not raw_names and output.suffix.lower() != ".parquet":
         names = _harmless(names)
     random_state = RandomState(seed)
     with TableWriter(output) as writer:
         for start in range(0, n, BATCH_ROWS):
             rows = min(BATCH_ROWS, n - start)
-            drawn = mixture.sample(rows, **given, random_state=random_state)
+            beside = {}
+            if known is not None:
+                numbers = np.arange(start, start + rows) // (n // len(known))
+                how["context"], beside["given"] = at_rows(known, numbers), numbers
+            drawn = mixture.sample(rows, **how, random_state=random_state)
             X = drawn[0] if mixture.has_clusters else drawn
-            columns = _columns(X, names)
+            columns = beside | _columns(X, names)
             writer.write(columns | ({"component": drawn[1]} if with_component else {}))
     say(f"wrote {n} rows to {output}")
 

@@ -9,6 +9,7 @@ def score(
     model: options.Model,
     data: options.Data,
     output: options.TableOutput,
+    given: options.Given = None,
     id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
@@ -21,6 +22,7 @@ def score(
     The file has the columns row (from 0) and log_prob, in nats; their mean is printed. A table may
     be larger than memory. The label column is no column of the data.
     """
+    from anabranch.cli.given import read_given
     from anabranch.cli.loading import load_density
     from anabranch.cli.paths import check_files
     from anabranch.cli.rows import Request, row_names, stream
@@ -28,10 +30,11 @@ def score(
     from anabranch.data import TableWriter
     from anabranch.metrics import bits_per_dim
 
-    check_files([model, *data], {"--output": output})
+    check_files([model, *data, *([given] if given else [])], {"--output": output})
     csv = options.csv_format(header, delimiter, decimal)
-    request = Request(data, label_column, classes, csv)
     density = load_density(model)
+    known = None if given is None else read_given(density, given, csv)
+    request = Request(data, label_column, classes, csv, known)
     ids = row_names(density, request, id_column, ("row", "log_prob"))
     total, n_rows = 0.0, 0
     with TableWriter(output) as writer:

@@ -1,6 +1,5 @@
 """NeuralPosterior: the parameters of a simulator, given what it simulates."""
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -13,10 +12,9 @@ from anabranch.algorithms.mean_shift import mean_shift_mode
 from anabranch.estimators.checks import check_draws
 from anabranch.estimators.flow_density import FlowDensity
 from anabranch.estimators.rows import Seed, length
-from anabranch.metrics.posterior_calibration import Calibration, calibration
+from anabranch.metrics.posterior_calibration import Calibration, Simulator, calibration
 
 Array = NDArray[np.float64]
-Simulator = Callable[[Array], ArrayLike]
 # Draws of a network at once, that leave tensors small.
 PART = 1 << 15
 
@@ -240,12 +238,6 @@ class NeuralPosterior(FlowDensity):
         draws = self.sample(n_samples, x, random_state=random_state).swapaxes(0, 1)
         observed = None if simulator is None else np.asarray(x, dtype=np.float64)
         return calibration(truth, draws, observed=observed, simulator=simulator)
-
-    # -- what the others ask ---------------------------------------------------------------------
-
-    def transform(self, X: ArrayLike, *, context: ArrayLike | None = None) -> Array:
-        """The latent z of each row, (n, D): independent standard normals if the model is right."""
-        return super().transform(X, context=context)
 
     def _for_all(self, x: ArrayLike, n_rows: int) -> Any:
         """Observations of n rows, where one serves them all."""

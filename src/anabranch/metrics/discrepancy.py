@@ -46,7 +46,7 @@ def maximum_mean_discrepancy(
     if not widths or min(widths) <= 0:
         raise ValueError(f"widths must be positive numbers, got {list(widths)}")
     means = [
-        _kernel_mean(cdist(a, b, "sqeuclidean"), widths)
+        _kernel_mean(np.asarray(cdist(a, b, "sqeuclidean"), dtype=np.float64), widths)
         for a, b in ((points, points), (others, others), (points, others))
     ]
     return means[0] + means[1] - 2 * means[2]

@@ -131,7 +131,7 @@ class Problem(ABC):
         return points
 
 
-def set_fields(problem: Problem, **values: object) -> None:
+def set_fields(problem: object, **values: object) -> None:
     """Set derived fields of a frozen dataclass during its `__post_init__`."""
     for name, value in values.items():
         object.__setattr__(problem, name, value)
