@@ -20,7 +20,7 @@ def mean_shift_mode(
     Args:
         points: (n, D).
         bandwidth: h, in standard deviations of the columns; None for Silverman's,
-            :math:`(n (D + 2) / 4)^{-1 / (D + 4)}`, halved, for a posterior has several modes.
+            :math:`(n (D + 2) / 4)^{-1 / (D + 4)}`, which is wide where modes are many and narrow.
         max_iter: most steps.
         tol: a step that is shorter ends it, in standard deviations.
 
@@ -42,7 +42,7 @@ def mean_shift_mode(
     if bandwidth is not None and not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive or None, got {bandwidth!r}")
     n, D = X.shape
-    h = 0.5 * (n * (D + 2) / 4) ** (-1 / (D + 4)) if bandwidth is None else bandwidth
+    h = (n * (D + 2) / 4) ** (-1 / (D + 4)) if bandwidth is None else bandwidth
     loc, scale = X.mean(0), np.maximum(X.std(0), np.finfo(np.float64).tiny)
     Z = (X - loc) / scale
     density = np.concatenate([_weights(part, Z, h).sum(1) for part in _parts(Z)])
