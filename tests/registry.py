@@ -15,29 +15,41 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch import distributions as td
 
 from anabranch.contracts import Blocks, Circle, Domain, Integers, Interval, Product, Sphere
 from anabranch.contracts.domain import CIRCLE, REAL, UNIT
 from anabranch.distributions import (
+    Beta,
     Categories,
+    Cauchy,
     Chain,
+    ConditionalMixture,
     ContaminatedMixture,
     DiagonalNormal,
     DiscretizedLogistic,
     Distribution,
+    Exponential,
     Flow,
+    Gamma,
     GaussianCopula,
+    GeneralizedNormal,
+    Gumbel,
     HamiltonianFlow,
     Hedged,
     Kent,
+    Laplace,
     LatentTree,
     LocalContext,
     Logistic,
+    LowRankNormal,
     Mixture,
     Normal,
     OneHotCategorical,
     StudentT,
+    TorchBase,
     TreeStructure,
+    TruncatedNormal,
     Uniform,
     UniformSphere,
     VampPrior,
@@ -1265,6 +1277,56 @@ def _realnvp_transform(features: int) -> Make:
     return _compose(_coupling(AFFINE, features), _lu(features))
 
 
+def _conditional_mixture(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Weights by a network of the context; without one there are none but plain weights."""
+    components = _spread_out(2, 2)((), 0, generator)
+    if not context:
+        return Mixture(components)
+    return ConditionalMixture(components, context, hidden=(4,), generator=generator)
+
+
+def _families() -> list[Case]:
+    """Independent numbers; those of the line have draws enough to be compared with a grid."""
+    place = {"loc": torch.tensor([0.5]), "scale": 0.8}
+    tail, share = Interval(1.5), Interval(-0.5, 1.0)
+    kinds: list[tuple[str, Callable[..., Distribution], Domain, bool]] = [
+        ("laplace", partial(Laplace, **place), REAL, False),
+        ("gumbel", partial(Gumbel, **place), REAL, True),
+        ("generalized-normal", partial(GeneralizedNormal, power=3.0, **place), REAL, True),
+        ("exponential", partial(Exponential, rate=2.0), Interval(0.0), False),
+        ("gamma", partial(Gamma, concentration=3.0), Interval(0.0), True),
+        ("beta", partial(Beta, alpha=3.0), UNIT, True),
+        ("truncated", lambda d, **k: TruncatedNormal(d, share, **place, **k), share, False),
+        ("truncated-tail", lambda d, **k: TruncatedNormal(d, tail, **k), tail, False),
+    ]
+    lows = {"cauchy-2": partial(Cauchy, **place)}
+    return [
+        *(
+            Case(f"{name}-1", 1, _base(kind, 1), domain=domain, smooth=smooth)
+            for name, kind, domain, smooth in kinds
+        ),
+        *(Case(name, (2, 2), _base(kind, (2, 2))) for name, kind in lows.items()),
+        Case(
+            "torch-base-2",
+            2,
+            lambda b, c, g: TorchBase(td.Normal(torch.zeros(2), torch.tensor([1.0, 2.0]))),
+            stackable=False,
+        ),
+        Case(
+            "low-rank-normal-2",
+            2,
+            lambda b, c, g: LowRankNormal(2, 1, batch_shape=b, generator=g),
+        ),
+        Case(
+            "conditional-mixture-2",
+            2,
+            _conditional_mixture,
+            contextual=True,
+            stackable=False,
+        ),
+    ]
+
+
 def _latent_tree(*structure: Any) -> Make:
     """A tree of discrete variables; it takes no context and no component axis."""
     return lambda batch_shape, context, generator: LatentTree(
@@ -1345,6 +1407,7 @@ DISTRIBUTIONS: list[Case] = [
         smooth=False,
     ),
     *_products(),
+    *_families(),
     *(case for d in (1, 2, 3) for case in _of_features(d)),
     *_discrete(),
     *_pixels(),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from anabranch import distributions
 from anabranch.models import build, list_recipes
 from anabranch.networks import MADE, NADE
 from tests.registry import perturb, seeded
@@ -129,3 +130,10 @@ def test_k_flows_are_one_call_where_the_table_says(row):
     log_prob = flows.log_prob(data(row, 5, 4))
     assert log_prob.shape == (3, 5)
     assert (log_prob[0] != log_prob[1]).any()
+
+
+def test_every_base_of_the_table_is_there():
+    text = PAGE.read_text(encoding="utf-8").split("## Bases")[1].split("##")[0]
+    named = re.findall(r"`([A-Za-z]+)`", text)
+    assert len(named) > 15
+    assert all(hasattr(distributions, name) for name in named)

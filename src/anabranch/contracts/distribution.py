@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 
 from anabranch.contracts.context import needed_context, vector_size
 from anabranch.contracts.domain import REAL, Domain
+from anabranch.contracts.torch_view import TorchView
 from anabranch.functional import broadcast_leading, canonical, check_dtype, expand_batch
 from anabranch.functional.modes import full_precision
 from anabranch.functional.shapes import Shape, as_event_shape, as_shape, size_of
@@ -157,6 +158,28 @@ class Distribution(nn.Module):
         log_prob = expand_batch(log_prob, self.batch_shape, 0)
         shape = (*self.batch_shape, *lead)
         return x.reshape(*shape, *self.event_shape), log_prob.reshape(shape)
+
+    def to_torch(self, context: Tensor | None = None) -> TorchView:
+        """The distribution at a context, as an object of `torch.distributions`.
+
+        Args:
+            context: (..., *context_shape); its leading shape is the batch shape of the object.
+
+        Raises:
+            ValueError: for one with a component axis, of which there is one object each.
+
+        Example:
+            >>> from anabranch.distributions import Normal
+            >>> Normal(2).to_torch().log_prob(torch.zeros(3, 2))
+            tensor([-1.8379, -1.8379, -1.8379])
+        """
+        if self.batch_shape:
+            raise ValueError(
+                f"to_torch is of one distribution, not of batch_shape {self.batch_shape}"
+            )
+        context = needed_context(self, self.context_shape, context)
+        lead = () if context is None else self._context_lead(context)
+        return TorchView(self, context, lead)
 
     @abstractmethod
     def _log_prob(

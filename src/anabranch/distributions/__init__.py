@@ -2,9 +2,14 @@
 
 from anabranch.contracts.distribution import Distribution as Distribution
 from anabranch.distributions.autoregressive import AutoregressiveModel as AutoregressiveModel
+from anabranch.distributions.bounded_families import Beta as Beta
+from anabranch.distributions.bounded_families import Exponential as Exponential
+from anabranch.distributions.bounded_families import Gamma as Gamma
+from anabranch.distributions.bounded_families import TruncatedNormal as TruncatedNormal
 from anabranch.distributions.categories import Categories as Categories
 from anabranch.distributions.categories import WithCategories as WithCategories
 from anabranch.distributions.chain import Chain as Chain
+from anabranch.distributions.conditional_mixture import ConditionalMixture as ConditionalMixture
 from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
 from anabranch.distributions.flow import Flow as Flow
 from anabranch.distributions.gaussian_copula import GaussianCopula as GaussianCopula
@@ -19,7 +24,12 @@ from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.levels import Categorical as Categorical
 from anabranch.distributions.levels import DiscretizedLogistics as DiscretizedLogistics
 from anabranch.distributions.levels import Tempered as Tempered
+from anabranch.distributions.line_families import Cauchy as Cauchy
+from anabranch.distributions.line_families import GeneralizedNormal as GeneralizedNormal
+from anabranch.distributions.line_families import Gumbel as Gumbel
+from anabranch.distributions.line_families import Laplace as Laplace
 from anabranch.distributions.local_context import LocalContext as LocalContext
+from anabranch.distributions.low_rank_normal import LowRankNormal as LowRankNormal
 from anabranch.distributions.mixture import Mixture as Mixture
 from anabranch.distributions.one_hot import OneHotCategorical as OneHotCategorical
 from anabranch.distributions.orderless import OrderlessModel as OrderlessModel
@@ -33,7 +43,13 @@ from anabranch.distributions.standard import DiscretizedLogistic as DiscretizedL
 from anabranch.distributions.standard import Logistic as Logistic
 from anabranch.distributions.standard import Normal as Normal
 from anabranch.distributions.standard import Uniform as Uniform
+from anabranch.distributions.statistics import Estimate as Estimate
+from anabranch.distributions.statistics import entropy as entropy
+from anabranch.distributions.statistics import kl_divergence as kl_divergence
+from anabranch.distributions.statistics import mean as mean
+from anabranch.distributions.statistics import mode as mode
 from anabranch.distributions.student_t import StudentT as StudentT
 from anabranch.distributions.tempered import tempered as tempered
+from anabranch.distributions.torch_base import TorchBase as TorchBase
 from anabranch.distributions.tree_structure import TreeStructure as TreeStructure
 from anabranch.distributions.vamp_prior import VampPrior as VampPrior
