@@ -14,6 +14,7 @@ from anabranch.models.autoencoders.mixae import mixae as mixae
 from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE as GaussianMixtureVAE
 from anabranch.models.autoencoders.nvisa import nvisa as nvisa
 from anabranch.models.autoencoders.pixel_autoencoder import pixel_autoencoder as pixel_autoencoder
+from anabranch.models.autoencoders.svae import svae as svae
 from anabranch.models.autoencoders.vade import vade as vade
 from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.densities.flow_density import flow_density as flow_density

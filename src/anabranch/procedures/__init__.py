@@ -12,5 +12,6 @@ from anabranch.procedures.fit_ltvae import choose_facet as choose_facet
 from anabranch.procedures.fit_ltvae import fit_ltvae as fit_ltvae
 from anabranch.procedures.fit_ltvae import start_ltvae as start_ltvae
 from anabranch.procedures.fit_mixae import fit_mixae as fit_mixae
+from anabranch.procedures.fit_svae import fit_svae as fit_svae
 from anabranch.procedures.fit_vade import fit_vade as fit_vade
 from anabranch.procedures.training_run import TrainingRun as TrainingRun

@@ -17,6 +17,7 @@ from anabranch.procedures.fit_gmgan import cluster_by_gmgan
 from anabranch.procedures.fit_gmvae import cluster_by_gmvae
 from anabranch.procedures.fit_ltvae import cluster_by_ltvae
 from anabranch.procedures.fit_mixae import cluster_by_mixae
+from anabranch.procedures.fit_svae import RATE, cluster_by_svae
 from anabranch.procedures.fit_vade import cluster_by_vade
 
 
@@ -105,6 +106,17 @@ class GmvaeOptions(VadeOptions):
 
 
 @dataclass(frozen=True)
+class SvaeOptions(VadeOptions):
+    """Settings of "svae": also of the natural gradient steps; `anabranch.procedures.fit_svae`."""
+
+    rate: float = RATE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share(self, ("rate",))
+
+
+@dataclass(frozen=True)
 class TreeOptions:
     """Settings of "ltvae"; see `anabranch.procedures.fit_ltvae`."""
 
@@ -167,6 +179,7 @@ METHODS = {
     "idec": Method(cluster_by_dec, "dec", IdecOptions, takes_clusters=True),
     "vade": Method(cluster_by_vade, "vade", VadeOptions, takes_clusters=True),
     "gmvae": Method(cluster_by_gmvae, "gmvae", GmvaeOptions, takes_clusters=True),
+    "svae": Method(cluster_by_svae, "svae", SvaeOptions, takes_clusters=True),
     "mixae": Method(cluster_by_mixae, "mixae", MixaeOptions, takes_clusters=True),
     "gmgan": Method(cluster_by_gmgan, "gmgan", GmganOptions, coder=None),
     "ltvae-gmm": Method(cluster_by_ltvae, "ltvae", OneVariableOptions),

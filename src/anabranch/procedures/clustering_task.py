@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from anabranch.algorithms.gaussians import merge_overlapping
 from anabranch.models import build
 from anabranch.models.autoencoders.autoencoder import Autoencoder
 from anabranch.models.autoencoders.vae import VariationalAutoencoder
@@ -50,6 +51,10 @@ class CodeMixture(Protocol):
 
     def predict(self, X: Array) -> Labels:
         """The most probable component of each code, (n,)."""
+        ...
+
+    def predict_proba(self, X: Array) -> Array:
+        """Probabilities of the components given each code, (n, K)."""
         ...
 
 
@@ -195,6 +200,21 @@ class ClusteringTask:
         mixture = self.mixture_of(codes, "diag", n_init)
         found = (mixture.weights_, mixture.means_, mixture.covariances_)
         return Moments(*map(_float32, found)), mixture.predict(codes)
+
+    def merged_moments(self, codes: Array, n_init: int) -> tuple[Moments, Labels]:
+        """Clusters of codes as given, or components of a mixture that were merged; K or fewer.
+
+        Those that are not needed have no weight.
+        """
+        if self.clusters is not None and self.labels is not None:
+            return _moments(codes, self.clusters), self.labels
+        mixture = self.mixture_of(codes, "full", n_init)
+        clusters = merge_overlapping(mixture.predict_proba(codes))
+        found = _moments(codes, clusters)
+        none = torch.zeros(self.n_components - clusters.shape[1], codes.shape[1])
+        padded = (none[:, 0], none, torch.ones_like(none))
+        moments = Moments(*(torch.cat(pair) for pair in zip(found, padded, strict=True)))
+        return moments, clusters.argmax(1).astype(np.int64)
 
     def mixture_of(self, codes: Array, covariance_type: str, n_init: int) -> CodeMixture:
         """A Gaussian mixture on codes, whose units are arbitrary."""

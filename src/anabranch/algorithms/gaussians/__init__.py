@@ -16,6 +16,7 @@ from anabranch.algorithms.gaussians.em import held_out_log_prob as held_out_log_
 from anabranch.algorithms.gaussians.merging import merge_components as merge_components
 from anabranch.algorithms.gaussians.message_length import message_length as message_length
 from anabranch.algorithms.gaussians.message_length import mml_weights as mml_weights
+from anabranch.algorithms.gaussians.overlap import merge_overlapping as merge_overlapping
 from anabranch.algorithms.gaussians.priors import GaussianPrior as GaussianPrior
 from anabranch.algorithms.gaussians.priors import weak_prior as weak_prior
 from anabranch.algorithms.gaussians.starts import GaussianStart as GaussianStart
