@@ -48,6 +48,8 @@ CASES = {
     "levels": partial(mixture, levels=8),
     **{m: partial(clustering, m) for m in ("ae+gmm", "dec", "idec", "vade", "gmvae", "mixae")},
     **{m: partial(clustering, m) for m in ("ltvae-gmm", "ltvae")},
+    # its start would merge the codes of an autoencoder of two epochs into one cluster
+    "svae": partial(clustering, "svae", start=np.arange(len(X)) % 3),
 }
 # of each, steps in different stages: the first of one, the last of one, and between
 STAGES = {
@@ -61,6 +63,7 @@ STAGES = {
     "idec": (6, 8),
     "vade": (2, 8),
     "gmvae": (7,),
+    "svae": (9,),
     "mixae": (3, 20, 72),
     "ltvae-gmm": (6, 9),
     "ltvae": (9,),

@@ -30,6 +30,7 @@ MODELS = {
     "product_density",
     "ltvae",
     "mixae",
+    "svae",
     "vade",
     "vae",
 }

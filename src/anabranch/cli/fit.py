@@ -66,8 +66,8 @@ def fit(
         str | None,
         typer.Option(
             show_default=False,
-            help="Of deep-clustering: ae+gmm, vae+gmm, dec, idec, vade, gmvae, ltvae-gmm, ltvae, "
-            "mixae or gmgan.  [default: idec]",
+            help="Of deep-clustering: ae+gmm, vae+gmm, dec, idec, vade, gmvae, svae, ltvae-gmm, "
+            "ltvae, mixae or gmgan.  [default: idec]",
         ),
     ] = None,
     flow: Annotated[

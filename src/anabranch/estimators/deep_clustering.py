@@ -56,6 +56,9 @@ class DeepClustering(
     - "vade": the Gaussian mixture becomes the prior of a variational autoencoder.
     - "gmvae": likewise, and its components are functions of a further latent. With
       ``pretrain={"epochs": 0}`` it starts from random networks, as published.
+    - "svae": a Bayesian mixture becomes the prior, with posteriors of its weights, means and
+      covariances. ``n_components`` is an upper limit: components that overlap are merged at the
+      start, and the others have no weight.
     - "ltvae-gmm": a Gaussian mixture with full covariances becomes the prior, fitted by stepwise
       EM while the networks are trained.
     - "ltvae": a tree of discrete variables becomes the prior, each a clustering of at most
@@ -116,6 +119,7 @@ class DeepClustering(
     - "vade", "gmvae", "ltvae-gmm": "n_init" (10), starts of their mixture;
     - "gmvae": "information" (three quarters of log K) and "entropy" (0), see
       `anabranch.procedures.fit_gmvae`;
+    - "svae": "n_init" and "rate" (0.1) of natural gradients, see `anabranch.procedures.fit_svae`;
     - "ltvae-gmm", "ltvae": "rounds" (2) and "eta" (0.05), see `anabranch.procedures.fit_ltvae`;
     - "mixae": "certainty" (0.1), "balance" (0.5) and "start_epochs" (20), see
       `anabranch.procedures.fit_mixae`;
@@ -141,7 +145,8 @@ class DeepClustering(
     Source: Xie, Girshick, Farhadi (2016), arXiv:1511.06335 ("dec"); Guo, Gao, Liu, Yin (2017),
     "Improved deep embedded clustering with local structure preservation" ("idec"); Jiang, Zheng,
     Tan, Tang, Zhou (2017), arXiv:1611.05148 ("vade"); Dilokthanakul et al. (2016),
-    arXiv:1611.02648 ("gmvae"); Li, Chen, Poon, Zhang (2019), arXiv:1803.05206 ("ltvae");
+    arXiv:1611.02648 ("gmvae"); Johnson, Duvenaud, Wiltschko, Datta, Adams (2016),
+    arXiv:1603.06277 ("svae"); Li, Chen, Poon, Zhang (2019), arXiv:1803.05206 ("ltvae");
     Zhang, Sun, Eriksson, Balzano (2017), arXiv:1712.07788 ("mixae"), started as in Chazan,
     Gannot, Goldberger (2018), arXiv:1812.06535; Ben-Yosef, Weinshall (2018),
     arXiv:1808.10356 ("gmgan").

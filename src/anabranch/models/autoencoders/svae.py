@@ -21,10 +21,11 @@ from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 
 INFERENCE = ("mean-field", "amortised")
-# Of the belief before any row: rows that a mean counts, and rows beyond the fewest of a covariance.
-STRENGTH, EXTRA = 0.1, 2.0
-# Rows that the random means of a start count, so that components begin apart.
-START = 10.0
+# Of the belief before any row: rows that a mean counts, rows beyond the fewest of a covariance, and
+# the width of a component as a share of that of all codes.
+STRENGTH, EXTRA, SHARE = 0.1, 2.0, 0.3
+# Rows that each component of a start counts.
+START = 100.0
 # Rounds of the mean field, of which the last alone carries gradients.
 ROUNDS = 10
 
@@ -79,6 +80,8 @@ class StructuredVAE(nn.Module):
         torch.Size([4, 5])
     """
 
+    centre: Tensor
+    scale: Tensor
     counts: Tensor
     first: Tensor
     count: Tensor
@@ -109,24 +112,22 @@ class StructuredVAE(nn.Module):
         self.inference, self.concentration = inference, concentration
         self.encoder = GaussianEncoder(features, latent, hidden, **how)
         self.decoder = Decoder(features, latent, hidden[::-1], likelihood, scaled=True, **how)
-        means = 3 * torch.randn(n_components, latent, generator=how.get("generator"))
-        belief, counts = self.prior(means)
-        start = NormalInverseWishart(
-            means, belief.strength + START, belief.scatter * (1 + START), belief.dof + START
-        )
-        self.register_buffer("counts", counts + START)
-        for name, value in start.natural()._asdict().items():
+        self.register_buffer("centre", torch.zeros(latent))
+        self.register_buffer("scale", torch.ones(latent))
+        self.register_buffer("counts", torch.full((n_components,), concentration))
+        for name, value in self.prior().natural()._asdict().items():
             self.register_buffer(name, value.clone())
+        means = torch.randn(n_components, latent, generator=how.get("generator"))
+        even = torch.full((n_components,), 1 / n_components)
+        self._believe(even, means, torch.full_like(means, SHARE**2))
 
-    def prior(self, like: Tensor) -> tuple[NormalInverseWishart, Tensor]:
-        """The belief before any row, with dtype and device of means (K, J); and counts (K,)."""
-        n_components, latent = like.shape
-        ones = like.new_ones(n_components)
-        eye = torch.eye(latent, dtype=like.dtype, device=like.device).expand(n_components, -1, -1)
-        belief = NormalInverseWishart(
-            torch.zeros_like(like), STRENGTH * ones, eye, (latent + EXTRA) * ones
-        )
-        return belief, self.concentration * ones
+    def prior(self) -> NormalInverseWishart:
+        """The belief about means and covariances before any row, in the units of the codes."""
+        ones = torch.ones_like(self.counts)
+        mean = self.centre.expand(self.n_components, -1)
+        scatter = torch.diag_embed((SHARE * self.scale).square().expand_as(mean))
+        dof = (len(self.centre) + EXTRA) * ones
+        return NormalInverseWishart(mean, STRENGTH * ones, scatter, dof)
 
     @property
     def belief(self) -> NormalInverseWishart:
@@ -211,9 +212,9 @@ class StructuredVAE(nn.Module):
 
     def divergence(self) -> Tensor:
         """KL of the posterior of the mixture from its prior, in nats."""
-        prior, counts = self.prior(self.first)
-        weights = kl_divergence(Dirichlet(self.counts), Dirichlet(counts))
-        return weights + self.belief.divergence(prior).sum()
+        before = Dirichlet(torch.full_like(self.counts, self.concentration))
+        weights = kl_divergence(Dirichlet(self.counts), before)
+        return weights + self.belief.divergence(self.prior()).sum()
 
     @torch.no_grad()
     def statistics(self, local: Local) -> Tensor:
@@ -234,14 +235,13 @@ class StructuredVAE(nn.Module):
             n_rows: N, of all the data.
             rate: :math:`\rho`.
         """
-        prior, counts = self.prior(self.first)
         added, latent = n_rows * statistics, self.first.shape[1]
         size, first, second = added.split([1, latent, latent * latent], 1)
         sums = (first, size[:, 0], second.view_as(self.second), size[:, 0])
         own = (self.first, self.count, self.second, self.dof)
-        for value, before, new in zip(own, prior.natural(), sums, strict=True):
+        for value, before, new in zip(own, self.prior().natural(), sums, strict=True):
             value.lerp_(before + new, rate)
-        self.counts.lerp_(counts + size[:, 0], rate)
+        self.counts.lerp_(self.concentration + size[:, 0], rate)
 
     @torch.no_grad()
     def start_from(
@@ -260,6 +260,12 @@ class StructuredVAE(nn.Module):
         within = (weights[:, None] * variances.log()).sum(0)
         self.encoder.adopt(model.encoder, 0.5 * within - math.log(4.0))
         self.decoder.adopt(model.decoder, error)
+        self.centre.copy_(weights @ means)
+        self.scale.copy_((weights @ (variances + means.square()) - self.centre.square()).sqrt())
+        self._believe(weights, means, variances)
+
+    def _believe(self, weights: Tensor, means: Tensor, variances: Tensor) -> None:
+        """Take clusters for `START` rows of each component."""
         share = weights[:, None]
         second = torch.diag_embed(variances) + means[:, :, None] * means[:, None, :]
         statistics = torch.cat((share, share * means, (share[..., None] * second).flatten(1)), 1)
