@@ -83,7 +83,7 @@ def test_natural_parameters_add_rows_up():
     after = NormalInverseWishart.from_natural(
         natural._replace(
             first=natural.first + rows.sum(0),
-            count=natural.count + 5,
+            size=natural.size + 5,
             second=second,
             dof=natural.dof + 5,
         )

@@ -119,7 +119,7 @@ class DeepClustering(
     - "vade", "gmvae", "ltvae-gmm": "n_init" (10), starts of their mixture;
     - "gmvae": "information" (three quarters of log K) and "entropy" (0), see
       `anabranch.procedures.fit_gmvae`;
-    - "svae": "n_init" and "rate" (0.1) of natural gradients, see `anabranch.procedures.fit_svae`;
+    - "svae": "n_init" and "rate" (0.01) of natural gradients, see `anabranch.procedures.fit_svae`;
     - "ltvae-gmm", "ltvae": "rounds" (2) and "eta" (0.05), see `anabranch.procedures.fit_ltvae`;
     - "mixae": "certainty" (0.1), "balance" (0.5) and "start_epochs" (20), see
       `anabranch.procedures.fit_mixae`;

@@ -55,9 +55,9 @@ class NormalInverseWishart(NamedTuple):
     @classmethod
     def from_natural(cls, natural: "NaturalParameters") -> "NormalInverseWishart":
         """From what adds up over rows."""
-        mean = natural.first / natural.count[:, None]
-        square = natural.count[:, None, None] * _outer(mean)
-        return cls(mean, natural.count, natural.second - square, natural.dof)
+        mean = natural.first / natural.size[:, None]
+        square = natural.size[:, None, None] * _outer(mean)
+        return cls(mean, natural.size, natural.second - square, natural.dof)
 
     def natural(self) -> "NaturalParameters":
         """What adds up over rows: a row x of component k adds x, 1, x x' and 1."""
@@ -105,7 +105,7 @@ class NaturalParameters(NamedTuple):
     """Sums over rows that a belief holds: (K, J), (K,), (K, J, J) and (K,)."""
 
     first: Tensor
-    count: Tensor
+    size: Tensor
     second: Tensor
     dof: Tensor
 

@@ -84,7 +84,7 @@ class StructuredVAE(nn.Module):
     scale: Tensor
     counts: Tensor
     first: Tensor
-    count: Tensor
+    size: Tensor
     second: Tensor
     dof: Tensor
 
@@ -132,7 +132,7 @@ class StructuredVAE(nn.Module):
     @property
     def belief(self) -> NormalInverseWishart:
         """The posterior of means and covariances."""
-        natural = NaturalParameters(self.first, self.count, self.second, self.dof)
+        natural = NaturalParameters(self.first, self.size, self.second, self.dof)
         return NormalInverseWishart.from_natural(natural)
 
     @property
@@ -238,7 +238,7 @@ class StructuredVAE(nn.Module):
         added, latent = n_rows * statistics, self.first.shape[1]
         size, first, second = added.split([1, latent, latent * latent], 1)
         sums = (first, size[:, 0], second.view_as(self.second), size[:, 0])
-        own = (self.first, self.count, self.second, self.dof)
+        own = (self.first, self.size, self.second, self.dof)
         for value, before, new in zip(own, self.prior().natural(), sums, strict=True):
             value.lerp_(before + new, rate)
         self.counts.lerp_(self.concentration + size[:, 0], rate)
@@ -256,12 +256,14 @@ class StructuredVAE(nn.Module):
             means: (K, J).
             variances: (K, J).
         """
-        # narrower than the clusters, or the decoder would not know the codes it was trained on
-        within = (weights[:, None] * variances.log()).sum(0)
-        self.encoder.adopt(model.encoder, 0.5 * within - math.log(4.0))
-        self.decoder.adopt(model.decoder, error)
         self.centre.copy_(weights @ means)
         self.scale.copy_((weights @ (variances + means.square()) - self.centre.square()).sqrt())
+        # narrower than the clusters, or the decoder would not know the codes it was trained on; and
+        # no wider than what it leaves of a row, or all that it knows of them would be unlearned
+        within = 0.5 * (weights @ variances.log()) - math.log(4.0)
+        left = self.scale.log() + 0.5 * math.log(max(error, 1e-8))
+        self.encoder.adopt(model.encoder, torch.minimum(within, left))
+        self.decoder.adopt(model.decoder, error)
         self._believe(weights, means, variances)
 
     def _believe(self, weights: Tensor, means: Tensor, variances: Tensor) -> None:
