@@ -73,6 +73,7 @@ from anabranch.models import (
 )
 from anabranch.networks import MLP, ConvNet, GlowNet
 from anabranch.transforms import (
+    DCT,
     AbsoluteFold,
     ActNorm,
     Additive,
@@ -85,11 +86,14 @@ from anabranch.transforms import (
     Channels,
     Checkerboard,
     CircularSpline,
+    Columns,
     Compose,
+    Concatenate,
     ConvexCombination,
     Coupling,
     CVine,
     DeepSigmoidal,
+    DenseLinear,
     Dependence,
     DVine,
     Elementwise,
@@ -98,9 +102,11 @@ from anabranch.transforms import (
     FactorOut,
     GatedAffine,
     Half,
+    HouseholderProduct,
     IntegerShift,
     Inverse,
     InvertibleConv,
+    LeakyTanh,
     LocalExpansion,
     Logit,
     LULinear,
@@ -114,7 +120,9 @@ from anabranch.transforms import (
     Pad,
     Permutation,
     Planar,
+    Power,
     PReLU,
+    QRLinear,
     Radial,
     RationalQuadratic,
     RecursiveSphere,
@@ -123,11 +131,16 @@ from anabranch.transforms import (
     Rotation,
     ScalarMap,
     Scale,
+    SignedScale,
+    Softplus,
+    Sort,
     Split,
     Squeeze,
     Standardize,
     StructuredAffine,
     Support,
+    SVDLinear,
+    Tanh,
     Transform,
     TriangularAffine,
     TriFold,
@@ -777,6 +790,34 @@ def _multi_scale(batch_shape: Shape, context: int, generator: Generator) -> Tran
     return MultiScale([Compose(first), Compose([Squeeze((2, 2, 2)), coupling])])
 
 
+LINEAR = {"householder": HouseholderProduct, "qr": QRLinear, "svd": SVDLinear, "dense": DenseLinear}
+FIXED: list[Case] = [
+    *(Case(f"{name}-3", 3, _image(kind, 3)) for name, kind in LINEAR.items()),
+    *(
+        Case(f"{name}-2", 2, _alone(make), domain=domain, stackable=False)
+        for name, make, domain in (
+            ("dct", lambda: DCT(2), REAL),
+            ("tanh", lambda: Tanh(2), REAL),
+            ("leaky-tanh", lambda: LeakyTanh(2, knee=1.0), REAL),
+            ("softplus", lambda: Softplus(2), REAL),
+            ("power", lambda: Power(2, -0.5), Interval(0.0)),
+            ("signed", lambda: SignedScale(torch.tensor([-2.0, 0.5]), 1.0), REAL),
+        )
+    ),
+    Case("sort-3", 3, _alone(lambda: Sort(3)), stackable=False, bijective=False),
+    Case(
+        "columns-3",
+        3,
+        lambda b, c, g: Columns(_coupling(AFFINE, 2)(b, c, g), [2, 0], 3),
+        contextual=True,
+    ),
+    Case(
+        "concatenate-4",
+        4,
+        lambda b, c, g: Concatenate([_coupling(AFFINE, 2)(b, c, g), _lu(2)(b, c, g)]),
+        contextual=True,
+    ),
+]
 SPLINE = CircularSpline(3)
 SHAPED: list[Case] = [
     Case("reshape-images", 8, _alone(lambda: Reshape(8, (2, 2, 2))), stackable=False),
@@ -902,7 +943,7 @@ SHAPED: list[Case] = [
         bijective=False,
     ),
 ]
-TRANSFORMS += SHAPED
+TRANSFORMS += SHAPED + FIXED
 
 
 # --- distributions ------------------------------------------------------------------------------

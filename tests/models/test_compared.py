@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from anabranch import distributions
+from anabranch import distributions, transforms
 from anabranch.models import build, list_recipes
 from anabranch.networks import MADE, NADE
 from tests.registry import perturb, seeded
@@ -133,8 +133,11 @@ def test_k_flows_are_one_call_where_the_table_says(row):
     assert (log_prob[0] != log_prob[1]).any()
 
 
-def test_every_base_of_the_table_is_there():
-    text = PAGE.read_text(encoding="utf-8").split("## Bases")[1].split("##")[0]
+@pytest.mark.parametrize(
+    ("title", "package"), [("Transforms", transforms), ("Bases", distributions)]
+)
+def test_every_name_of_the_tables_is_there(title, package):
+    text = PAGE.read_text(encoding="utf-8").split(f"## {title}")[1].split("##")[0]
     named = re.findall(r"`([A-Za-z]+)`", text)
     assert len(named) > 15
-    assert all(hasattr(distributions, name) for name in named)
+    assert [name for name in named if not hasattr(package, name)] == []

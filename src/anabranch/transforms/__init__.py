@@ -8,15 +8,24 @@ from anabranch.transforms.augmentation import VariationalDequantization as Varia
 from anabranch.transforms.autoregressive import Autoregressive as Autoregressive
 from anabranch.transforms.block_autoregressive import BlockAutoregressive as BlockAutoregressive
 from anabranch.transforms.cells import Cells as Cells
+from anabranch.transforms.columns import Columns as Columns
+from anabranch.transforms.columns import Concatenate as Concatenate
 from anabranch.transforms.compose import Compose as Compose
 from anabranch.transforms.compose import Inverse as Inverse
 from anabranch.transforms.convolution import InvertibleConv as InvertibleConv
 from anabranch.transforms.coupling import Coupling as Coupling
 from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
+from anabranch.transforms.dense import DCT as DCT
+from anabranch.transforms.dense import DenseLinear as DenseLinear
 from anabranch.transforms.dependence import Dependence as Dependence
 from anabranch.transforms.elementwise import Elementwise as Elementwise
 from anabranch.transforms.exponential_map import ExponentialMap as ExponentialMap
 from anabranch.transforms.factor_out import FactorOut as FactorOut
+from anabranch.transforms.fixed import LeakyTanh as LeakyTanh
+from anabranch.transforms.fixed import Power as Power
+from anabranch.transforms.fixed import SignedScale as SignedScale
+from anabranch.transforms.fixed import Softplus as Softplus
+from anabranch.transforms.fixed import Tanh as Tanh
 from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
 from anabranch.transforms.fold import Fold as Fold
 from anabranch.transforms.fold import TriFold as TriFold
@@ -36,6 +45,9 @@ from anabranch.transforms.preprocessing import Standardize as Standardize
 from anabranch.transforms.preprocessing import UniformDequantization as UniformDequantization
 from anabranch.transforms.radial import LocalExpansion as LocalExpansion
 from anabranch.transforms.radial import Radial as Radial
+from anabranch.transforms.reflections import HouseholderProduct as HouseholderProduct
+from anabranch.transforms.reflections import QRLinear as QRLinear
+from anabranch.transforms.reflections import SVDLinear as SVDLinear
 from anabranch.transforms.reshaping import Reshape as Reshape
 from anabranch.transforms.reshaping import Squeeze as Squeeze
 from anabranch.transforms.rotation import Rotation as Rotation
@@ -45,6 +57,7 @@ from anabranch.transforms.scalar.affine import GatedAffine as GatedAffine
 from anabranch.transforms.scalar.affine import Scale as Scale
 from anabranch.transforms.scalar.base import NumericScalarMap as NumericScalarMap
 from anabranch.transforms.scalar.base import ScalarMap as ScalarMap
+from anabranch.transforms.scalar.bernstein import Bernstein as Bernstein
 from anabranch.transforms.scalar.circle import CircleMap as CircleMap
 from anabranch.transforms.scalar.circle import CircularSpline as CircularSpline
 from anabranch.transforms.scalar.circle import ConvexCombination as ConvexCombination
@@ -56,6 +69,10 @@ from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
 from anabranch.transforms.scalar.sinh_arcsinh import SinhArcsinh as SinhArcsinh
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
+from anabranch.transforms.scalar.unconstrained_monotonic import (
+    UnconstrainedMonotonic as UnconstrainedMonotonic,
+)
+from anabranch.transforms.sort import Sort as Sort
 from anabranch.transforms.sphere import RecursiveSphere as RecursiveSphere
 from anabranch.transforms.splits import Channels as Channels
 from anabranch.transforms.splits import Checkerboard as Checkerboard
