@@ -89,6 +89,7 @@ from anabranch.transforms import (
     Columns,
     Compose,
     Concatenate,
+    ContinuousFlow,
     ConvexCombination,
     Coupling,
     CVine,
@@ -803,6 +804,14 @@ FIXED: list[Case] = [
             ("power", lambda: Power(2, -0.5), Interval(0.0)),
             ("signed", lambda: SignedScale(torch.tensor([-2.0, 0.5]), 1.0), REAL),
         )
+    ),
+    Case(
+        "continuous-2",
+        2,
+        lambda b, c, g: ContinuousFlow(
+            2, hidden=(4,), n_steps=36, context_features=c, batch_shape=b, generator=g
+        ),
+        contextual=True,
     ),
     Case("sort-3", 3, _alone(lambda: Sort(3)), stackable=False, bijective=False),
     Case(

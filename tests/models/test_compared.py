@@ -72,13 +72,16 @@ def data(row, *shape):
 
 
 class Costs:
-    """Whether roots were searched, or features taken in turn, while it watches."""
+    """Whether equations were solved in steps, or features taken in turn, while it watches."""
 
     def __init__(self, monkeypatch):
         self.numeric = self.steps = False
         for module in list(sys.modules.values()):
-            if module.__name__.startswith("anabranch") and hasattr(module, "find_root"):
-                monkeypatch.setattr(module, "find_root", self.watch(module.find_root, "numeric"))
+            if not module.__name__.startswith("anabranch"):
+                continue
+            for name in ("find_root", "runge_kutta"):
+                if callable(solver := getattr(module, name, None)):
+                    monkeypatch.setattr(module, name, self.watch(solver, "numeric"))
         for network in (MADE, NADE):
             monkeypatch.setattr(network, "in_turn", self.watch(network.in_turn, "steps"))
 

@@ -81,7 +81,7 @@ def test_linear_maps_are_what_they_say():
     torch.testing.assert_close(triangle.diagonal().log().sum(), qr.encode(eye)[1][0])
     rows = np.random.RandomState(0).randn(3, 5)
     ours = DCT(5).double().encode(torch.tensor(rows))[0]
-    assert ours.numpy() == pytest.approx(fft.dct(rows, norm="ortho"), abs=1e-12)
+    assert ours.numpy() == pytest.approx(fft.dct(rows, norm="ortho"), abs=1e-6)
 
 
 def test_a_kept_inverse_is_forgotten_when_the_matrix_changes():

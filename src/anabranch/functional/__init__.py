@@ -14,6 +14,7 @@ from anabranch.functional.logspace import standard_normal_log_prob as standard_n
 from anabranch.functional.normal import affine_normal_log_prob as affine_normal_log_prob
 from anabranch.functional.normal import normal_log_prob as normal_log_prob
 from anabranch.functional.normal import softplus_normal_log_prob as softplus_normal_log_prob
+from anabranch.functional.runge_kutta import runge_kutta as runge_kutta
 from anabranch.functional.scales import bounded as bounded
 from anabranch.functional.shapes import as_rows as as_rows
 from anabranch.functional.shapes import as_shape as as_shape

@@ -31,3 +31,4 @@ from anabranch.networks.pixel_network import PixelStack as PixelStack
 from anabranch.networks.residual_pixels import ResidualPixels as ResidualPixels
 from anabranch.networks.row_lstm import RowLSTM as RowLSTM
 from anabranch.networks.stacking import select_component as select_component
+from anabranch.networks.velocity import VelocityNet as VelocityNet

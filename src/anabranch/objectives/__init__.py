@@ -12,6 +12,7 @@ from anabranch.objectives.consistency import consistency as consistency
 from anabranch.objectives.consistency import pseudo_label_likelihood as pseudo_label_likelihood
 from anabranch.objectives.consistency import shared_information as shared_information
 from anabranch.objectives.elbo import elbo_enumerated as elbo_enumerated
+from anabranch.objectives.flow_matching import FlowMatching as FlowMatching
 from anabranch.objectives.importance import iwae as iwae
 from anabranch.objectives.importance import nvil as nvil
 from anabranch.objectives.importance import vimco as vimco

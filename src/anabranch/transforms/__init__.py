@@ -12,6 +12,7 @@ from anabranch.transforms.columns import Columns as Columns
 from anabranch.transforms.columns import Concatenate as Concatenate
 from anabranch.transforms.compose import Compose as Compose
 from anabranch.transforms.compose import Inverse as Inverse
+from anabranch.transforms.continuous import ContinuousFlow as ContinuousFlow
 from anabranch.transforms.convolution import InvertibleConv as InvertibleConv
 from anabranch.transforms.coupling import Coupling as Coupling
 from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupling
