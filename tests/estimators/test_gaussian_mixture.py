@@ -367,6 +367,56 @@ def test_only_fitted_ones_of_ours_are_saved(tmp_path):
     assert load(tmp_path / "model").description_lengths_ == auto.description_lengths_
 
 
+# --- some columns, and the others ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marginals_and_conditionals_multiply_to_the_joint(kind, tmp_path):
+    """p(a, b) = p(b) p(a | b), at any point, for columns in any order."""
+    random = np.random.RandomState(0)
+    data = np.concatenate([random.randn(200, 3) @ random.randn(3, 3) + m for m in (0.0, 4.0)])
+    frame = pd.DataFrame(data, columns=["a", "b", "c"])
+    mixture = GaussianMixture(2, covariance_type=kind, random_state=0).fit(frame)
+    point = frame.iloc[[3]]
+    joint = mixture.score_samples(point)[0]
+    told = mixture.conditional(["c", 0], [point["c"].item(), point["a"].item()])
+    beside = mixture.marginal(["c", "a"])
+    assert list(told.feature_names_in_) == ["b"]
+    parts = told.score_samples(point[["b"]]) + beside.score_samples(point[["c", "a"]])
+    assert parts[0] == pytest.approx(joint)
+    assert np.allclose(told.weights_, beside.predict_proba(point[["c", "a"]])[0])
+    assert told.covariances_.shape == mixture.marginal(["b"]).covariances_.shape
+    drawn, _ = mixture.marginal([1]).sample(20_000, random_state=1)
+    assert drawn.mean() == pytest.approx(mixture.weights_ @ mixture.means_[:, 1], abs=0.2)
+    save(told, tmp_path / "model")
+    assert load(tmp_path / "model").sample(3)[0].shape == (3, 1)
+
+
+def test_a_conditional_is_what_nearby_rows_say():
+    mixture = GaussianMixture(3, random_state=0).fit(X)
+    drawn, _ = mixture.sample(400_000, random_state=1)
+    near = drawn[np.abs(drawn[:, 0] - 1.0) < 0.05, 1]
+    told = mixture.conditional([0], [1.0])
+    assert told.weights_ @ told.means_[:, 0] == pytest.approx(near.mean(), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda m: m.marginal([]), r"columns must be different ones of 0..1, got \[\]"),
+        (lambda m: m.marginal([0, 0]), "columns must be different ones"),
+        (lambda m: m.conditional([2], [0.0]), "columns must be different ones"),
+        (lambda m: m.conditional(["x"], [0.0]), "columns must be different ones"),
+        (lambda m: m.conditional([0, 1], [0.0, 0.0]), "columns must leave one"),
+        (lambda m: m.conditional([0], [np.nan]), "values must be 1 finite numbers"),
+    ],
+)
+def test_columns_that_cannot_be(call, said):
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=said):
+        call(mixture)
+
+
 # --- what cannot be -----------------------------------------------------------------------------
 
 BAD = [

@@ -1,13 +1,20 @@
 """What a fitted mixture of Gaussians answers, in scikit-learn's names, shapes and precision."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from anabranch.algorithms.gaussians import GaussianParameters, n_parameters
+from anabranch.algorithms.gaussians import (
+    GaussianParameters,
+    conditional,
+    marginal,
+    n_parameters,
+)
 from anabranch.algorithms.gaussians.seeding import reduced
 from anabranch.algorithms.mixed_gaussians import MixedParameters
 from anabranch.archive import Tree
@@ -104,6 +111,87 @@ class FittedGaussians(TableColumns):
         Of rows in single precision it is single where the fit was of such rows.
         """
         return self._as_given_precision(np.logaddexp.reduce(self._joint(X), axis=1), X)
+
+    def marginal(self, columns: Sequence[int | str]) -> Self:
+        """The mixture of some columns alone, fitted as this one is, exactly.
+
+        Args:
+            columns: their numbers or names, at least one, in the order that is wanted.
+
+        Raises:
+            ValueError: for columns that there are not, or twice, and for a table of mixed columns.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> mixture = GaussianMixture(1).fit([[0.0, 1.0], [2.0, 5.0]])
+            >>> mixture.marginal([1]).means_
+            array([[3.]])
+        """
+        chosen = self._chosen(columns)
+        return self._of_columns(chosen, marginal(self.parameters_, chosen))
+
+    def conditional(self, columns: Sequence[int | str], values: ArrayLike) -> Self:
+        r"""The mixture :math:`p(x_a \mid x_b)` of the other columns where some are known, exactly.
+
+        A component weighs what it has to do with the known numbers, and its mean moves with them.
+        ``predict_proba``, ``sample``, ``score_samples`` and the attributes are those of it.
+
+        Args:
+            columns: b, their numbers or names.
+            values: x_b, a number of the data's units for each.
+
+        Raises:
+            ValueError: for columns that there are not, for all of them or none, for other than one
+                finite number for each, and for a table of mixed columns.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> rows = [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [3.0, 5.0]]
+            >>> told = GaussianMixture(1).fit(rows).conditional([0], [2.5])
+            >>> told.means_.round(3)
+            array([[4.45]])
+        """
+        known, given = self._chosen(columns), np.asarray(values, dtype=np.float64)
+        if given.shape != (len(known),) or not np.isfinite(given).all():
+            raise ValueError(
+                f"values must be {len(known)} finite numbers, one for each column, got "
+                f"{given.tolist()}"
+            )
+        others = np.setdiff1d(np.arange(self.n_features_in_), known)
+        if len(others) == 0:
+            raise ValueError("columns must leave one whose density is asked for, got all of them")
+        return self._of_columns(others, conditional(self.parameters_, known, given))
+
+    def _chosen(self, columns: Sequence[int | str]) -> NDArray[np.int64]:
+        """Columns by number or name as numbers."""
+        check_is_fitted(self)
+        if self.is_table:
+            raise ValueError("marginal and conditional are of plain numbers, not of mixed columns")
+        names = self.column_names or []
+        places = {name: place for place, name in enumerate(names)}
+        found = [places.get(c, -1) if isinstance(c, str) else int(c) for c in columns]
+        within = all(0 <= place < self.n_features_in_ for place in found)
+        if not found or not within or len(set(found)) < len(found):
+            shown = f" or {names}" if names else ""
+            raise ValueError(
+                f"columns must be different ones of 0..{self.n_features_in_ - 1}{shown}, "
+                f"got {list(columns)}"
+            )
+        return np.array(found, np.int64)
+
+    def _of_columns(self, columns: NDArray[np.int64], parameters: GaussianParameters) -> Self:
+        """An estimator of some columns that is fitted with these parameters."""
+        names = self.column_names
+        own = clone(self)
+        if names is not None:
+            own.feature_names_in_ = np.asarray([names[c] for c in columns], dtype=object)
+        own.n_features_in_, own.coding_ = len(columns), None
+        own._precision, own.covariance_type_ = self._precision, self.covariance_type_
+        for name in RESULTS:
+            setattr(own, name, getattr(self, name))
+        own.description_lengths_ = self.description_lengths_
+        own._set(parameters)
+        return own
 
     def _as_given_precision(self, values: Array, X: ArrayLike) -> Array:
         return values.astype(np.result_type(self._precision, precision_of(X)), copy=False)
