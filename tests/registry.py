@@ -179,6 +179,7 @@ class Case:
         smooth: whether a grid integrates its density accurately.
         thorough: whether it is tried with context and with component axis alone, too, and not only
             plain and with both.
+        solved: how far a solver in fixed steps may be off, both ways and in its term; 0 for none.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Case:
     initializes: bool = False
     smooth: bool = True
     thorough: bool = False
+    solved: float = 0.0
 
     @property
     def event_shape(self) -> Shape:
@@ -809,9 +811,10 @@ FIXED: list[Case] = [
         "continuous-2",
         2,
         lambda b, c, g: ContinuousFlow(
-            2, hidden=(4,), n_steps=36, context_features=c, batch_shape=b, generator=g
+            2, hidden=(4,), n_steps=8, context_features=c, batch_shape=b, generator=g
         ),
         contextual=True,
+        solved=2e-5,
     ),
     Case("sort-3", 3, _alone(lambda: Sort(3)), stackable=False, bijective=False),
     Case(

@@ -6,7 +6,6 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from anabranch.algorithms.gaussians import (
@@ -182,7 +181,7 @@ class FittedGaussians(TableColumns):
     def _of_columns(self, columns: NDArray[np.int64], parameters: GaussianParameters) -> Self:
         """An estimator of some columns that is fitted with these parameters."""
         names = self.column_names
-        own = clone(self)
+        own = type(self)(**self.get_params(deep=False))
         if names is not None:
             own.feature_names_in_ = np.asarray([names[c] for c in columns], dtype=object)
         own.n_features_in_, own.coding_ = len(columns), None
