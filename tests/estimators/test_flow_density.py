@@ -16,6 +16,7 @@ from anabranch.data import load_sklearn
 from anabranch.estimators.column_warnings import ConstantColumnWarning
 from anabranch.estimators.flow_density import AffineFlowWarning
 from anabranch.estimators.supports import emptiest
+from anabranch.problems import Mixture1D
 from tests.estimators.data import bent, picture
 
 MAF = {"name": "maf", "n_layers": 2, "hidden": [16]}
@@ -359,6 +360,25 @@ def test_one_column_gets_a_free_shape_by_default():
     truth = np.logaddexp(stats.norm.logpdf(rows, -3), stats.norm.logpdf(rows, 2, 0.5)) - np.log(2)
     assert density.score(rows) > truth.mean() - 0.05
     assert abs(mass(density, [np.linspace(-30, 30, 20_001)]) - 1) < 1e-3
+
+
+def test_sic_follows_the_distribution_function_and_not_the_likelihood(tmp_path):
+    rows, _ = Mixture1D().sample(600, random_state=3)
+    settings = {"max_epochs": 150, "learning_rate": 0.03, "hedge": False, "random_state": 0}
+    settings["fit_options"] = {"keep": "last", "patience": None}
+    density = FlowDensity("sic", **settings).fit(rows, sample_weight=np.ones(600))
+    assert {"validation_squared_error", "validation_nll"} <= set(density.history_[-1])
+    save(density, tmp_path / "model")
+    grid = np.linspace(-5, 5, 801)[:, None]
+    found = np.exp(load(tmp_path / "model").score_samples(grid)).cumsum() * (grid[1] - grid[0])
+    assert np.abs(found - Mixture1D().cdf(grid[:, 0])).max() < 0.06
+    twice = FlowDensity("sic", n_init=2, **settings | {"max_epochs": 2}).fit(rows)
+    assert np.isfinite(twice.score(rows))
+
+
+def test_sic_is_for_one_column():
+    with pytest.raises(ValueError, match="recipe 'sic' is for one column, got features=2"):
+        FlowDensity("sic").fit(np.random.default_rng(0).normal(size=(50, 2)))
 
 
 def test_one_column_of_affine_maps_is_told_to_be_a_gaussian():

@@ -68,6 +68,7 @@ VARIANTS = [
     ("radial", {"inverse": True, "learn_base": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"inverse": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"features": 1, "n_layers": 1}),
+    ("sic", {"inverse": True, "batch_shape": [2]}),
     ("tabak_turner", {"batch_shape": [4]}),
     ("autoencoder", {"activation": "tanh", "seed": 2}),
     ("dec", {"decoder": True, "alpha": 2.0, "hidden": []}),

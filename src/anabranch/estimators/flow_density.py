@@ -537,4 +537,5 @@ def _is_affine(model: Flow) -> bool:
         for part in model.modules()
         if isinstance(part, Autoregressive | Coupling | Elementwise)
     ]
-    return all(isinstance(part.scalar_map, Additive | Affine) for part in structures)
+    bent = [not isinstance(part.scalar_map, Additive | Affine) for part in structures]
+    return bool(bent) and not any(bent)

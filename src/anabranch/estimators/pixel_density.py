@@ -37,7 +37,8 @@ from anabranch.models.counting import free_parameters
 from anabranch.models.registry import build, keywords
 from anabranch.models.specs import Spec, split_spec
 from anabranch.networks.conv import image_size
-from anabranch.procedures.maximum_likelihood import maximise_likelihood
+from anabranch.objectives import Likelihood
+from anabranch.procedures.fit_objective import fit_objective
 from anabranch.procedures.optimisation import Optimisation
 from anabranch.training import FitResult
 
@@ -216,8 +217,8 @@ class PixelDensity(TrainedDensity):
             {name: tensor[torch.as_tensor(part)] for name, tensor in data.items()}
             for part in (rows, held_out if len(held_out) else rows)
         ]
-        result = maximise_likelihood(
-            model,
+        result = fit_objective(
+            Likelihood(model),
             parts[0],
             parts[1],
             options=options,

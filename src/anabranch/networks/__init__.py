@@ -11,6 +11,7 @@ from anabranch.networks.conv_classifier import ConvClassifier as ConvClassifier
 from anabranch.networks.conv_decoder import ConvDecoder as ConvDecoder
 from anabranch.networks.conv_encoder import ConvEncoder as ConvEncoder
 from anabranch.networks.convnet import ConvNet as ConvNet
+from anabranch.networks.cumulative import CumulativeNetwork as CumulativeNetwork
 from anabranch.networks.degrees import DegreeMLP as DegreeMLP
 from anabranch.networks.diagonal_lstm import DiagonalBiLSTM as DiagonalBiLSTM
 from anabranch.networks.gated_attention import GatedAttentionNet as GatedAttentionNet

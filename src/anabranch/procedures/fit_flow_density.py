@@ -11,9 +11,13 @@ from torch import Tensor
 
 from anabranch.algorithms.gaussians import StartOptions, hard_start, is_small
 from anabranch.algorithms.product_mixtures import maximisation
+from anabranch.contracts.objective import Objective
 from anabranch.distributions import Chain, Distribution, Flow, Hedged
+from anabranch.functional.ranks import smooth_targets
 from anabranch.models import flow_density
-from anabranch.objectives import Likelihood
+from anabranch.models.specs import split_spec
+from anabranch.objectives import CumulativeRegression, Likelihood
+from anabranch.procedures.fit_objective import fit_objective
 from anabranch.procedures.gaussian_guard import (
     PART,
     RACE_STEPS,
@@ -23,7 +27,6 @@ from anabranch.procedures.gaussian_guard import (
     precise,
     race,
 )
-from anabranch.procedures.maximum_likelihood import maximise_likelihood
 from anabranch.procedures.optimisation import (
     Optimisation,
     flow_options,
@@ -36,6 +39,9 @@ from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
 
 Array = NDArray[np.float64]
+Batch = dict[str, Tensor]
+# Recipes whose flows are fitted to the empirical distribution function.
+BY_CUMULATIVE = ("sic",)
 # Weight of the penalty on the regression's coefficients, in rows.
 RIDGE = 1.0
 
@@ -214,7 +220,7 @@ def train_density(
     if len(models) > 1 and task.optimisation.max_epochs:
         scores = [_head_start(model, task) for model in models]
         model = models[int(np.argmin(scores))]
-    result = fit_likelihood(model, task, resume=resume)
+    result = _fit(_objective(model), task, resume=resume)
     if len(models) > 1:
         result.stages.insert(0, "race")
     if isinstance(model, Hedged) and task.optimisation.max_epochs:
@@ -234,17 +240,39 @@ def train_density(
 
 def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = False) -> FitResult:
     """Maximise the likelihood of rows, and leave the model at its best state, or its last."""
-    data = task.rows.batch(task.device)
-    return maximise_likelihood(
-        model,
+    return _fit(Likelihood(model), task, resume=resume)
+
+
+def _fit(objective: Objective, task: DensityTask, *, resume: bool = False) -> FitResult:
+    data, validation = _batches(objective, task)
+    return fit_objective(
+        objective,
         data,
-        task.validation.batch(task.device),
+        validation,
         options=task.options,
         optimisation=task.optimisation,
         seed=task.seed,
         resume=resume,
         on_epoch=task.renewal(data),
     )
+
+
+def _objective(model: Density) -> Objective:
+    """What training minimises: the likelihood, unless the flow's recipe has its own."""
+    spec: Any = _flow_of(model)
+    flow = model.density if isinstance(model, Hedged) else model
+    if isinstance(flow, Flow) and split_spec("flow", spec)[0] in BY_CUMULATIVE:
+        return CumulativeRegression(flow)
+    return Likelihood(model)
+
+
+def _batches(objective: Objective, task: DensityTask) -> tuple[Batch, Batch]:
+    """Rows to train on and those that judge, as the objective takes them."""
+    data, validation = (rows.batch(task.device) for rows in (task.rows, task.validation))
+    if isinstance(objective, CumulativeRegression):
+        for batch in (data, validation):
+            batch["target"] = smooth_targets(batch["x"], batch.get("weights"))
+    return data, validation
 
 
 def _flow_of(model: Density) -> object:
@@ -269,11 +297,12 @@ def _copy_gaussian(flow: Flow, gaussian: Distribution) -> None:
 
 def _head_start(model: Density, task: DensityTask) -> float:
     """How far a few hundred steps get a model: the best validation score."""
-    options, data = task.options, task.rows.batch(task.device)
+    options, objective = task.options, _objective(model)
+    data, validation = _batches(objective, task)
     return race(
-        Likelihood(model),
+        objective,
         data,
-        task.validation.batch(task.device),
+        validation,
         # however long the training is to be: one that is resumed may be longer
         replace(options, max_epochs=epochs_of(RACE_STEPS, options, len(task.rows.z))),
         seed=task.seed,

@@ -1,4 +1,4 @@
-"""Maximum likelihood as estimators want it: the loop, its rate, and which state is kept."""
+"""An objective minimised as estimators want it: the loop, its rate, and which state is kept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anabranch.distributions import Distribution
-from anabranch.objectives import Likelihood
+from anabranch.contracts.objective import Objective
 from anabranch.procedures.optimisation import Optimisation, run_identity, with_rate
 from anabranch.procedures.training_run import LastState
 from anabranch.training import FitOptions, FitResult, Schedule, fit
@@ -15,8 +14,8 @@ from anabranch.training import FitOptions, FitResult, Schedule, fit
 Batch = dict[str, Tensor]
 
 
-def maximise_likelihood(
-    model: Distribution,
+def fit_objective(
+    objective: Objective,
     data: Batch,
     validation: Batch,
     *,
@@ -26,11 +25,11 @@ def maximise_likelihood(
     resume: bool = False,
     on_epoch: Callable[[int], None] | None = None,
 ) -> FitResult:
-    """Maximise the likelihood of rows, and leave the model at its best state, or its last.
+    """Minimise an objective over rows, and leave its model at the best state, or the last.
 
     Args:
-        model: at its start.
-        data: rows x and, where it takes one, their context.
+        objective: with its model at the start.
+        data: rows x and what else the objective takes.
         validation: the same, which judge.
         options: of the loop.
         optimisation: of the estimator: its patience, and which state is kept.
@@ -40,9 +39,9 @@ def maximise_likelihood(
     """
     options, rate = with_rate(options, len(data["x"]))
     schedules: list[Schedule] = [rate]
-    last = LastState(model) if optimisation.keep == "last" else None
+    last = LastState(objective) if optimisation.keep == "last" else None
     result = fit(
-        Likelihood(model),
+        objective,
         data,
         validation,
         options=options,
@@ -50,7 +49,7 @@ def maximise_likelihood(
         generator=torch.Generator().manual_seed(seed),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
         on_epoch=on_epoch,
-        identity=run_identity(optimisation, model, options),
+        identity=run_identity(optimisation, objective, options),
         stage="train",
     )
     if last is not None:
