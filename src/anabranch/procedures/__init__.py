@@ -6,6 +6,7 @@ from anabranch.procedures.codes_start import start_from_codes as start_from_code
 from anabranch.procedures.fit_cumulative import fit_cumulative as fit_cumulative
 from anabranch.procedures.fit_cumulative import fit_quantiles as fit_quantiles
 from anabranch.procedures.fit_dec import fit_dec as fit_dec
+from anabranch.procedures.fit_flow_gan import fit_flow_gan as fit_flow_gan
 from anabranch.procedures.fit_gmgan import fit_gmgan as fit_gmgan
 from anabranch.procedures.fit_gmvae import fit_gmvae as fit_gmvae
 from anabranch.procedures.fit_invariant import InvariantPosterior as InvariantPosterior

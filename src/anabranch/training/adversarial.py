@@ -31,12 +31,15 @@ class Game(NamedTuple):
         slope: of the critic, rows and draws (N, D) each, and a source of randomness: (N,) that is
             added to what the critic minimises.
         weight: of the slope.
+        rows: of rows (N, D): what the generator minimises beside, such as their negative
+            log-likelihood; None for nothing.
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
     slope: Callable[[Critic, Tensor, Tensor, torch.Generator | None], Tensor]
     weight: float
+    rows: Callable[[Tensor], Tensor] | None = None
 
 
 def fit_adversarial(
@@ -58,9 +61,10 @@ def fit_adversarial(
     .. math:: \min_f\; L(f(x), f(x')) + w\, E\, S_f(x, x'), \qquad \min_g\; M(f(x')),
         \qquad x' \sim g
 
-    with L, M, S and w from the game. A step of either that is not finite changes nothing, ends the
-    turn and is counted; when that repeats, the last good state is restored with half the learning
-    rate; when that repeats, the run stops with `DivergedWarning`.
+    with L, M, S and w from the game, which may add what the generator minimises of rows. A step of
+    either that is not finite changes nothing, ends the turn and is counted; when that repeats, the
+    last good state is restored with half the learning rate; when that repeats, the run stops with
+    `DivergedWarning`.
 
     Source: Goodfellow et al. (2014), "Generative adversarial networks", arXiv:1406.2661.
 
@@ -146,7 +150,10 @@ class Duel(Run):
             if self.descend(terms[0] + self.game.weight * terms[1], self.others) is None:
                 return None
         drawn = self.draw(self.batch_size, self.setup.generator)
-        bet = self.descend(self.game.generator(self._values(drawn)), self.own)
+        stake = self.game.generator(self._values(drawn))
+        if self.game.rows is not None:
+            stake = stake + self.game.rows(rows["x"][: self.batch_size])
+        bet = self.descend(stake, self.own)
         return None if bet is None else (*torch.stack(terms).tolist(), bet)
 
     def _critic_terms(self, batch: Tensor) -> list[Tensor]:
@@ -190,6 +197,8 @@ class Duel(Run):
     def _identity(self) -> dict[str, Any]:
         rules = self.game._asdict()
         weight = rules.pop("weight")
+        if rules["rows"] is None:  # as in runs of before there was such a thing
+            rules.pop("rows")
         names = {k: getattr(rule, "__qualname__", type(rule).__name__) for k, rule in rules.items()}
         game = {**names, "weight": weight}
         return {**super()._identity(), "critic_steps": self.critic_steps, "game": game}
