@@ -54,9 +54,13 @@ def test_odd_rows_are_marked(fitted, succeed, fail, tmp_path):
     )
 
 
-def test_a_report_is_refused(fitted, fail, tmp_path):
-    model, path, _ = fitted
-    assert "of mixed columns" in fail("report", model, path, "-o", tmp_path / "r.html")
+def test_a_report_names_rows(fitted, succeed, tmp_path):
+    model, _, frame = fitted
+    frame = frame.assign(who=[f"no{i}" for i in range(len(frame))])
+    frame.to_csv(tmp_path / "named.csv", index=False)
+    page = tmp_path / "r.html"
+    succeed("report", model, tmp_path / "named.csv", "--id-column", "who", "-o", page)
+    assert '"who no7, component' in page.read_text()
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def test_a_page_says_what_sets_clusters_apart():
     X[200:, 2] += 50
     mixture = GaussianMixture(2, random_state=0).fit(X)
     page = Page(build_report(mixture, X, columns=["a", "b", "far", "d"]))
-    assert "has 100 rows (33.3%); medians farthest from those of all: far 5" in page.text
+    assert "has 100 rows (33.3%); farthest from all rows: far 5" in page.text
     assert page.cell("of all") == "far"
     assert "columns" not in Page(build_report(GaussianMixture(1).fit(X), X)).ids
 

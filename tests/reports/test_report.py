@@ -60,9 +60,9 @@ class Page(HTMLParser):
 def test_page_has_its_sections(fitted, history, n_columns, labelled):
     est, X, labels = fitted(n_columns, history=history)
     page = Page(build_report(est, X, labels if labelled else None))
-    expected = ["summary", "clusters", "columns", "density", "sizes", "posterior", "training"]
-    if labelled:
-        expected.insert(2, "labels")
+    found = ["summary", "columns", "clusters", "separation", "rivals"]
+    judged = ["calibration", "odd", "density", "sizes", "posterior", "training", "settings"]
+    expected = [*found, *(["labels"] if labelled else []), *judged]
     assert [i for i in page.ids if "figure" not in i] == expected
     links = [a["href"] for tag, a in page.tags if tag == "a"]
     assert links == [f"#{key}" for key in expected]
@@ -178,7 +178,7 @@ def test_nothing_is_loaded_or_sent(fitted, history):
     assert "default-src 'none'" in policy
     assert "http" not in policy
     figures = [s for s in page.scripts if "newPlot(" in s and len(s) < 10**6]
-    assert len(figures) == 6
+    assert len(figures) == 7
     for script in figures:
         assert '"showSendToCloud": false' in script
         assert "http" not in script

@@ -23,6 +23,7 @@ def report(
         Path, typer.Option("--output", "-o", help="The page; it opens without a network.")
     ] = Path("report.html"),
     label_column: options.LabelColumn = None,
+    id_column: options.IdColumn = None,
     classes: options.Classes = None,
     title: Annotated[
         str | None, typer.Option(show_default=False, help="Heading of the page.")
@@ -47,11 +48,12 @@ def report(
 ) -> None:
     """Make an HTML page about a model and its data.
 
-    It shows clusters where the model has them, densities, samples and training curves.
+    It says what was found and whether to believe it: what sets clusters apart, whether they stand
+    apart, k-means and Gaussians beside them, unusual rows, densities, samples and training curves.
     """
     from anabranch.cli.loading import load_density
     from anabranch.cli.paths import check_files
-    from anabranch.cli.rows import Request, read
+    from anabranch.cli.rows import Request, read, row_names
     from anabranch.cli.text import say
     from anabranch.data import atomic_write
     from anabranch.reports import build_report
@@ -61,16 +63,15 @@ def report(
     csv = options.csv_format(header, delimiter, decimal)
     request = Request(data, label_column, classes, csv)
     density = load_density(model)
-    if density.is_table:
-        raise ValueError(
-            f"{model} holds a model of a table of mixed columns, of which there are no reports: "
-            "predict, score, sample and info work with it"
-        )
     if animation is not None:
+        if density.is_table:
+            raise ValueError("--animation is of numbers, and not of a table of mixed columns")
         if not density.has_clusters:
             raise ValueError("--animation shows how a mixture trains; this model is one density")
         check_animation_path(animation)
     part = read(density, request)
+    told = row_names(density, request, id_column, ()).values()
+    names = [[f"{id_column} {name}" for name in column[part.numbers]] for column in told]
     image_shape = _picture(part.table.image_shape)
     gif = None if animation is None else _animation(density, part.X, animation, image_shape, seed)
     page = build_report(
@@ -81,6 +82,7 @@ def report(
         title=title or f"{'Mixture' if density.has_clusters else 'Density'}: {model.name}",
         image_shape=image_shape,
         label_names=part.table.label_names,
+        row_names=next(iter(names), None),
         projection=projection.value,
         random_state=seed,
         animation=gif,

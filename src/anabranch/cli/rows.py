@@ -86,7 +86,8 @@ def stream(model: Estimator, request: Request) -> Iterator[Part]:
 def read(model: Estimator, request: Request) -> Part:
     """Read the columns of the model from whole files."""
     columns = _columns(model, request)
-    table = read_tables(request.paths, columns, request.label_column, **request.csv)
+    load = read_mixed if model.is_table else read_tables
+    table = load(request.paths, columns, request.label_column, **request.csv)
     part = _part(model, request, 0, table)
     _require_rows(len(part.table), request)
     return part

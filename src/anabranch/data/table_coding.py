@@ -147,7 +147,8 @@ class TableCoding:
         return cls(tuple(columns), fields["frame"])
 
     def _check_columns(self, names: Sequence[str]) -> None:
-        missing = [name for name in self.names if name not in names]
+        needed = [column.name for column in self.columns if column.kind.name != "identifier"]
+        missing = [name for name in needed if name not in names]
         if missing:
             raise ValueError(
                 f"X lacks {len(missing)} of the {len(self.columns)} columns that the model was "

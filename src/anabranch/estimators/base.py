@@ -1,5 +1,6 @@
 """What estimators of mixtures share: scikit-learn's contract of a mixture."""
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -22,6 +23,7 @@ Array = NDArray[np.float64]
 
 
 DRAWS = 2000  # of the model, that tell how odd a row is
+TRIED = 64  # values of a column, in place of one that may be odd
 
 
 def share_below(drawn: Array, own: Array) -> Array:
@@ -153,6 +155,51 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     def _tail(self, X: ArrayLike, drawn: Array) -> Array:
         """The shares of drawn rows that are not denser than rows, none of which is zero."""
         return share_below(self.score_samples(drawn), self.score_samples(X))
+
+    def outlier_columns(
+        self, X: ArrayLike, *, n_samples: int = TRIED, random_state: Seed = 0
+    ) -> Array:
+        r"""What each column has to do with a row being odd, (n, D), in nats.
+
+        .. math:: \max_s \log p(x_{i,-j}, s_j) - \log p(x_i), \qquad s \sim p
+
+        How much denser a row would be if this one cell held another value, the best of some that
+        the model draws. Near zero where the cell is what it should be, given the others; it is
+        large in several columns where each of them could be the wrong one. At least zero.
+
+        Args:
+            X: (n, D); of each row D times ``n_samples`` are scored, so give the odd ones alone.
+            n_samples: values that are tried.
+            random_state: of them.
+
+        Returns:
+            Of tables of mixed columns, one for each of ``coding_.encoded_names``.
+
+        Example:
+            >>> from anabranch import GaussianMixture
+            >>> X = np.random.RandomState(0).randn(200, 2)
+            >>> odd = GaussianMixture(1).fit(X).outlier_columns([[0.0, 9.0]])
+            >>> bool(odd[0, 0] < 1), bool(odd[0, 1] > 30)
+            (True, True)
+        """
+        check_is_fitted(self)
+        check_draws(n_samples)
+        rows = self._validated(X, reset=False)
+        drawn, _ = self._sample(int(n_samples), None, check_random_state(random_state))
+        now = self._score_numbers(rows)
+        gains = np.empty(rows.shape)
+        for j in range(rows.shape[1]):
+            others = np.repeat(rows, len(drawn), axis=0)
+            others[:, j] = np.tile(drawn[:, j], len(rows))
+            best = self._score_numbers(others).reshape(len(rows), -1).max(1)
+            gains[:, j] = np.where(np.isnan(rows[:, j]), 0.0, np.maximum(best - now, 0.0))
+        return gains
+
+    def _score_numbers(self, rows: Array) -> Array:
+        """Log-densities of rows as ``_validated`` gives them."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            return self.score_samples(rows)
 
     def transform(self, X: ArrayLike) -> Array:
         """The probabilities of ``predict_proba``, as features for what follows in a pipeline."""

@@ -30,6 +30,7 @@ from anabranch.estimators.estimator import Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import check_no_start, check_same_model
 from anabranch.estimators.groups import Group, accepts_old_names
+from anabranch.estimators.held_out import HeldOut
 from anabranch.estimators.prepared import PreparedDensity
 from anabranch.estimators.rows import (
     Seed,
@@ -222,10 +223,11 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         random_state = check_random_state(self.random_state)
         weights = relative_weights(sample_weight, len(X))
         near = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
-        W_val = None
+        W_val, apart = None, None
         if X_val is None:
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(near), None, share, random_state)
+            apart = HeldOut.of(X, near[held_out])
             held_out = near[held_out if len(held_out) else rows]
             rows = near[rows]
             V, C_val, W_val = X[held_out], at(C, held_out), at(weights, held_out)
@@ -247,6 +249,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         models = self._started(plan, task) if other is None else [self._gone_on(plan, other)]
         fallback = self._simple(plan, task) if other is None else other.model_
         self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))
+        self.held_out_ = apart
         return self
 
     def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Density:

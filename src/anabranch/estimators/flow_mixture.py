@@ -24,6 +24,7 @@ from anabranch.estimators.groups import (
     accepts_old_names,
     read_group,
 )
+from anabranch.estimators.held_out import HeldOut
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.mixture_candidates import MixtureCandidates
 from anabranch.estimators.mixture_plan import (
@@ -236,10 +237,11 @@ class FlowMixture(MixtureCandidates):
         random_state = check_random_state(self.random_state)
         plan, outside = self._fenced(plan, X, targets, weights)
         near = np.flatnonzero(~outside(X) & (True if weights is None else weights > 0))
-        W_val = None
+        W_val, apart = None, None
         if X_val is None:
             share = plan.optimisation.validation_fraction
             rows, held_out = split_rows(len(near), at(targets, near), share, random_state)
+            apart = HeldOut.of(X, near[held_out])
             judging = near[held_out] if len(held_out) else near
             V, W_val = X[judging], at(weights, judging)
             check_rows(len(X), n_components, len(rows))
@@ -263,6 +265,7 @@ class FlowMixture(MixtureCandidates):
             candidate = self._fewer(plan, candidate, task) if plan.is_auto else candidate
         trained = train(candidate, task, resume=resume)
         self._keep(candidate.name, candidate.model, trained.result, trained.snapshots)
+        self.held_out_ = apart
         return self
 
     def _plan(self) -> MixturePlan:

@@ -28,6 +28,7 @@ from anabranch.estimators.fitted import (
     result_facts,
     result_state,
 )
+from anabranch.estimators.held_out import HeldOut
 from anabranch.estimators.rows import length
 from anabranch.estimators.trained import TrainedDensity
 from anabranch.procedures.preparation import Preparation, Preparing
@@ -44,6 +45,7 @@ class PreparedDensity(TrainedDensity):
     Attributes:
         preparation_: the fixed transform before the flows.
         constant_: (D,) whether a column does not vary, or others determine it and it is kept.
+        held_out_: which rows of the table judged the fit; None for none of it, or of older files.
     """
 
     reg_covar: float
@@ -51,6 +53,27 @@ class PreparedDensity(TrainedDensity):
     device: str
     preparation_: Preparation
     constant_: NDArray[np.bool_]
+    held_out_: HeldOut | None = None
+
+    def held_out_rows(self, X: ArrayLike) -> NDArray[np.int64] | None:
+        """Which rows of a table the fit has not trained on, ascending.
+
+        Args:
+            X: (n, D) the table of the fit, in its order.
+
+        Returns:
+            Their places; None where X is another table, or the fit held none of it out.
+
+        Example:
+            >>> from anabranch import FlowDensity
+            >>> X = np.random.RandomState(0).randn(100, 1)
+            >>> density = FlowDensity(flow=None, random_state=0).fit(X)
+            >>> len(density.held_out_rows(X)), density.held_out_rows(X[:50]) is None
+            (15, True)
+        """
+        check_is_fitted(self)
+        rows = self._validated(X, reset=False)
+        return None if self.held_out_ is None else self.held_out_.among(rows)
 
     def _prepare(self, X: Array, seed: int) -> None:
         """Fit the preparation to training rows."""
@@ -161,6 +184,7 @@ class PreparedDensity(TrainedDensity):
             "preparation": dict(self.preparation_.transform.state_dict()),
             "constant": torch.as_tensor(self.constant_),
             "result": result_state(self.fit_result_),
+            "held_out": None if self.held_out_ is None else self.held_out_.state(),
         }
 
     def _restore(self, state: State) -> None:
@@ -168,6 +192,8 @@ class PreparedDensity(TrainedDensity):
         self.n_features_in_ = len(self.constant_)
         self.preparation_ = self._blank_preparation(self.n_features_in_)
         self.preparation_.transform.load_state_dict(state["preparation"])
+        found = state.get("held_out")  # older files do not tell
+        self.held_out_ = None if found is None else HeldOut.from_state(found)
 
     def _blank_preparation(self, n_features: int) -> Preparation:
         """The preparation with its statistics still to be set."""

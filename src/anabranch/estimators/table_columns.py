@@ -79,6 +79,9 @@ class TableColumns(MixtureEstimator):
             shares[own] = share_below(*scores)
         return shares
 
+    def _score_numbers(self, rows: Array) -> Array:
+        return self.score_samples(CodedRows(rows))
+
     def _validated(self, X: Any, *, reset: bool) -> Array:
         if isinstance(X, CodedRows):
             return X.rows

@@ -17,6 +17,9 @@ from anabranch.metrics.discrepancy import maximum_mean_discrepancy as maximum_me
 from anabranch.metrics.importance import ImportanceDiagnostics as ImportanceDiagnostics
 from anabranch.metrics.importance import importance_diagnostics as importance_diagnostics
 from anabranch.metrics.importance import pareto_k as pareto_k
+from anabranch.metrics.model_calibration import coverage as coverage
+from anabranch.metrics.model_calibration import largest_deviation as largest_deviation
+from anabranch.metrics.model_calibration import transform_by_draws as transform_by_draws
 from anabranch.metrics.posterior_calibration import Calibration as Calibration
 from anabranch.metrics.posterior_calibration import Coverage as Coverage
 from anabranch.metrics.posterior_calibration import calibration as calibration
@@ -28,6 +31,10 @@ from anabranch.metrics.posterior_calibration import resimulation_error as resimu
 from anabranch.metrics.posterior_calibration import sbc_p_values as sbc_p_values
 from anabranch.metrics.posterior_calibration import sbc_ranks as sbc_ranks
 from anabranch.metrics.posterior_calibration import tarp_coverage as tarp_coverage
+from anabranch.metrics.separation import bayes_error as bayes_error
+from anabranch.metrics.separation import connections as connections
+from anabranch.metrics.separation import density_silhouette as density_silhouette
+from anabranch.metrics.separation import overlaps as overlaps
 from anabranch.metrics.two_sample import Significance as Significance
 from anabranch.metrics.two_sample import energy_distance_test as energy_distance_test
 from anabranch.metrics.two_sample import ks_test as ks_test

@@ -14,7 +14,8 @@ def column_information(X: Array, clusters: NDArray[np.int64], *, bins: int = 10)
 
     b is the column's bin between its quantiles. The second term is the bias of the first for
     columns that say nothing; what falls below zero by it is zero. It is at most the entropy of the
-    clusters, and sees each column by itself: two may tell together what neither tells alone.
+    clusters, and sees each column by itself: two may tell together what neither tells alone. Rows
+    whose cell is missing (NaN) are left out of its column.
 
     Args:
         X: (n, D).
@@ -29,7 +30,12 @@ def column_information(X: Array, clusters: NDArray[np.int64], *, bins: int = 10)
         array([0.69, 0.  ])
     """
     names, codes = np.unique(clusters, return_inverse=True)
-    return np.array([_information(column, codes, len(names), bins) for column in X.T])
+    found = np.zeros(X.shape[1])
+    for j, column in enumerate(X.T):
+        known = ~np.isnan(column)
+        if known.any():
+            found[j] = _information(column[known], codes[known], len(names), bins)
+    return found
 
 
 def _information(column: Array, codes: NDArray[np.intp], n_clusters: int, bins: int) -> float:

@@ -1,11 +1,12 @@
 """Everything a report shows of a mixture, computed once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from anabranch.reports.protocol import FittedDensity, FittedMixture, unnamed_columns
+from anabranch.reports.view import View
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Evaluation:
     """A mixture's answers for all rows, and samples of it.
 
     Attributes:
-        X: Data, shape (n, D).
+        X: Data as numbers, shape (n, D): codes for categories, NaN where a cell is missing.
         predicted: Component of each row as `predict` gives it, shape (n,).
         log_posterior: Log of the exact p(c|x), shape (n, K).
         log_network: Log of q(c|x) of the posterior network, shape (n, K), or None where there is
@@ -25,6 +26,10 @@ class Evaluation:
         sample_components: Components of the samples, shape (s,).
         sample_log_density: log p of the samples in nats, shape (s,).
         n_infinite_samples: How many samples were not finite, and so left out.
+        sample_log_posterior: Log of p(c|x) of the samples, shape (s, K).
+        view: How the columns are shown.
+        held_out: Rows that the fit did not train on, as far as it tells, shape (h,); None where it
+            does not.
     """
 
     X: np.ndarray
@@ -38,11 +43,19 @@ class Evaluation:
     sample_components: np.ndarray
     sample_log_density: np.ndarray
     n_infinite_samples: int
+    sample_log_posterior: np.ndarray
+    view: View = field(default_factory=View)
+    held_out: np.ndarray | None = None
 
     @property
     def posterior(self) -> np.ndarray:
         """Exact p(c|x), shape (n, K)."""
         return np.exp(self.log_posterior)
+
+    @property
+    def sample_posterior(self) -> np.ndarray:
+        """Exact p(c|x) of the samples, shape (s, K)."""
+        return np.exp(self.sample_log_posterior)
 
     @property
     def network(self) -> np.ndarray | None:
@@ -56,12 +69,14 @@ def evaluate(
     """Score all rows, choose those for pictures, and draw as many samples."""
     # First of all: it raises where X does not fit the mixture.
     predicted = np.asarray(est.predict(X))
-    values = np.asarray(X, dtype=float)
+    view = View.of(est)
+    values = view.numbers(X)
     drawn = np.sort(random_state.permutation(len(values))[:max_points])
     network, reason = _network_posterior(est, X)
     samples, components = est.sample(len(drawn), random_state=seed(random_state))
-    samples = np.asarray(samples, dtype=float)
+    samples = view.numbers(samples)
     finite = np.isfinite(samples).all(axis=1)
+    scores, log_posterior = _of_samples(est, view, samples[finite])
     return Evaluation(
         X=values,
         predicted=predicted,
@@ -72,8 +87,11 @@ def evaluate(
         drawn=drawn,
         samples=samples[finite],
         sample_components=np.asarray(components)[finite],
-        sample_log_density=_score(est, samples[finite]),
+        sample_log_density=scores,
         n_infinite_samples=int((~finite).sum()),
+        sample_log_posterior=log_posterior,
+        view=view,
+        held_out=_held_out(est, X),
     )
 
 
@@ -111,6 +129,8 @@ def evaluate_density(
         sample_components=np.zeros(int(finite.sum()), dtype=np.int64),
         sample_log_density=np.asarray(scores, dtype=float),
         n_infinite_samples=int((~finite).sum()),
+        sample_log_posterior=np.zeros((int(finite.sum()), 1)),
+        held_out=_held_out(est, X),
     )
 
 
@@ -136,11 +156,22 @@ def _log_proba(est: FittedMixture, X: Any, method: str) -> np.ndarray:
         return np.log(np.asarray(est.predict_proba(X, method=method), dtype=float))
 
 
-def _score(est: FittedMixture, samples: np.ndarray) -> np.ndarray:
+def _of_samples(
+    est: FittedMixture, view: View, samples: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-densities of samples, and the logs of their posterior."""
     if len(samples) == 0:
-        return np.empty(0)
+        return np.empty(0), np.empty((0, est.n_components_))
+    rows = view.rows(samples)
     with unnamed_columns():
-        return np.asarray(est.score_samples(samples), dtype=float)
+        scores = np.asarray(est.score_samples(rows), dtype=float)
+        return scores, _log_proba(est, rows, "exact")
+
+
+def _held_out(est: Any, X: Any) -> np.ndarray | None:
+    """The rows that the fit held out, where it can tell."""
+    tell: Any = getattr(est, "held_out_rows", None)
+    return None if tell is None else tell(X)
 
 
 def seed(random_state: np.random.RandomState) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anabranch.reports.section import Section
 
@@ -48,6 +48,8 @@ def render_page(title: str, sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.filters["caption"] = caption
+    env.filters["wide"] = lambda figure: bool(_meta(figure).get("wide"))
     env.filters["figure"] = lambda figure, key: Markup(figure_html(figure, key))
     has_figures = any(section.figures for section in sections)
     return env.get_template("report.html.j2").render(
@@ -58,15 +60,27 @@ def render_page(title: str, sections: Sequence[Section]) -> str:
     )
 
 
+def caption(figure: go.Figure) -> str:
+    """What a figure shows in words, as `anabranch.reports.figures.style.finish` was told."""
+    return str(_meta(figure).get("caption", ""))
+
+
+def _meta(figure: go.Figure) -> dict[str, Any]:
+    return figure.to_dict()["layout"].get("meta", {})
+
+
 def figure_html(figure: go.Figure, key: str) -> str:
     """Render a figure as a div and its script, without plotly.js; `key` is the div's id."""
     from plotly.io import to_html
 
+    content = figure.to_dict()
+    content["layout"].pop("meta", None)  # its words stand on the page
     return to_html(
-        figure,
+        content,
+        validate=False,
         config=dict(CONFIG),
         include_plotlyjs=False,
         full_html=False,
         div_id=key,
-        default_height=f"{figure.layout.height}px",
+        default_height=f"{content['layout']['height']}px",
     )

@@ -8,14 +8,17 @@ from typing import Any, cast
 import numpy as np
 
 from anabranch.data import atomic_write, check_output
+from anabranch.reports.calibration import calibration_section
 from anabranch.reports.columns import columns_section
 from anabranch.reports.comparison import labels_section
 from anabranch.reports.density_sections import data_section, sample_images_section
 from anabranch.reports.evaluation import Evaluation, evaluate, evaluate_density
 from anabranch.reports.grid import Grid, density_grid, evaluate_grid
+from anabranch.reports.odd_rows import odd_rows_section
 from anabranch.reports.page import render_page
 from anabranch.reports.protocol import FittedDensity, FittedMixture, has_clusters
 from anabranch.reports.request import Names, Request, Wanted, check_request
+from anabranch.reports.rivals import rivals_section
 from anabranch.reports.section import Section
 from anabranch.reports.sections import (
     clusters_section,
@@ -25,7 +28,8 @@ from anabranch.reports.sections import (
     sizes_section,
     training_section,
 )
-from anabranch.reports.summary import summary_section
+from anabranch.reports.separation import separation_section
+from anabranch.reports.summary import settings_section, summary_section
 
 LINE_POINTS, PLANE_POINTS = 600, 160
 
@@ -41,6 +45,7 @@ def build_report(
     columns: Names | None = None,
     image_shape: Sequence[int] | None = None,
     label_names: Names | None = None,
+    row_names: Names | None = None,
     random_state: Any = 0,
     max_points: int = 5000,
     projection: str = "pca",
@@ -62,6 +67,7 @@ def build_report(
         columns: Names of the columns; else those of a frame `X`, of the mixture, or x1, x2, ...
         image_shape: (height, width) or (height, width, channels) when rows are images.
         label_names: Names of the labels 0, 1, ...
+        row_names: What rows are called; else the index of a frame, or their numbers from 0.
         random_state: Seed of the choice of rows and of the samples.
         max_points: Most rows that a picture shows.
         projection: `"pca"` or `"tsne"` when D > 2.
@@ -80,7 +86,7 @@ def build_report(
 
     require_extra(projection)
     title = title or ("Mixture of normalizing flows" if has_clusters(est) else "Density")
-    wanted = Wanted(title, columns, image_shape, label_names, max_points, projection)
+    wanted = Wanted(title, columns, image_shape, label_names, max_points, projection, row_names)
     request = check_request(est, X, labels, wanted)
     if path is not None:
         check_output(path)
@@ -108,20 +114,24 @@ def _sections(
     rng: np.random.RandomState,
     animation: bytes | None,
 ) -> list[Section]:
-    grid = model_grid(est, ev)
-    sections = [summary_section(est, ev, request), clusters_section(ev, request, grid, rng)]
+    grid, is_table = model_grid(est, ev), request.image_shape is None
+    several = is_table and len(np.unique(ev.predicted)) > 1
+    sections = [summary_section(est, ev, request)]
+    if several:
+        sections.append(columns_section(ev, request))
+    sections.append(clusters_section(ev, request, grid, rng))
+    if est.n_components_ > 1 and len(ev.samples):
+        sections.append(separation_section(est, ev, ways=is_table))
+    if is_table:
+        sections.append(rivals_section(est, ev, request, rng))
     if request.labels is not None:
         sections.append(labels_section(ev, request.labels, request.label_names))
-    if request.image_shape is None and len(np.unique(ev.predicted)) > 1:
-        sections.append(columns_section(ev, request))
-    sections += [
-        density_section(ev, request, grid),
-        sizes_section(est, ev),
-        posterior_section(ev),
-    ]
+    if is_table and len(ev.samples):
+        sections += [calibration_section(ev, request, rng), odd_rows_section(est, ev, request)]
+    sections += [density_section(ev, request, grid), sizes_section(est, ev), posterior_section(ev)]
     if request.image_shape is not None:
         sections.append(images_section(est, ev, request, rng))
-    return [*sections, training_section(est, animation)]
+    return [*sections, training_section(est, animation), settings_section(est, request)]
 
 
 def _density_sections(
@@ -143,12 +153,14 @@ def _density_sections(
     ]
     if request.image_shape is not None:
         sections.append(sample_images_section(ev, request, rng))
-    return [*sections, training_section(est)]
+    elif len(ev.samples) and context is None:
+        sections.insert(-1, calibration_section(ev, request, rng))
+    return [*sections, training_section(est), settings_section(est, request)]
 
 
 def model_grid(est: FittedMixture, ev: Evaluation) -> Grid | None:
     """The mixture on a grid of one or two columns; None where there are more."""
-    if ev.X.shape[1] > 2:
+    if ev.X.shape[1] > 2 or ev.view.coding is not None:
         return None
     size = LINE_POINTS if ev.X.shape[1] == 1 else PLANE_POINTS
     return evaluate_grid(est, ev.X, size)

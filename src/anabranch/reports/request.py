@@ -9,6 +9,7 @@ import numpy as np
 
 from anabranch.reports.projection import PROJECTIONS
 from anabranch.reports.protocol import FittedDensity, FittedMixture
+from anabranch.reports.view import View
 
 Names = Sequence[str] | np.ndarray
 
@@ -25,6 +26,7 @@ class Request:
         image_shape: Shape of a row as an image, or None.
         max_points: Most rows that a picture shows.
         projection: `"pca"` or `"tsne"`.
+        row_names: What each of the n rows is called; None for its number.
     """
 
     title: str
@@ -34,6 +36,11 @@ class Request:
     image_shape: tuple[int, ...] | None
     max_points: int
     projection: str
+    row_names: tuple[str, ...] | None = None
+
+    def row_name(self, row: int) -> str:
+        """What a row is called."""
+        return f"row\u00a0{row}" if self.row_names is None else self.row_names[row]
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Wanted:
     label_names: Names | None
     max_points: int
     projection: str
+    row_names: Names | None = None
 
 
 def check_request(
@@ -74,7 +82,20 @@ def check_request(
         image_shape=_image_shape(wanted.image_shape, width),
         max_points=max_points,
         projection=projection,
+        row_names=_row_names(X, wanted.row_names, n),
     )
+
+
+def _row_names(X: Any, names: Names | None, n: int) -> tuple[str, ...] | None:
+    """Those given, or the index of a frame that has more than numbers."""
+    if names is None:
+        index: Any = getattr(X, "index", None)
+        if index is None or type(index).__name__ == "RangeIndex" or callable(index):
+            return None
+        names = [str(name) for name in index]
+    if len(names) != n:
+        raise ValueError(f"row_names: got {len(names)} names for {n} rows.")
+    return tuple(str(name) for name in names)
 
 
 def _shape(X: Any) -> tuple[int, int]:
@@ -87,6 +108,10 @@ def _shape(X: Any) -> tuple[int, int]:
 def _column_names(
     est: FittedMixture | FittedDensity, X: Any, columns: Names | None, width: int
 ) -> tuple[str, ...]:
+    shown = View.of(est).names()
+    if shown is not None:
+        width = len(shown)
+        columns = shown if columns is None else columns
     if columns is None:
         columns = getattr(X, "columns", None)
     if columns is None:

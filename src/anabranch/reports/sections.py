@@ -20,6 +20,7 @@ from anabranch.reports.figures import (
     sizes_figure,
     training_figure,
 )
+from anabranch.reports.figures.style import text as escaped
 from anabranch.reports.figures.training import recorded_panels
 from anabranch.reports.grid import Grid
 from anabranch.reports.projection import project
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DATA_IMAGES, SAMPLE_IMAGES = 6, 12
+HOVERED = 6
 
 
 def clusters_section(
@@ -48,7 +50,13 @@ def clusters_section(
     elif grid is not None:
         columns = (request.columns[0], request.columns[1])
         figure = plane_figure(
-            points, components, ev.samples, ev.sample_components, grid, columns=columns
+            points,
+            components,
+            ev.samples,
+            ev.sample_components,
+            grid,
+            columns=columns,
+            hover=hover_texts(ev, request),
         )
         text = (
             "Left the data, coloured by their cluster; right samples of the model, coloured by "
@@ -58,10 +66,12 @@ def clusters_section(
     else:
         figure = _projection(ev, request, points, components, random_state)
         how = {"pca": "their first two principal components (PC)", "tsne": "t-SNE"}
+        codes = ", categories as columns of zeros and ones" if ev.view.coding else ""
         text = (
             f"The {ev.X.shape[1]} columns are projected to two dimensions by "
             f"{how[request.projection]}"
-            f"{'' if request.image_shape else ', after division by their standard deviations'}; "
+            f"{'' if request.image_shape else ', after division by their standard deviations'}"
+            f"{codes}; "
             "the data choose the plane and the samples of the model are placed into it. The "
             "regions of the posterior are not drawn: one point of the plane stands for many "
             "points of the space, which may belong to different components."
@@ -76,14 +86,34 @@ def _projection(
     components: np.ndarray,
     random_state: np.random.RandomState,
 ) -> go.Figure:
+    places, samples = (_at_least_two(ev.view.spread(part)) for part in (points, ev.samples))
     projected = project(
-        points,
-        ev.samples,
+        places,
+        samples,
         request.projection,
         scale=request.image_shape is None,
         random_state=seed(random_state),
     )
-    return projection_figure(projected, components, ev.sample_components)
+    hover = hover_texts(ev, request)
+    return projection_figure(projected, components, ev.sample_components, hover=hover)
+
+
+def _at_least_two(points: np.ndarray) -> np.ndarray:
+    """A plane needs two columns; a second one of nothing where there is one."""
+    return points if points.shape[1] > 1 else np.pad(points, ((0, 0), (0, 1)))
+
+
+def hover_texts(ev: Evaluation, request: Request) -> list[str]:
+    """What is told of each row that is drawn: its name and its values, of the first columns."""
+    told = [] if request.image_shape is not None else list(range(ev.X.shape[1]))[:HOVERED]
+    texts = []
+    for row in ev.drawn.tolist():
+        values = [
+            f"{escaped(request.columns[j])}: {escaped(ev.view.text(j, ev.X[row, j]))}" for j in told
+        ]
+        name = escaped(request.row_name(row))
+        texts.append("<br>".join([f"{name}, component {ev.predicted[row]}", *values]))
+    return texts
 
 
 def drawn_note(ev: Evaluation) -> str:

@@ -15,7 +15,7 @@ from anabranch.version import __version__
 def summary_section(
     est: FittedMixture | FittedDensity, ev: Evaluation, request: Request
 ) -> Section:
-    """Tell the sizes, the mean log-likelihood, the settings and the version."""
+    """Tell the sizes and the mean log-likelihood, and of the rows that were held out."""
     n, width = ev.X.shape
     rows = [
         ("rows", f"{n:,}"),
@@ -23,15 +23,37 @@ def summary_section(
         *_parts(est),
         *_hedge(est),
         (_name_of_score(est), _log_likelihood(ev.log_density)),
+        *_held_out(est, ev),
+        *_gaps(ev),
     ]
     if request.image_shape is not None:
         bits = bits_per_dim(float(ev.log_density.mean()), width)
         rows.append(("bits per dimension", f"{bits:.4f}, in the units of the data"))
     if request.labels is not None:
         rows.append(("rows with a known label", f"{int((request.labels >= 0).sum()):,}"))
-    rows.append(("anabranch", __version__))
-    tables = [Table("", (), rows), *_settings(est), _columns(request)]
-    return Section("summary", "Summary", [], tables=tables)
+    return Section("summary", "Summary", [], tables=[Table("", (), rows)])
+
+
+def settings_section(est: FittedMixture | FittedDensity, request: Request) -> Section:
+    """How it was made: the settings, the columns and the version."""
+    version = Table("", (), [("anabranch", __version__)])
+    tables = [version, *_settings(est), _columns(request)]
+    return Section("settings", "Settings", [], tables=tables)
+
+
+def _held_out(est: Any, ev: Evaluation) -> list[tuple[str, str]]:
+    """The mean of the rows that the fit has not seen."""
+    if ev.held_out is None or not len(ev.held_out) or hasattr(est, "n_score_samples"):
+        return []
+    rows = ev.log_density[ev.held_out]
+    return [(f"of the {len(rows):,} rows held out by the fit", _log_likelihood(rows))]
+
+
+def _gaps(ev: Evaluation) -> list[tuple[str, str]]:
+    missing = np.isnan(ev.X)
+    if not missing.any():
+        return []
+    return [("missing cells", f"{missing.sum():,}, in {missing.any(1).sum():,} rows")]
 
 
 def _name_of_score(est: Any) -> str:
@@ -88,4 +110,4 @@ def _short(value: object, limit: int = 300) -> str:
 
 def _columns(request: Request) -> Table:
     rows = [(str(i), name) for i, name in enumerate(request.columns, start=1)]
-    return Table("Columns", ("", "name"), rows, folded=True)
+    return Table("Columns", ("number", "name"), rows, folded=True)

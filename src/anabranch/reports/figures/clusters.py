@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,9 @@ def line_figure(
     note = f" ({outside:,} rows are beyond the axis)" if outside else ""
     fig.update_xaxes(title=text(column) + note, showgrid=False)
     fig.update_yaxes(title=f"density, per unit of {text(column)}", rangemode="tozero")
-    return finish(fig, "Data by component, and the densities of the components")
+    caption = f"The histogram of {len(values):,} rows under the densities of the components."
+    title = "Data by component, and the densities of the components"
+    return finish(fig, title, caption=caption)
 
 
 def _density_bars(values: np.ndarray, edges: np.ndarray, n: int, component: int) -> go.Bar:
@@ -81,6 +84,7 @@ def plane_figure(
     grid: Grid,
     *,
     columns: tuple[str, str] = ("x1", "x2"),
+    hover: Sequence[str] | None = None,
 ) -> go.Figure:
     """Draw two-dimensional data and samples side by side over the regions of the posterior.
 
@@ -94,24 +98,32 @@ def plane_figure(
         sample_components: Component that each sample came from, shape (m,).
         grid: The mixture on a plane; it sets the window.
         columns: Names of the two columns.
+        hover: What is told of each point under the pointer, n texts.
 
     Returns:
         The figure.
     """
     (left, right), (bottom, top) = ((axis[0], axis[-1]) for axis in grid.axes)
     pair = Projected(points, samples, columns)
-    fig = _pair_figure(pair, components, sample_components, (left, right), (bottom, top))
+    parts = components, sample_components
+    fig = _pair_figure(pair, parts, ((left, right), (bottom, top)), hover)
     uri = png_data_uri(palette.region_colors(grid.posterior)[::-1])
     place = {"x": left, "y": top, "sizex": right - left, "sizey": top - bottom}
     for panel in (1, 2):
         fig.add_layout_image(source=uri, sizing="stretch", layer="below", **place, row=1, col=panel)
     fig.update_xaxes(showgrid=False)
     fig.update_yaxes(showgrid=False)
-    return finish(fig, "Data and samples over the regions of the posterior", height=520)
+    title = "Data and samples over the regions of the posterior"
+    caption = _caption(components, "over the regions where each component is the most probable")
+    return finish(fig, title, caption=caption, height=520, wide=True)
 
 
 def projection_figure(
-    projected: Projected, components: np.ndarray, sample_components: np.ndarray
+    projected: Projected,
+    components: np.ndarray,
+    sample_components: np.ndarray,
+    *,
+    hover: Sequence[str] | None = None,
 ) -> go.Figure:
     """Draw projected data and samples side by side, coloured by component.
 
@@ -122,24 +134,36 @@ def projection_figure(
         projected: Data and samples in the plane; the data set the window.
         components: Component of each point, shape (n,).
         sample_components: Component that each sample came from, shape (m,).
+        hover: What is told of each point under the pointer, n texts.
 
     Returns:
         The figure.
     """
-    spans = [window(projected.points[:, axis]) for axis in (0, 1)]
-    fig = _pair_figure(projected, components, sample_components, *spans)
-    return finish(fig, "Data and samples in two dimensions", height=520)
+    spans = window(projected.points[:, 0]), window(projected.points[:, 1])
+    fig = _pair_figure(projected, (components, sample_components), spans, hover)
+    caption = _caption(components, "in the plane that the data choose")
+    title = "Data and samples in two dimensions"
+    return finish(fig, title, caption=caption, height=520, wide=True)
+
+
+def _caption(components: np.ndarray, where: str) -> str:
+    """In words, how many points of which component are drawn."""
+    found, counts = np.unique(components, return_counts=True)
+    sizes = ", ".join(f"{n:,} of component {c}" for c, n in zip(found, counts, strict=True))
+    text = f"Left {len(components):,} rows, right samples of the model, {where}"
+    return f"{text}: {sizes}." if 1 < len(found) <= 12 else f"{text}."
 
 
 def _pair_figure(
     pair: Projected,
-    components: np.ndarray,
-    sample_components: np.ndarray,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
+    parts: tuple[np.ndarray, np.ndarray],
+    ranges: tuple[tuple[float, float], tuple[float, float]],
+    hover: Sequence[str] | None,
 ) -> go.Figure:
     from plotly.subplots import make_subplots
 
+    (components, sample_components), (x_range, y_range) = parts, ranges
+    told = None if hover is None else np.asarray(hover, dtype=object)
     fig = make_subplots(
         1,
         2,
@@ -153,7 +177,8 @@ def _pair_figure(
     )
     seen = np.union1d(components, sample_components)
     for c in seen.astype(int).tolist():
-        fig.add_trace(_dots(pair.points[components == c], c), 1, 1)
+        own = components == c
+        fig.add_trace(_dots(pair.points[own], c, hover=None if told is None else told[own]), 1, 1)
         fig.add_trace(_dots(pair.samples[sample_components == c], c, repeated=True), 1, 2)
     fig.update_xaxes(title=text(pair.axis_names[0]), range=x_range)
     fig.update_yaxes(range=y_range)
@@ -169,7 +194,13 @@ def _count(points: np.ndarray, x_range: tuple[float, float], y_range: tuple[floa
     return f"{len(points):,} points{note}"
 
 
-def _dots(points: np.ndarray, component: int, *, repeated: bool = False) -> go.Scatter:
+def _dots(
+    points: np.ndarray,
+    component: int,
+    *,
+    repeated: bool = False,
+    hover: np.ndarray | None = None,
+) -> go.Scatter:
     import plotly.graph_objects as go
 
     # float32 halves the size of the page and is far finer than a pixel.
@@ -187,4 +218,6 @@ def _dots(points: np.ndarray, component: int, *, repeated: bool = False) -> go.S
         legendgroup=f"component {component}",
         showlegend=not repeated,
         name=f"component {component}",
+        hovertext=hover,
+        hoverinfo=None if hover is None else "text",
     )

@@ -56,7 +56,8 @@ def density_map(
     fig = go.Figure(contour)
     fig.update_xaxes(title=text(columns[0]))
     fig.update_yaxes(title=text(columns[1]))
-    return finish(fig, "Log-density of the model", height=520)
+    caption = f"Log-density by place, from {floor:.1f} to {top:.1f} nats; lighter is denser."
+    return finish(fig, "Log-density of the model", caption=caption, height=520)
 
 
 def density_line(values: np.ndarray, grid: Grid, *, column: str = "x", bins: int = 60) -> go.Figure:
@@ -84,7 +85,8 @@ def density_line(values: np.ndarray, grid: Grid, *, column: str = "x", bins: int
     note = f" ({outside:,} rows are beyond the axis)" if outside else ""
     fig.update_xaxes(title=text(column) + note, showgrid=False)
     fig.update_yaxes(title=f"density, per unit of {text(column)}", rangemode="tozero")
-    return finish(fig, "Data, and the density of the model")
+    caption = f"The histogram of {len(values):,} rows under the density of the model."
+    return finish(fig, "Data, and the density of the model", caption=caption)
 
 
 def _round_step(span: float, most: int = 12) -> float:
@@ -130,7 +132,14 @@ def log_density_histogram(
     note = f"; {outside[0]} rows and {outside[1]} samples are outside" if any(outside) else ""
     fig.update_xaxes(title=f"log p(x), nats{note}", showgrid=False)
     fig.update_yaxes(title="share, % per bar", rangemode="tozero")
-    return finish(fig, "Log-densities of the data and of samples", height=360)
+    middles = [
+        f"{float(np.median(part)):.2f} nats for {name}"
+        for name, part in (("rows", data), ("samples", samples))
+        if len(part)
+    ]
+    caption = f"Histograms of log-densities; medians: {', '.join(middles)}."
+    title = "Log-densities of the data and of samples"
+    return finish(fig, title, caption=caption, height=360)
 
 
 def _histogram_range(values: np.ndarray, tail: float) -> tuple[float, float]:

@@ -53,4 +53,5 @@ def contingency_figure(
     fig.update_yaxes(autorange="reversed", showgrid=False)
     fig.update_xaxes(showgrid=False)
     height = 170 + min(max(32 * table.shape[0], 120), 640)
-    return finish(fig, "Labels against components", height=height)
+    caption = "How many rows of each label, a line each, are in each component, and their share."
+    return finish(fig, "Labels against components", caption=caption, height=height)

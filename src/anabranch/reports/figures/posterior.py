@@ -94,4 +94,6 @@ def confidence_figure(
     fig.update_layout(showlegend=True)
     fig.update_xaxes(title="highest probability of a row", range=[0, 1.005], showgrid=False)
     fig.update_yaxes(title="share of rows, % per bar", rangemode="tozero")
-    return finish(fig, "How certain the clustering is", height=360)
+    sure = (posterior.max(1) > 0.95).mean()
+    caption = f"The highest p(c|x) exceeds 0.95 in {sure:.1%} of rows."
+    return finish(fig, "How certain the clustering is", caption=caption, height=360)

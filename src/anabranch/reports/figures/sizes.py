@@ -49,4 +49,5 @@ def sizes_figure(components: np.ndarray, weights: np.ndarray) -> go.Figure:
     fig.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05)
     fig.update_xaxes(title="component", showgrid=False, dtick=1 if len(weights) <= 30 else None)
     fig.update_yaxes(title="share, %", rangemode="tozero")
-    return finish(fig, "Rows of each component, and its weight", height=360)
+    caption = f"Shares of {len(components):,} rows and weights of {len(weights)} components."
+    return finish(fig, "Rows of each component, and its weight", caption=caption, height=360)

@@ -22,10 +22,21 @@ def text(name: object) -> str:
     return escape(str(name))
 
 
-def finish(fig: go.Figure, title: str, *, height: int = 420) -> go.Figure:
-    """Give a figure its title and the common look; returns the same figure."""
+def finish(
+    fig: go.Figure, title: str, *, caption: str = "", height: int = 420, wide: bool = False
+) -> go.Figure:
+    """Give a figure its title and the common look; returns the same figure.
+
+    Args:
+        fig: The figure.
+        title: What it shows.
+        caption: What is to be seen there, in words, for those who do not see it.
+        height: In pixels.
+        wide: Whether it has panels side by side, which a narrow window scrolls.
+    """
     fig.update_layout(
         template="none",
+        meta={"caption": caption or f"{title}.", "wide": wide},
         title={"text": f"<b>{title}</b>", "x": 0, "xref": "paper", "xanchor": "left"},
         title_font={"size": 16, "color": INK},
         font={"family": FONT, "size": 13, "color": INK},

@@ -102,7 +102,9 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> go.Figure:
         _draw_panel(fig, history, panel, 2 + i // 2, i % 2 + 1)
     _place_legends(fig)
     fig.update_annotations(yshift=22)
-    finish(fig, "Training curves", height=_height(rows))
+    shown = ", ".join(panel.heading for panel in panels)
+    caption = f"What the fit recorded at each epoch: {shown}."
+    finish(fig, "Training curves", caption=caption, height=_height(rows), wide=rows > 1)
     return fig.update_layout(margin_t=96)
 
 
