@@ -45,7 +45,7 @@ USERS = {
     "predict": ("t.csv", "-o", "o.csv"),
     "score": ("t.csv", "-o", "o.csv"),
     "sample": ("-o", "o.csv"),
-    "report": ("t.csv", "-o", "o.csv"),
+    "report": ("t.csv", "-o", "o.html"),
     "info": (),
 }
 

@@ -98,7 +98,7 @@ def test_a_fit_survives_a_full_disk(fail, succeed, files, full_disk, tmp_path):
 def test_an_unknown_ending(fail, files, model, tmp_path, command):
     path = tmp_path / "o.xlsx"
     sentence = fail(*arguments(command, files, model, path))
-    assert f"cannot write {path}: the name must end in .csv or .parquet" in sentence
+    assert f"cannot write {path}: the name must end in .csv" in sentence
 
 
 def test_an_older_model_stays_when_a_fit_fails(fail, files, tmp_path, monkeypatch):

@@ -155,9 +155,9 @@ def test_a_read_only_folder():
             folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("name", ["t.txt", "t", "t.csv.gz", "t.npy"])
+@pytest.mark.parametrize("name", ["t.txt", "t", "t.csv.xz", "t.npy"])
 def test_unknown_endings_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match=r"the name must end in \.csv or \.parquet"):
+    with pytest.raises(ValueError, match=r"the name must end in \.csv, "):
         write_table(tmp_path / name, {"a": [1]})
     assert os.listdir(tmp_path) == []
 

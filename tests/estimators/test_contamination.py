@@ -122,3 +122,14 @@ def test_tables_with_stray_rows():
     assert drawn["b"].dtype == frame["b"].dtype
     assert np.isfinite(drawn["a"]).all()
     assert drawn["b"].min() >= 0
+
+
+def test_a_share_is_a_parameter_where_it_is_learned():
+    X = np.random.RandomState(0).randn(120, 2)
+    counted = [
+        FlowMixture(1, flow=None, model_options={"contamination": share}, random_state=0)
+        .fit(X)
+        ._n_parameters()
+        for share in (0, 0.01, "learned")
+    ]
+    assert counted == [5, 5, 6]

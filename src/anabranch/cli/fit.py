@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anabranch.cli import options
+from anabranch.cli.config import read_config, write_config
 from anabranch.cli.kinds import KINDS, Kind
+from anabranch.cli.paths import check_files
 from anabranch.cli.settings import is_set, merge_settings, parse_settings, place
 
 if TYPE_CHECKING:
@@ -240,6 +242,23 @@ def fit(
             "--verbose/--quiet", show_default=False, help="Print all settings, or nothing."
         ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            is_eager=True,
+            callback=read_config,
+            show_default=False,
+            help="TOML file of options by their long names; the command line goes before it.",
+        ),
+    ] = None,
+    save_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-config",
+            show_default=False,
+            help="Write the options of this fit to a file that --config reads.",
+        ),
+    ] = None,
     header: options.Header = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = ".",
@@ -249,6 +268,8 @@ def fit(
     Writes a model file and prints a summary. Ctrl-C leaves a checkpoint; the same command with
     --resume goes on and ends with the same model.
     """
+    if save_config is not None:
+        check_files(data, {"--output": output, "--write-config": save_config})
     kind = KINDS[model]
     named: dict[str, Any] = {
         "n_components": _components(components),
@@ -311,6 +332,8 @@ def fit(
             verbose=verbose,
         )
     )
+    if save_config is not None:
+        write_config(save_config)
 
 
 def _refuse(

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,13 +9,35 @@ import typer
 if TYPE_CHECKING:
     from anabranch.data.csv_text import CsvFormat
 
+
+class Gaps(StrEnum):
+    """What becomes of rows with missing cells where a model has no answer for them."""
+
+    fail = "fail"
+    skip = "skip"
+    mark = "mark"
+
+
+def standard_output(path: Path) -> Path:
+    """The path that - stands for."""
+    return Path("/dev/stdout") if str(path) == "-" else path
+
+
+def standard_input(paths: list[Path]) -> list[Path]:
+    """The paths, where - is a file of what standard input holds."""
+    from anabranch.cli.piped import spooled
+
+    return [spooled() if str(path) == "-" else path for path in paths]
+
+
 Data = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="CSV, Parquet, NPY, NPZ or IDX files, read as one table; IDX images may come with "
-        "the IDX file of their labels.",
+        callback=standard_input,
+        help="CSV, TSV, Parquet, Arrow, JSON lines, XLSX, NPY, NPZ or IDX files, read as one "
+        "table, or - for standard input; IDX images may come with the IDX file of their labels.",
     ),
 ]
 Model = Annotated[
@@ -23,7 +46,26 @@ Model = Annotated[
 ]
 TableOutput = Annotated[
     Path,
-    typer.Option("--output", "-o", show_default=False, help="File to write: .csv or .parquet."),
+    typer.Option(
+        "--output",
+        "-o",
+        show_default=False,
+        callback=standard_output,
+        help="File to write: .csv, .tsv, .jsonl (also .gz, .bz2, .zst), .parquet, .arrow or "
+        ".feather; - for CSV on standard output.",
+    ),
+]
+Append = Annotated[
+    bool,
+    typer.Option("--append", help="Write the columns of the input, too, before what is found."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+OnMissing = Annotated[
+    Gaps,
+    typer.Option(
+        help="Rows with missing cells, of a model that does not sum them out: end with an error, "
+        "leave them out, or write them without an answer."
+    ),
 ]
 Given = Annotated[
     Path | None,

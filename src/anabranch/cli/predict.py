@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from anabranch.estimators.estimator import Estimator
 
 
+# columns of the file
+WRITTEN = ("row", "component", "class", "missing", "tail")
+
+
 class Method(StrEnum):
     """Which posterior tells the component."""
 
@@ -49,6 +53,9 @@ def predict(
             "write how odd each is.",
         ),
     ] = None,
+    append: options.Append = False,
+    on_missing: options.OnMissing = options.Gaps.fail,
+    as_json: options.AsJson = False,
     id_column: options.IdColumn = None,
     label_column: options.LabelColumn = None,
     classes: options.Classes = None,
@@ -61,15 +68,16 @@ def predict(
     The file has the columns row (from 0) and component, the class of that where labels taught the
     model, and, of a model that sums missing cells out, how many of a row's were missing. With known
     labels, accuracy under the best matching (ACC), NMI, ARI and the table of classes by components
-    are printed.
+    are printed. With --outliers, rows that a broad density beside the components claims are odd,
+    too.
     """
     import numpy as np
 
     from anabranch.cli.loading import load_clusters
     from anabranch.cli.paths import check_files
-    from anabranch.cli.rows import Request, row_names, stream
-    from anabranch.cli.text import say
-    from anabranch.data import TableWriter
+    from anabranch.cli.piped import tell
+    from anabranch.cli.results import Beside, Results, complete, marked
+    from anabranch.cli.rows import Request, stream
 
     check_files([model, *data], {"--output": output})
     csv = options.csv_format(header, delimiter, decimal)
@@ -78,44 +86,57 @@ def predict(
     _check_options(mixture, method, facets=facets)
     if outliers is not None:
         _check_outliers(mixture, outliers)
-    ids = row_names(mixture, request, id_column, ("row", "component", "class", "missing", "tail"))
-    known, found, names, n_rows = [], [], None, 0
-    with TableWriter(output) as writer:
-        for part in stream(mixture, request):
-            columns = _columns(mixture, part, method, probabilities)
-            if outliers is not None:
-                columns |= _odd(mixture, part, columns["component"], outliers)
-            if mixture.class_names is not None:
-                named = np.array([*mixture.class_names, ""], dtype=object)
-                columns["class"] = named[columns["component"]]  # of -1 the last
+    beside = Beside.of(mixture, request, id_column, append=append, taken=WRITTEN)
+    known, found, names, n_rows, n_gaps = [], [], None, 0, 0
+    with Results(output, beside) as results:
+        for every in stream(mixture, request):
+            part, whole = complete(mixture, every, on_missing)
+            n_gaps += int((~whole).sum())
+            if not len(part.numbers):
+                continue
+            columns = _answers(mixture, part, method, outliers)
+            if probabilities:
+                columns |= _probabilities(mixture, part, method)
             if facets:
                 columns |= _facets(mixture, part)
-            row_ids = {name: values[part.numbers] for name, values in ids.items()}
-            writer.write(row_ids | columns)
-            n_rows += len(part.numbers)
             if part.table.labels is not None:
                 known.append(part.table.labels.astype(np.int32))
                 found.append(columns["component"].astype(np.int32))
                 names = part.table.label_names
+            if on_missing is options.Gaps.mark:
+                columns, part = marked(columns, whole) | {"row": every.numbers}, every
+            results.write(part.numbers, columns)
+            n_rows += len(part.numbers)
     labels = np.concatenate(known) if known else np.empty(0, np.int32)
-    _print_summary(n_rows, labels, found, names)
-    say(f"wrote {output}")
+    facts: dict[str, object] = {"rows": n_rows}
+    facts |= {"rows with gaps": n_gaps} if n_gaps else {}
+    agreed = _agreement(labels, found, names)
+    tell(facts | agreed[0], output, as_json=as_json, after=agreed[1])
 
 
-def _columns(
-    mixture: Any,
-    part: "Part",
-    method: Method | None,
-    probabilities: bool,
+def _answers(
+    mixture: Any, part: "Part", method: Method | None, outliers: float | None
 ) -> dict[str, Any]:
+    """The numbers of rows, their components and what goes with these."""
+    import numpy as np
+
     how = {} if method is None else {"method": method.value}
-    posterior = mixture.predict_proba(part.X, **how)
-    columns = {"row": part.numbers, "component": posterior.argmax(1)}
+    odd = {} if outliers is None else {"outliers": outliers}
+    columns = {"row": part.numbers, "component": mixture.predict(part.X, **how, **odd)}
     if mixture.takes_missing:
         columns["missing"] = mixture.missing_cells(part.X)
-    if probabilities:
-        columns |= {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
+    if outliers is not None:
+        columns["tail"] = _tail(mixture, part, outliers)
+    if mixture.class_names is not None:
+        named = np.array([*mixture.class_names, ""], dtype=object)
+        columns["class"] = named[columns["component"]]  # of -1 the last
     return columns
+
+
+def _probabilities(mixture: Any, part: "Part", method: Method | None) -> dict[str, Any]:
+    how = {} if method is None else {"method": method.value}
+    posterior = mixture.predict_proba(part.X, **how)
+    return {f"p{k}": posterior[:, k] for k in range(posterior.shape[1])}
 
 
 def _check_outliers(model: Any, share: float) -> None:
@@ -127,12 +148,11 @@ def _check_outliers(model: Any, share: float) -> None:
         raise ValueError(f"--outliers must be a share in (0, 1), got {share:g}")
 
 
-def _odd(model: Any, part: "Part", components: Any, share: float) -> dict[str, Any]:
-    """Components with -1 for odd rows, and the tail probability of each row."""
+def _tail(model: Any, part: "Part", share: float) -> Any:
+    """The tail probability of each row."""
     import numpy as np
 
-    tail = model.outlier_scores(part.X, n_samples=max(2000, int(np.ceil(10 / share))))
-    return {"component": np.where(tail <= share, -1, components), "tail": tail}
+    return model.outlier_scores(part.X, n_samples=max(2000, int(np.ceil(10 / share))))
 
 
 def _facets(model: Any, part: "Part") -> dict[str, Any]:
@@ -151,17 +171,17 @@ def _check_options(model: "Estimator", method: Method | None, *, facets: bool) -
         raise ValueError(f"--facets: {called(model)} finds one clustering only")
 
 
-def _print_summary(n_rows: int, labels: Any, found: list[Any], names: list[str] | None) -> None:
+def _agreement(
+    labels: Any, found: list[Any], names: list[str] | None
+) -> tuple[dict[str, object], str]:
+    """How well components agree with labels, where some are known, and the table of both."""
     import numpy as np
 
     from anabranch.cli.agreement import contingency, scores
-    from anabranch.cli.text import listing
 
     n_known = int((labels >= 0).sum())
     if not n_known:
-        typer.echo(listing({"rows": str(n_rows)}))
-        return
+        return {}, ""
     components = np.concatenate(found)
-    pairs = {"rows": str(n_rows), "labels": f"{n_known} known"}
-    typer.echo(listing(pairs | scores(labels, components)))
-    typer.echo(contingency(labels, components, names))
+    facts: dict[str, object] = {"labels": f"{n_known} known", **scores(labels, components)}
+    return facts, contingency(labels, components, names)

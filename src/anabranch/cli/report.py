@@ -60,6 +60,7 @@ def report(
     from anabranch.reports.animation import check_animation_path
 
     check_files([model, *data], {"--output": output, "--animation": animation})
+    _check_page(output)
     csv = options.csv_format(header, delimiter, decimal)
     request = Request(data, label_column, classes, csv)
     density = load_density(model)
@@ -105,6 +106,13 @@ def _animation(
         file.write(gif)
     say(f"wrote {path}")
     return gif
+
+
+def _check_page(output: Path) -> None:
+    """Refuse a name that says that it is something else, such as .pdf."""
+    ending = output.suffix.lower()
+    if ending not in ("", ".html", ".htm"):
+        raise ValueError(f"--output {output}: a report is a page of HTML, so end in .html")
 
 
 def _picture(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

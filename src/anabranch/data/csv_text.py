@@ -1,5 +1,6 @@
 """CSV files as Python's own reader sees them: slowly, but it can say what is wrong, and where."""
 
+import bz2
 import csv
 import gzip
 import io
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
 
 from anabranch.data.exact import check_numbers
+from anabranch.data.extras import pyarrow_module
 from anabranch.data.formats import damaged_file_errors
 
 BOOLEANS = ("True", "False", "true", "false", "TRUE", "FALSE")
@@ -118,7 +120,10 @@ class CsvText:
 
     def open(self) -> BinaryIO:
         """The bytes of the file, decompressed."""
-        openers = {".gz": gzip.open, ".xz": lzma.open}
+        if self.path.suffix.lower() == ".zst":  # Python has none before 3.14
+            arrow = pyarrow_module("pyarrow")
+            return cast("BinaryIO", arrow.input_stream(str(self.path), compression="zstd"))
+        openers = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
         opened = openers.get(self.path.suffix.lower(), open)(self.path, "rb")
         return cast("BinaryIO", opened)
 

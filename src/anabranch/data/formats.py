@@ -11,19 +11,20 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-Format = Literal["csv", "parquet", "npy", "npz", "idx"]
+Format = Literal["csv", "parquet", "arrow", "json", "xlsx", "npy", "npz", "idx"]
 
+COMPRESSED = ("", ".gz", ".xz", ".bz2", ".zst")
 ENDINGS: dict[str, Format] = {
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".csv.xz": "csv",
-    ".tsv": "csv",
-    ".tsv.gz": "csv",
-    ".tsv.xz": "csv",
-    ".txt": "csv",
-    ".txt.gz": "csv",
-    ".txt.xz": "csv",
+    **{f"{text}{zipped}": "csv" for text in (".csv", ".tsv", ".txt") for zipped in COMPRESSED},
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".jsonl.gz": "json",
+    ".jsonl.bz2": "json",
+    ".jsonl.zst": "json",
+    ".xlsx": "xlsx",
     ".npy": "npy",
     ".npz": "npz",
     ".idx": "idx",
@@ -79,6 +80,10 @@ def damaged_file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+    except OSError as error:  # bz2 and Arrow's zstd have no class of their own
+        if error.errno is not None or path.suffix.lower() not in (".bz2", ".zst"):
+            raise
         raise ValueError(f"{path} is truncated or damaged: {error}") from error
 
 

@@ -8,6 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from anabranch.data.arrow_columns import join_batches
+from anabranch.data.arrow_files import ArrowSource, read_ipc, read_json_lines, read_sheet
 from anabranch.data.csv_files import CsvSource
 from anabranch.data.csv_text import CsvFormat
 from anabranch.data.extras import pandas_module
@@ -53,12 +54,13 @@ def read_tables(
 ) -> Table:
     """Read files that hold parts of one data set, one after the other.
 
-    Formats, by the ending: `.csv`, `.tsv`, `.txt` (all also with `.gz` or `.xz`), `.parquet`,
-    `.npy`, `.npz` (array `X`, `x` or the only one; `y` holds labels), and IDX as in MNIST
-    (`-ubyte`, `.idx`, both also with `.gz`, or known by their first bytes). IDX label files lend
-    their labels to the image files, several pairs in the order of appearance. Columns without
-    names are x0, x1, ... and arrays with more than two axes are images. True and False in CSV
-    files are 1 and 0, as in the others; an empty line of a single column is a missing value.
+    Formats, by the ending: `.csv`, `.tsv`, `.txt` (all also with `.gz`, `.xz`, `.bz2` or `.zst`),
+    `.parquet`, `.arrow` and `.feather`, `.jsonl` and `.ndjson`, `.xlsx` (its first sheet), `.npy`,
+    `.npz` (array `X`, `x` or the only one; `y` holds labels), and IDX as in MNIST (`-ubyte`,
+    `.idx`, both also with `.gz`, or known by their first bytes). IDX label files lend their labels
+    to the image files, several pairs in the order of appearance. Columns without names are x0, x1,
+    ... and arrays with more than two axes are images. True and False in CSV files are 1 and 0, as
+    in the others; an empty line of a single column is a missing value.
 
     Args:
         paths: The files, all with the same columns.
@@ -224,6 +226,12 @@ def open_source(path: Path, **csv: Unpack[CsvFormat]) -> Source:
             return CsvSource(path, **csv)
         case "parquet":
             return ParquetSource(path)
+        case "arrow":
+            return ArrowSource(path, read_ipc)
+        case "json":
+            return ArrowSource(path, read_json_lines)
+        case "xlsx":
+            return ArrowSource(path, read_sheet)
         case "npy":
             return open_npy(path)
         case "npz":

@@ -1,7 +1,9 @@
-"""Tables to CSV and Parquet files."""
+"""Tables to files: CSV, lines of JSON, Parquet and Arrow's own."""
 
 import csv
 import io
+import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,6 +18,15 @@ from anabranch.data.atomic import atomic_write, is_special
 from anabranch.data.extras import pyarrow_module
 
 Columns = Mapping[str, ArrayLike]
+WRITTEN = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 class TableWriter:
@@ -25,8 +36,9 @@ class TableWriter:
     there before stays as it was. Leaving it with nothing written is a ValueError.
 
     Args:
-        path: A name that ends in `.csv` or `.parquet`. A pipe or device without such an ending
-            gets CSV.
+        path: A name that ends in `.csv`, `.tsv` or `.jsonl`, all also with `.gz`, `.bz2` or
+            `.zst`, or in `.parquet`, `.arrow` or `.feather`. A pipe or device without such an
+            ending gets CSV.
 
     Raises:
         ValueError: If the ending is unknown.
@@ -47,7 +59,7 @@ class TableWriter:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._format = _format(self.path)
+        self._format, self._compression = _format(self.path)
         self._stack = ExitStack()
         self._writer: Any = None
         self._file: Any = None
@@ -96,12 +108,22 @@ class TableWriter:
     def _open(self, schema: Any) -> Any:
         if self._format == "parquet":
             return pyarrow_module("pyarrow.parquet").ParquetWriter(self._file, schema)
+        if self._format == "arrow":
+            return pyarrow_module("pyarrow.ipc").new_file(self._file, schema)
+        if self._compression is not None:
+            arrow = pyarrow_module("pyarrow")
+            unclosed = arrow.PythonFile(_LeftOpen(self._file), mode="w")
+            stream = arrow.CompressedOutputStream(unclosed, self._compression)
+            self._file = self._stack.enter_context(stream)
+        if self._format == "jsonl":
+            return self._stack.enter_context(_JsonLines(self._file))
         # Arrow quotes every column name, which no other tool does.
         header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(schema.names)
+        delimiter = "\t" if self._format == "tsv" else ","
+        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
         self._file.write(header.getvalue().encode())
         arrow_csv = pyarrow_module("pyarrow.csv")
-        plain = arrow_csv.WriteOptions(include_header=False)
+        plain = arrow_csv.WriteOptions(include_header=False, delimiter=delimiter)
         return arrow_csv.CSVWriter(self._file, schema, write_options=plain)
 
 
@@ -129,13 +151,59 @@ def write_table(path: str | os.PathLike[str], columns: Columns) -> None:
         writer.write(columns)
 
 
-def _format(path: Path) -> str:
-    ending = path.suffix.lower()
-    if ending in (".csv", ".parquet"):
-        return ending[1:]
+class _LeftOpen(io.RawIOBase):
+    """A file that is not closed with the compressor that writes to it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+
+class _JsonLines:
+    """One object a line, of batches of Arrow."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file = None
+
+    def write_batch(self, batch: Any) -> None:
+        """Append rows; what is not finite is null, for JSON has no such numbers."""
+        lines = (json.dumps(_finite(row), default=str) + "\n" for row in batch.to_pylist())
+        self._file.write("".join(lines).encode())
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+
+
+def _format(path: Path) -> tuple[str, str | None]:
+    """What a name asks for: the format, and how it is compressed."""
+    name, compression = path.name.lower(), None
+    for ending, codec in CODECS.items():
+        if name.endswith(ending):
+            name, compression = name.removesuffix(ending), codec
+    for ending, kind in WRITTEN.items():
+        if name.endswith(ending) and (compression is None or kind in ("csv", "tsv", "jsonl")):
+            return kind, compression
     if is_special(path):
-        return "csv"
-    raise ValueError(f"cannot write {path}: the name must end in .csv or .parquet")
+        return "csv", None
+    raise ValueError(
+        f"cannot write {path}: the name must end in {', '.join(WRITTEN)}; of text also with "
+        f"{', '.join(CODECS)}"
+    )
 
 
 def _record_batch(columns: Columns) -> Any:

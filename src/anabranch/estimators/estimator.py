@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from torch import nn
 from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
 from anabranch.estimators.checks import check_levels, check_spread, column_names
+from anabranch.estimators.frames_out import as_frames, asked_once, frames_out
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.processes import alike
 from anabranch.estimators.rows import length
@@ -268,8 +269,10 @@ class Estimator(GroupedSettings):
 def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
     """A method under `usual_torch`, alike in all processes, undone where it fails.
 
-    Columns by name, such as a batch of Arrow's, come to it as a frame.
+    Columns by name, such as a batch of Arrow's, come to it as a frame; and its answers go out as
+    frames where ``set_output`` wants that.
     """
+    framed = frames_out(method)
 
     @wraps(method)
     def guarded(*given: P.args, **keywords: P.kwargs) -> T:
@@ -281,8 +284,12 @@ def _guarded(method: Callable[P, T], *, undo: bool) -> Callable[P, T]:
         before = dict(attributes)
         try:
             around = alike(own, args[1:], keywords) if undo else threads_for(_work(own, args[1:]))
-            with usual_torch(), around:
-                return method(*args, **keywords)
+            with usual_torch(), around, asked_once() as first:
+                answer = method(*args, **keywords)
+            if not (framed and first):
+                return answer
+            asked = args[1] if len(args) > 1 else keywords.get("X")
+            return cast("T", as_frames(own, method.__name__, asked, answer))
         except BaseException:
             if undo:
                 attributes.clear()

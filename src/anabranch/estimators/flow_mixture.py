@@ -392,11 +392,14 @@ class FlowMixture(MixtureCandidates):
     def _n_parameters(self) -> int:
         """Free parameters of the density; the posterior network is no part of it."""
         mixture, k = self.model_.mixture, self.n_components_
-        if self._plan().given_weights(k) is None:
-            return free_parameters(mixture) - 1
+        plan = self._plan()
+        # its share stands among the parameters, and where it is given nothing was fitted
+        given = isinstance(mixture, ContaminatedMixture) and plan.given_contamination is not None
+        if plan.given_weights(k) is None:
+            return free_parameters(mixture) - 1 - given
         # where weights are fixed, all components of a hedged mixture have one share
         shares = k - 1 if isinstance(mixture.groups[0], Hedged) else 0
-        return free_parameters(mixture) - k - shares
+        return free_parameters(mixture) - k - shares - given
 
     @torch.no_grad()
     def _log_q(self, z: Tensor) -> Tensor:

@@ -1,15 +1,15 @@
 """Which rows a fit held out, so that figures of them can be told from those of rows trained on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from anabranch.archive import Tree
+from anabranch.estimators.estimator import State
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class HeldOut:
         return {"digest": self.digest, "n_rows": self.n_rows, "rows": packed}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """From the tree of a model file."""
         bits = np.unpackbits(state["rows"].numpy(), count=state["n_rows"])
         return cls(state["digest"], state["n_rows"], np.flatnonzero(bits))
