@@ -5,11 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
-from click.core import ParameterSource
 
 # what says where options are, and not what they are
+GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
 OWN = ("config", "save_config")
 
 
@@ -36,27 +35,27 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def write_config(path: Path) -> None:
-    """Write the options that the command at hand was given, as `read_config` reads them."""
+def write_config(context: typer.Context, path: Path) -> None:
+    """Write the options that a command was given, as `read_config` reads them."""
     from anabranch.data import atomic_write
 
-    context = click.get_current_context()
     lines = []
     for option in _options(context):
         source = context.get_parameter_source(str(option.name))
         value = context.params.get(str(option.name))
-        if source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP):
+        if source is not None and source.name in GIVEN:
             lines.append(f"{_name(option)} = {json.dumps(value, default=str)}\n")
     with atomic_write(path) as file:
         file.write("".join(lines).encode())
 
 
-def _options(context: click.Context) -> list[click.Option]:
-    found = (p for p in context.command.params if isinstance(p, click.Option))
+def _options(context: typer.Context) -> list[Any]:
+    # typer may bring a click of its own, so that classes do not tell
+    found = (p for p in context.command.params if p.param_type_name == "option")
     return [option for option in found if option.name not in (*OWN, "help")]
 
 
-def _name(option: click.Option) -> str:
+def _name(option: Any) -> str:
     """The longest way to write it, without dashes."""
     return max(option.opts, key=len).lstrip("-")
 

@@ -35,6 +35,7 @@ def _known_kind(name: str) -> str:
 
 
 def fit(
+    shell: typer.Context,
     data: options.Data,
     output: Annotated[
         Path,
@@ -333,7 +334,7 @@ def fit(
         )
     )
     if save_config is not None:
-        write_config(save_config)
+        write_config(shell, save_config)
 
 
 def _refuse(

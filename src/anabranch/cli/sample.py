@@ -58,6 +58,7 @@ def sample(
     from anabranch.cli.given import read_given
     from anabranch.cli.loading import load_density, load_mixture
     from anabranch.cli.paths import check_files
+    from anabranch.cli.piped import is_standard_output
     from anabranch.cli.rows import at_rows
     from anabranch.cli.text import say
     from anabranch.data import TableWriter
@@ -99,7 +100,7 @@ def sample(
             X = drawn[0] if mixture.has_clusters else drawn
             columns = beside | _columns(X, names)
             writer.write(columns | ({"component": drawn[1]} if with_component else {}))
-    say(f"wrote {n} rows to {output}")
+    say(f"wrote {n} rows to {output}", err=is_standard_output(output))
 
 
 def _columns(X: Any, names: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from anabranch.data.locks import take
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+STANDARD_OUTPUT = "/dev/stdout"
 
 
 @contextmanager
@@ -43,6 +46,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         >>> path.read_bytes()
         b'done'
     """
+    if os.fspath(path) == STANDARD_OUTPUT:  # a pipe there has no path that could be opened
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
     target = Path(os.path.realpath(path))
     if is_special(target):
         with _open(target, "wb", path) as file:
@@ -87,6 +94,8 @@ def check_output(path: str | os.PathLike[str]) -> None:
         ...
         FileNotFoundError: cannot write /none/result.csv: there is no folder /none
     """
+    if os.fspath(path) == STANDARD_OUTPUT:
+        return
     target = Path(os.path.realpath(path))
     with _naming(path):
         _check_target(target)
@@ -95,7 +104,9 @@ def check_output(path: str | os.PathLike[str]) -> None:
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether a path exists and is neither a regular file nor a folder."""
+    """Whether a path exists and is neither a regular file nor a folder, or standard output."""
+    if os.fspath(path) == STANDARD_OUTPUT:
+        return True
     try:
         mode = os.stat(path).st_mode
     except OSError:

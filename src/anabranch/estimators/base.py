@@ -154,7 +154,7 @@ class MixtureEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
     def _tail(self, X: ArrayLike, drawn: Array) -> Array:
         """The shares of drawn rows that are not denser than rows, none of which is zero."""
-        return share_below(self.score_samples(drawn), self.score_samples(X))
+        return share_below(self._score_numbers(drawn), self.score_samples(X))
 
     def outlier_columns(
         self, X: ArrayLike, *, n_samples: int = TRIED, random_state: Seed = 0
