@@ -10,7 +10,6 @@ import typer
 from anabranch.cli import options
 from anabranch.cli.config import read_config, write_config
 from anabranch.cli.kinds import KINDS, Kind
-from anabranch.cli.paths import check_files
 from anabranch.cli.settings import is_set, merge_settings, parse_settings, place
 
 if TYPE_CHECKING:
@@ -270,6 +269,8 @@ def fit(
     --resume goes on and ends with the same model.
     """
     if save_config is not None:
+        from anabranch.cli.paths import check_files
+
         check_files(data, {"--output": output, "--write-config": save_config})
     kind = KINDS[model]
     named: dict[str, Any] = {
