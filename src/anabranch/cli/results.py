@@ -125,8 +125,8 @@ def complete(model: Estimator, part: Part, gaps: Gaps) -> tuple[Part, NDArray[np
     if gaps is Gaps.fail or model.takes_missing:
         return part, every
     X: Any = part.X
-    whole = ~(X.isna() if hasattr(X, "isna") else np.isnan(X))
-    whole = np.asarray(whole).all(1)
+    missing = np.asarray(X.isna() if hasattr(X, "isna") else np.isnan(X), dtype=bool)
+    whole = np.asarray(~missing.any(axis=1), dtype=bool)
     if whole.all():
         return part, every
     context = None if part.context is None else part.context[whole]

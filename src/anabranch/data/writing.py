@@ -168,7 +168,7 @@ class _JsonLines:
     """One object a line, of batches of Arrow."""
 
     def __init__(self, file: Any) -> None:
-        self._file = file
+        self._file: Any = file
 
     def __enter__(self) -> Self:
         return self
