@@ -26,9 +26,11 @@ from anabranch.distributions import (
     Chain,
     ConditionalMixture,
     ContaminatedMixture,
+    ContextNormal,
     DiagonalNormal,
     DiscretizedLogistic,
     Distribution,
+    Embedded,
     Exponential,
     Flow,
     Gamma,
@@ -1016,6 +1018,24 @@ def _vamp_prior(posterior: Make, shares: bool) -> Make:
     return make
 
 
+def _context_normal(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Around its context where there is one, a standard normal elsewhere."""
+    if not context:
+        return Normal(3, batch_shape=batch_shape)
+    return ContextNormal(
+        3, context_features=context, free=3 - context, std=0.5, batch_shape=batch_shape
+    )
+
+
+def _embedded(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """A normal given what a network makes of its context, where there is one."""
+    if not context:
+        return _diagonal_normal(2)(batch_shape, 0, generator)
+    settings = {"batch_shape": batch_shape, "generator": generator}
+    normal = DiagonalNormal(2, context_features=3, hidden=HIDDEN, **settings)
+    return Embedded(normal, MLP(context, 3, HIDDEN, activation="tanh", **settings), context)
+
+
 def _flow(base: Make, transform: Make, *, shared_base: bool = False) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
         return Flow(
@@ -1388,6 +1408,8 @@ def _latent_tree(*structure: Any) -> Make:
 
 
 DISTRIBUTIONS: list[Case] = [
+    Case("context-normal-3", 3, _context_normal, contextual=True),
+    Case("embedded-2", 2, _embedded, contextual=True),
     Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),
     Case("discretized-logistic-2", 2, _base(DiscretizedLogistic, 2), domain=Integers()),
     Case("normal-images", SMALL, lambda b, c, g: Normal(SMALL, batch_shape=b)),

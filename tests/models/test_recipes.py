@@ -31,6 +31,10 @@ SMALL = {name: example_of(function) for name, function in list_recipes().items()
 VARIANTS = [
     ("rad", {"fold": "tri", "context_features": 2, "batch_shape": [3]}),
     ("rad", {"features": 1, "n_last": 0}),
+    ("cinn", {"features": 1, "embedding": [], "batch_shape": [3]}),
+    ("cinn", {"context_features": 0, "embedding": [], "activation": "tanh"}),
+    ("inn", {"features": 2, "latent": 2, "size": 8, "batch_shape": [3]}),
+    ("inn", {"features": 1, "context_features": 1, "std": 0.5}),
     ("realnvp", {"norm": "actnorm", "activation": "tanh", "batch_shape": [4]}),
     ("realnvp", {"norm": "batchnorm", "context_features": 2, "bound": 0.5}),
     ("realnvp", {"features": 1}),

@@ -11,6 +11,8 @@ from anabranch.distributions.categories import WithCategories as WithCategories
 from anabranch.distributions.chain import Chain as Chain
 from anabranch.distributions.conditional_mixture import ConditionalMixture as ConditionalMixture
 from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
+from anabranch.distributions.context_normal import ContextNormal as ContextNormal
+from anabranch.distributions.embedded import Embedded as Embedded
 from anabranch.distributions.flow import Flow as Flow
 from anabranch.distributions.gaussian_copula import GaussianCopula as GaussianCopula
 from anabranch.distributions.hamiltonian_flow import HamiltonianFlow as HamiltonianFlow

@@ -17,6 +17,8 @@ from anabranch.models.autoencoders.pixel_autoencoder import pixel_autoencoder as
 from anabranch.models.autoencoders.svae import svae as svae
 from anabranch.models.autoencoders.vade import vade as vade
 from anabranch.models.autoencoders.vae import vae as vae
+from anabranch.models.conditional.cinn import cinn as cinn
+from anabranch.models.conditional.inn import inn as inn
 from anabranch.models.densities.flow_density import flow_density as flow_density
 from anabranch.models.densities.made import made as made
 from anabranch.models.densities.nade import nade as nade
