@@ -62,17 +62,16 @@ def inn(
         >>> flow.sample(3, context=torch.zeros(2)).shape
         torch.Size([3, 4])
     """
-    stack, free = (
-        tuple(batch_shape),
-        max(features - context_features, 1) if latent is None else latent,
-    )
+    stack = tuple(batch_shape)
+    free = max(features - context_features, 1) if latent is None else latent
     least = max(features, context_features + free)
     whole = least if size is None else size
     if whole < least:
         raise ValueError(f"size must be at least {least} to hold x, and y with z, got {size}")
     network: dict[str, Any] = {"hidden": hidden, "activation": activation, "batch_shape": stack}
     blocks = two_sided_blocks(whole, n_blocks, bound, generator=make_generator(seed), **network)
-    pad: list[Transform] = [Pad(features, whole - features, std=padding_std)] * (whole > features)
+    beside = whole - features
+    pad: list[Transform] = [Pad(features, beside, std=padding_std)] if beside else []
     base = ContextNormal(
         whole,
         context_features=context_features,
