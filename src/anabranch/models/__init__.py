@@ -19,6 +19,8 @@ from anabranch.models.autoencoders.vade import vade as vade
 from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.conditional.cinn import cinn as cinn
 from anabranch.models.conditional.inn import inn as inn
+from anabranch.models.conditional.tzk import TzK as TzK
+from anabranch.models.conditional.tzk import tzk as tzk
 from anabranch.models.densities.flow_density import flow_density as flow_density
 from anabranch.models.densities.made import made as made
 from anabranch.models.densities.nade import nade as nade

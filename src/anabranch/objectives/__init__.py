@@ -15,6 +15,7 @@ from anabranch.objectives.consistency import shared_information as shared_inform
 from anabranch.objectives.cumulative import CumulativeRegression as CumulativeRegression
 from anabranch.objectives.cumulative import PenalisedCumulative as PenalisedCumulative
 from anabranch.objectives.cumulative import QuantileMatching as QuantileMatching
+from anabranch.objectives.dual_factorization import DualFactorization as DualFactorization
 from anabranch.objectives.elbo import elbo_enumerated as elbo_enumerated
 from anabranch.objectives.flow_matching import FlowMatching as FlowMatching
 from anabranch.objectives.importance import iwae as iwae
