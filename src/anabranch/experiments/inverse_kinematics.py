@@ -24,10 +24,10 @@ ROWS, BATCH = 51_200, 512  # a hundred steps an epoch
 EPOCHS = {"cpu": 30, "full": 100}
 PLACES, DRAWS = 5, 512  # whose posteriors are compared with draws by rejection
 TESTED = 1000  # simulations that tell calibration
-CINN: dict[str, Any] = {"name": "cinn", "n_blocks": 6, "hidden": [128]}
+CINN: dict[str, Any] = {"name": "cinn", "n_blocks": 6, "hidden": [128, 128]}
 # of about as many parameters as the cINN
-NSF: dict[str, Any] = {"name": "nsf", "n_layers": 3, "hidden": [64, 64]}
-INN: dict[str, Any] = {"n_blocks": 6, "hidden": [128], "std": 0.01}
+NSF: dict[str, Any] = {"name": "nsf", "n_layers": 4, "hidden": [184, 184]}
+INN: dict[str, Any] = {"n_blocks": 6, "hidden": [128, 128], "std": 0.01}
 WEIGHTS: dict[str, Any] = {
     "forward": 10.0,
     "latent": 50.0,

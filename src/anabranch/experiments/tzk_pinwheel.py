@@ -162,9 +162,9 @@ def _existence(model: TzK, test: dict[str, Tensor], seed: int) -> tuple[float, f
 def _moved(model: TzK, data: dict[str, Tensor], seed: int) -> float:
     """Add the type of the right half of the plane, train it, and see what it changes."""
     x = data["x"][:4096]
-    before = model.log_prob(x)
+    before = model.log_prob(x).detach()
     more = model.with_type("right", seed=seed)
     right = (x[:, :1] > 0).float()
     rows = {"x": x, "existence": torch.cat((torch.full((len(x), len(WINGS)), -1.0), right), 1)}
     _train(DualFactorization(more, types=["right"], frozen=True), rows, rows, 2, seed)
-    return float((more.log_prob(x) - before).abs().max())
+    return float((more.log_prob(x).detach() - before).abs().max())
