@@ -83,6 +83,7 @@ from anabranch.transforms import (
     Augment,
     Autoregressive,
     BatchNorm,
+    BinaryDequantization,
     BlockAutoregressive,
     Cells,
     Channels,
@@ -104,6 +105,7 @@ from anabranch.transforms import (
     ExponentialMap,
     FactorOut,
     GatedAffine,
+    GivenPart,
     Half,
     HouseholderProduct,
     IntegerShift,
@@ -759,6 +761,28 @@ def _noisy(kind: Callable[..., Transform], event: Shape, size: int, **settings: 
     return factory
 
 
+def _given_part(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+    """A coupling that is given the last number of the context, where there is one."""
+    coupling = _coupling(AFFINE, 3)(batch_shape, min(context, 1), generator)
+    return GivenPart(coupling, context, start=context - 1) if context else coupling
+
+
+def _dequantized(kind: Callable[..., Transform]) -> Make:
+    """Two integers by noise that is told them, and the context."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+        noise = DiagonalNormal(
+            2,
+            context_features=2 + context,
+            hidden=HIDDEN,
+            batch_shape=batch_shape,
+            generator=generator,
+        )
+        return kind(2, noise, context_shape=context)
+
+    return factory
+
+
 def _vae(features: int, latent: int) -> Make:
     def factory(batch_shape: Shape, context: int, generator: Generator) -> Transform:
         common = {"hidden": HIDDEN, "batch_shape": batch_shape, "generator": generator}
@@ -881,6 +905,25 @@ SHAPED: list[Case] = [
     Case("augment-2", 2, _noisy(Augment, (2,), 3), exact=False, stochastic=True),
     Case("augment-images", SMALL, _noisy(Augment, SMALL, 1), exact=False, stochastic=True),
     Case("pad-2", 2, _alone(lambda: Pad(2, 1)), exact=False, stochastic=True, stackable=False),
+    Case("given-part-3", 3, _given_part, contextual=True),
+    Case(
+        "binary-dequantization-2",
+        2,
+        _dequantized(BinaryDequantization),
+        domain=BITS,
+        contextual=True,
+        exact=False,
+        stochastic=True,
+    ),
+    Case(
+        "conditional-dequantization-2",
+        2,
+        _dequantized(partial(VariationalDequantization, levels=LEVELS)),
+        domain=BYTES,
+        contextual=True,
+        exact=False,
+        stochastic=True,
+    ),
     Case(
         "variational-dequantization-2",
         2,

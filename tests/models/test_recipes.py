@@ -154,7 +154,11 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
         before, after = (said(m, x) for m in (model, loaded))
     else:
         context = torch.ones(5, *model.context_shape) if model.context_shape else None
-        before, after = (m.log_prob(x, context) for m in (model, loaded))
+        draws = {"generator": 1} if getattr(model, "stochastic", False) else {}
+        before, after = (
+            m.log_prob(x, context, **{name: seeded(seed) for name, seed in draws.items()})
+            for m in (model, loaded)
+        )
     assert torch.equal(before, after)
     assert torch.isfinite(before).all()
 

@@ -68,7 +68,7 @@ def modes(seed: int, name: str, epochs: int) -> Modes:
             learning_rate=RATE,
             batch_size=BATCH,
             max_epochs=epochs,
-            fit_options={"patience": None, "validation_fraction": 0.02},
+            fit_options={"patience": None, "validation_fraction": 0.02, "keep": "last"},
             random_state=seed,
         )
         draws = fitted.fit(theta, x).sample(DRAWS, labels)

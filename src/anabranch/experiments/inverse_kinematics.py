@@ -125,7 +125,7 @@ def _fitted(name: str, theta: Array, x: Array, seed: int, epochs: int) -> tuple[
         learning_rate=RATE,
         batch_size=BATCH,
         max_epochs=epochs,
-        fit_options={"patience": None, "validation_fraction": 0.02},
+        fit_options={"patience": None, "validation_fraction": 0.02, "keep": "last"},
         random_state=seed,
     ).fit(theta, x)
     return fitted, free_parameters(fitted.model_)

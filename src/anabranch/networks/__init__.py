@@ -6,6 +6,7 @@ from anabranch.networks.block import BlockNetwork as BlockNetwork
 from anabranch.networks.causal_conv import CausalConv2d as CausalConv2d
 from anabranch.networks.coded_input import AngleInput as AngleInput
 from anabranch.networks.coded_input import CodedInput as CodedInput
+from anabranch.networks.context_pyramid import ContextPyramid as ContextPyramid
 from anabranch.networks.conv import Conv2d as Conv2d
 from anabranch.networks.conv_classifier import ConvClassifier as ConvClassifier
 from anabranch.networks.conv_decoder import ConvDecoder as ConvDecoder

@@ -6,6 +6,7 @@ from anabranch.transforms.augmentation import Pad as Pad
 from anabranch.transforms.augmentation import VAELayer as VAELayer
 from anabranch.transforms.augmentation import VariationalDequantization as VariationalDequantization
 from anabranch.transforms.autoregressive import Autoregressive as Autoregressive
+from anabranch.transforms.binary_dequantization import BinaryDequantization as BinaryDequantization
 from anabranch.transforms.block_autoregressive import BlockAutoregressive as BlockAutoregressive
 from anabranch.transforms.cells import Cells as Cells
 from anabranch.transforms.columns import Columns as Columns
@@ -31,6 +32,7 @@ from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
 from anabranch.transforms.fold import Fold as Fold
 from anabranch.transforms.fold import TriFold as TriFold
 from anabranch.transforms.fold import fold_codes as fold_codes
+from anabranch.transforms.given_part import GivenPart as GivenPart
 from anabranch.transforms.linear import LULinear as LULinear
 from anabranch.transforms.linear import TriangularAffine as TriangularAffine
 from anabranch.transforms.modulo import ModuloAffine as ModuloAffine

@@ -13,6 +13,7 @@ from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import as_rows, standard_normal_log_prob
 from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape, as_shape
+from anabranch.transforms.noise_context import check_noise, drawn, told
 
 
 class Augment(Transform):
@@ -48,12 +49,12 @@ class Augment(Transform):
         shape, extra = as_shape(event_shape, "event_shape"), noise.event_shape
         if len(extra) != len(shape) or not shape or extra[1:] != shape[1:]:
             raise ValueError(f"noise of shape {extra} does not fit beside an event of {shape}")
-        _check_context("Augment", "noise", noise, shape)
+        check_noise("Augment", noise, shape, ())
         super().__init__(shape, (shape[0] + extra[0], *shape[1:]), batch_shape=noise.batch_shape)
         self.noise = noise
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
-        u, log_prob = _drawn(self.noise, x, self.event_shape, generator)
+        u, log_prob = drawn(self.noise, x, self.event_shape, generator)
         x = x.expand(*log_prob.shape, *self.event_shape)
         return torch.cat((x, u), -len(self.event_shape)), -log_prob
 
@@ -64,7 +65,7 @@ class Augment(Transform):
         return x, self.noise.log_prob(u, given, generator=generator)
 
     def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
-        u, _ = _drawn(self.noise, x, self.event_shape, generator)
+        u, _ = drawn(self.noise, x, self.event_shape, generator)
         self.noise.initialize(u, x if self.noise.context_shape else None, generator=generator)
 
 
@@ -131,8 +132,10 @@ class VariationalDequantization(Transform):
     Args:
         event_shape: D, or the shape of an image.
         noise: distribution q of e, over events of this shape; it may take the integers, scaled to
-            -1..1, as its context.
+            -1..1, as its context, and with a context_shape that context behind them.
         levels: n, 256 for bytes.
+        context_shape: of a context, of the sides of the event, that the noise is told behind the
+            integers along the first axis; an integer is a vector's size, 0 none.
 
     Raises:
         ValueError: for fewer than two levels, or noise of another shape or context.
@@ -151,20 +154,27 @@ class VariationalDequantization(Transform):
     stochastic = True
     codomain = UNIT
 
-    def __init__(self, event_shape: int | Shape, noise: Distribution, *, levels: int = 256) -> None:
+    def __init__(
+        self,
+        event_shape: int | Shape,
+        noise: Distribution,
+        *,
+        levels: int = 256,
+        context_shape: int | Shape = (),
+    ) -> None:
         if levels < 2:
             raise ValueError(f"levels must be at least 2, got {levels}")
-        super().__init__(event_shape, batch_shape=noise.batch_shape)
+        super().__init__(event_shape, batch_shape=noise.batch_shape, context_shape=context_shape)
         if noise.event_shape != self.event_shape:
             raise ValueError(
                 f"VariationalDequantization: the event is of {self.event_shape}, "
                 f"the noise of {noise.event_shape}"
             )
-        _check_context("VariationalDequantization", "noise", noise, self.event_shape)
+        check_noise("VariationalDequantization", noise, self.event_shape, self.context_shape)
         self.noise, self.levels, self.domain = noise, levels, Integers(levels)
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
-        e, log_prob = _drawn(self.noise, self._scaled(x), self.event_shape, generator)
+        e, log_prob = drawn(self.noise, self._told(x, context), self.event_shape, generator)
         # Where u rounds up to the next integer, decode would not give x back.
         margin = min(0.5, 2 * self.levels * torch.finfo(x.dtype).eps)
         u = torch.sigmoid(e).clamp(margin, 1 - margin)
@@ -173,12 +183,13 @@ class VariationalDequantization(Transform):
     def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         x = (z * self.levels).floor().clamp(0, self.levels - 1)
         e = torch.logit(z * self.levels - x)
-        given = self._scaled(x) if self.noise.context_shape else None
+        given = self._told(x, context) if self.noise.context_shape else None
         log_prob = self.noise.log_prob(e, given, generator=generator)
         return x, log_prob - self._slope(e) + self._log_volume()
 
-    def _scaled(self, x: Tensor) -> Tensor:
-        return 2 * x / (self.levels - 1) - 1
+    def _told(self, x: Tensor, context: Tensor | None) -> Tensor:
+        given = context if self.context_shape else None
+        return told(2 * x / (self.levels - 1) - 1, given, len(self.event_shape))
 
     def _slope(self, e: Tensor) -> Tensor:
         """Log du/de, summed."""
@@ -252,21 +263,3 @@ class VAELayer(Transform):
         z = self.encoder.rsample((), x, generator)
         self.encoder.initialize(z, x, generator=generator)
         self.decoder.initialize(x, z, generator=generator)
-
-
-def _check_context(name: str, part: str, noise: Distribution, shape: Shape) -> None:
-    if noise.context_shape not in ((), shape):
-        raise ValueError(
-            f"{name}: the event is of {shape}, "
-            f"the {part} takes a context of shape {noise.context_shape}"
-        )
-
-
-def _drawn(noise: Distribution, x: Tensor, event_shape: Shape, generator: Generator | None) -> Pair:
-    """A draw of the noise for each event of x, with its log-density."""
-    if noise.context_shape:
-        return noise.rsample_and_log_prob((), x, generator)
-    lead = x.shape[: x.ndim - len(event_shape)]
-    if len(lead) > 1:  # behind the component axis
-        lead = lead[len(noise.batch_shape) :]
-    return noise.rsample_and_log_prob(tuple(lead), None, generator)

@@ -1,0 +1,93 @@
+"""Glow given an image: exact, told at each scale, and of shapes that fit."""
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd.functional import jacobian
+
+from anabranch import NeuralPosterior
+from anabranch.models import conditional_glow
+from anabranch.networks import ContextPyramid
+from anabranch.transforms import Affine, Coupling, GivenPart, Reverse
+from tests.registry import perturb, seeded
+
+SMALL = {"image_shape": [4, 4], "condition_shape": [2, 2], "n_steps": 1, "channels": 4}
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return perturb(conditional_glow(16, **SMALL, seed=0)).double().eval()
+
+
+def given(n=1):
+    y, x = torch.randn(n, 20, generator=seeded(1)).double().split((16, 4), 1)
+    return y, x
+
+
+def test_the_density_is_that_of_the_jacobian(flow):
+    y, x = given()
+    maps = flow.network(x)
+    z, _ = flow.density.transform.encode(y, maps)
+    J = jacobian(lambda a: flow.density.transform.encode(a, maps)[0], y)[0, :, 0]
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
+    expected = normal + torch.linalg.slogdet(J)[1]
+    assert flow.log_prob(y, x).item() == pytest.approx(expected.item())
+    back, _ = flow.density.transform.decode(z, maps)
+    torch.testing.assert_close(back, y)
+
+
+def test_each_scale_is_told(flow):
+    """Latents of both scales change with the condition, and with its map of that scale."""
+    y, x = given()
+    maps = flow.network(x)
+    scales = flow.density.transform.transforms[1]
+    J = jacobian(lambda c: flow.density.transform.encode(y, c)[0], maps)[0, :, 0]
+    first, second = (part.numel() for part in scales.parts(torch.zeros(1, 16)))
+    large, small = (int(np.prod(shape)) for shape in flow.network.shapes)
+    assert (first, second) == (8, 8)
+    assert J.shape == (16, large + small)
+    assert (J[:first, large:] == 0).all()  # what has left is not told of smaller maps
+    assert (J[:first, :large] != 0).any()
+    assert (J[first:, large:] != 0).any()
+
+
+def test_samples_follow_the_condition(flow):
+    _, x = given(2)
+    one, other = flow.sample(64, x, generator=seeded(0)).mean(0)
+    assert (one - other).abs().max() > 0.05
+
+
+def test_maps_of_an_image_at_several_scales():
+    net = ContextPyramid((1, 3, 5), [(6, 10), (3, 5), (2, 3)], channels=2, generator=seeded(0))
+    c = torch.randn(2, 4, 15, generator=seeded(1), requires_grad=True)
+    maps = net(c)
+    assert maps.shape == (2, 4, net.size)
+    assert net.size == 2 * (60 + 15 + 6)
+    torch.testing.assert_close(maps[1, 2], net(c[1, 2]))
+    for part in maps[0, 0].split([2 * 60, 2 * 15, 2 * 6]):
+        (slope,) = torch.autograd.grad(part.square().sum(), c, retain_graph=True)
+        assert (slope[0, 0] != 0).any()
+        assert (slope[1] == 0).all()
+    with pytest.raises(ValueError, match="sides must halve"):
+        ContextPyramid((2, 2), [(4, 4), (3, 3)])
+
+
+def test_parts_that_do_not_lie_within_are_refused():
+    with pytest.raises(ValueError, match="takes no context"):
+        GivenPart(Reverse(2), 3)
+    with pytest.raises(ValueError, match="numbers 2 to 4 of a context of 3"):
+        GivenPart(Coupling(Affine(), 2, context_features=2), 3, start=2)
+    with pytest.raises(ValueError, match="has 4 pixels, but a row has 5 features"):
+        conditional_glow(16, **SMALL, context_features=5)
+
+
+def test_an_estimator_completes_images():
+    """Of stripes that the condition names, the likely completion is the right one."""
+    random = np.random.default_rng(0)
+    bright = random.integers(0, 2, (300, 4))
+    large = bright.reshape(-1, 2, 2).repeat(2, 1).repeat(2, 2).reshape(-1, 16)
+    large = large + 0.1 * random.normal(size=(300, 16))
+    recipe = {"name": "conditional_glow", **SMALL}
+    model = NeuralPosterior(recipe, max_epochs=3, random_state=0).fit(large, bright)
+    drawn = model.sample(20, bright[:10]).reshape(20, 10, 2, 2, 2, 2).mean((0, 3, 5))
+    assert np.abs(drawn.reshape(10, 4) - bright[:10]).max() < 0.3
