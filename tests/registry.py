@@ -101,6 +101,7 @@ from anabranch.transforms import (
     Dependence,
     DVine,
     Elementwise,
+    EmbeddedTransform,
     EveryOther,
     ExponentialMap,
     FactorOut,
@@ -767,6 +768,17 @@ def _given_part(batch_shape: Shape, context: int, generator: Generator) -> Trans
     return GivenPart(coupling, context, start=context - 1) if context else coupling
 
 
+def _embedded_transform(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+    """A coupling given what a network makes of the context, where there is one."""
+    coupling = _coupling(AFFINE, 3)(batch_shape, 4 if context else 0, generator)
+    if not context:
+        return coupling
+    network = MLP(
+        context, 4, HIDDEN, activation="tanh", batch_shape=batch_shape, generator=generator
+    )
+    return EmbeddedTransform(coupling, network, context)
+
+
 def _dequantized(kind: Callable[..., Transform]) -> Make:
     """Two integers by noise that is told them, and the context."""
 
@@ -906,6 +918,7 @@ SHAPED: list[Case] = [
     Case("augment-images", SMALL, _noisy(Augment, SMALL, 1), exact=False, stochastic=True),
     Case("pad-2", 2, _alone(lambda: Pad(2, 1)), exact=False, stochastic=True, stackable=False),
     Case("given-part-3", 3, _given_part, contextual=True),
+    Case("embedded-transform-3", 3, _embedded_transform, contextual=True),
     Case(
         "binary-dequantization-2",
         2,

@@ -7,7 +7,7 @@ from torch.autograd.functional import jacobian
 from anabranch.distributions import ContextNormal, Embedded, Flow, Normal
 from anabranch.models import cinn, inn
 from anabranch.objectives import Bidirectional
-from anabranch.transforms import Permutation
+from anabranch.transforms import EmbeddedTransform, Permutation
 from tests.registry import perturb, seeded
 
 
@@ -29,16 +29,20 @@ def test_no_number_stays_and_halves_take_turns():
 
 
 def test_the_condition_passes_its_network_first():
-    given = moved(cinn(2, n_blocks=1, hidden=[8], context_features=3, embedding=[4, 2], seed=0))
-    assert isinstance(given, Embedded)
+    flow = moved(cinn(2, n_blocks=1, hidden=[8], context_features=3, embedding=[4, 2], seed=0))
     x, c = torch.zeros(5, 2).double(), torch.randn(5, 3, generator=seeded(0)).double()
-    assert (given.log_prob(x, c) == given.density.log_prob(x, given.network(c))).all()
+    inner, network = flow.transform.transform, flow.transform.network
+    assert (flow.log_prob(x, c) == Flow(flow.base, inner).log_prob(x, network(c))).all()
+    given = Embedded(Flow(flow.base, inner), network, 3)
+    assert (given.log_prob(x, c) == flow.log_prob(x, c)).all()
     given.log_prob(x, c).sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in given.network.parameters())
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     with pytest.raises(ValueError, match="needs a condition"):
         cinn(2, embedding=[4])
     with pytest.raises(ValueError, match="takes no context"):
-        Embedded(Normal(2), torch.nn.Identity(), 3)
+        Embedded(Normal(2), network, 3)
+    with pytest.raises(ValueError, match="takes no context"):
+        EmbeddedTransform(Permutation([1, 0]), network, 3)
 
 
 def test_the_likelihood_of_an_invertible_network():

@@ -26,24 +26,23 @@ def given(n=1):
 
 def test_the_density_is_that_of_the_jacobian(flow):
     y, x = given()
-    maps = flow.network(x)
-    z, _ = flow.density.transform.encode(y, maps)
-    J = jacobian(lambda a: flow.density.transform.encode(a, maps)[0], y)[0, :, 0]
+    z, _ = flow.transform.encode(y, x)
+    J = jacobian(lambda a: flow.transform.encode(a, x)[0], y)[0, :, 0]
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
     expected = normal + torch.linalg.slogdet(J)[1]
     assert flow.log_prob(y, x).item() == pytest.approx(expected.item())
-    back, _ = flow.density.transform.decode(z, maps)
+    back, _ = flow.transform.decode(z, x)
     torch.testing.assert_close(back, y)
 
 
 def test_each_scale_is_told(flow):
     """Latents of both scales change with the condition, and with its map of that scale."""
     y, x = given()
-    maps = flow.network(x)
-    scales = flow.density.transform.transforms[1]
-    J = jacobian(lambda c: flow.density.transform.encode(y, c)[0], maps)[0, :, 0]
+    inner, network = flow.transform.transform, flow.transform.network
+    scales = inner.transforms[1]
+    J = jacobian(lambda c: inner.encode(y, c)[0], network(x))[0, :, 0]
     first, second = (part.numel() for part in scales.parts(torch.zeros(1, 16)))
-    large, small = (int(np.prod(shape)) for shape in flow.network.shapes)
+    large, small = (int(np.prod(shape)) for shape in network.shapes)
     assert (first, second) == (8, 8)
     assert J.shape == (16, large + small)
     assert (J[:first, large:] == 0).all()  # what has left is not told of smaller maps

@@ -21,6 +21,7 @@ from anabranch.transforms.dense import DCT as DCT
 from anabranch.transforms.dense import DenseLinear as DenseLinear
 from anabranch.transforms.dependence import Dependence as Dependence
 from anabranch.transforms.elementwise import Elementwise as Elementwise
+from anabranch.transforms.embedded_transform import EmbeddedTransform as EmbeddedTransform
 from anabranch.transforms.exponential_map import ExponentialMap as ExponentialMap
 from anabranch.transforms.factor_out import FactorOut as FactorOut
 from anabranch.transforms.fixed import LeakyTanh as LeakyTanh

@@ -1,15 +1,14 @@
 """Conditional invertible networks for vectors."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from anabranch.distributions import Distribution, Embedded, Flow, Normal
+from anabranch.distributions import Flow, Normal
 from anabranch.models.conditional.blocks import two_sided_blocks
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.networks import MLP
-from anabranch.transforms import Compose
+from anabranch.transforms import Compose, EmbeddedTransform
 
 
 @recipe
@@ -24,7 +23,7 @@ def cinn(
     context_features: int = 0,
     batch_shape: Sequence[int] = (),
     seed: int | None = None,
-) -> Distribution:
+) -> Flow:
     r"""Blocks that move both halves, each told by the other and by the condition.
 
     .. math:: z_B = x_B\, e^{s(x_A, c)} + t(x_A, c), \qquad
@@ -61,11 +60,12 @@ def cinn(
     drawn: dict[str, Any] = {"batch_shape": stack, "generator": source}
     seen = embedding[-1] if embedding else context_features
     network = {"hidden": hidden, "activation": activation, "context_features": seen}
-    blocks = partial(two_sided_blocks, features, n_blocks, bound, **network, **drawn)
-    flow = Flow(Normal(features, batch_shape=stack), Compose(blocks()))
+    base = Normal(features, batch_shape=stack)
+    blocks = Compose(two_sided_blocks(features, n_blocks, bound, **network, **drawn))
     if not embedding:
-        return flow
+        return Flow(base, blocks)
     if not context_features:
         raise ValueError(f"embedding={list(embedding)} needs a condition: context_features is 0")
     *inner, last = embedding
-    return Embedded(flow, MLP(context_features, last, inner, **drawn), context_features)
+    encoder = MLP(context_features, last, inner, **drawn)
+    return Flow(base, EmbeddedTransform(blocks, encoder, context_features))

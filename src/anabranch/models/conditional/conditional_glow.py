@@ -5,14 +5,25 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from anabranch.distributions import Embedded
+from anabranch.distributions import Flow, Normal
 from anabranch.functional.shapes import Shape
 from anabranch.models.generators import make_generator
 from anabranch.models.images import scales
 from anabranch.models.registry import recipe
 from anabranch.networks import ContextPyramid, ConvNet
 from anabranch.networks.conv import image_size
-from anabranch.transforms import Affine, Channels, Compose, Coupling, GivenPart, Squeeze, Transform
+from anabranch.transforms import (
+    Affine,
+    Channels,
+    Compose,
+    Coupling,
+    EmbeddedTransform,
+    GivenPart,
+    MultiScale,
+    Reshape,
+    Squeeze,
+    Transform,
+)
 
 
 @recipe
@@ -28,7 +39,7 @@ def conditional_glow(
     bound: float = 1.0,
     context_features: int | None = None,
     seed: int | None = None,
-) -> Embedded:
+) -> Flow:
     r"""Glow whose couplings, splits and prior see what a network makes of another image.
 
     .. math:: p(y \mid x) = p(z_L \mid x) \prod_{l < L} p(z_l \mid h_l, x)\,
@@ -85,4 +96,5 @@ def conditional_glow(
             whole.append(GivenPart(top, pyramid.size, start=start))
         levels.append(Compose(whole))
         start += prod(seen)
-    return Embedded(scales.image_flow(size, levels, ()), pyramid, prod(given))
+    flow = Compose([Reshape(features, size), MultiScale(levels)])
+    return Flow(Normal(features), EmbeddedTransform(flow, pyramid, prod(given)))
