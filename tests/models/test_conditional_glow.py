@@ -6,11 +6,13 @@ import torch
 from torch.autograd.functional import jacobian
 
 from anabranch import NeuralPosterior
-from anabranch.models import conditional_glow
+from anabranch.experiments import Run, super_resolution
+from anabranch.models import conditional_glow, independent_pixels
 from anabranch.networks import ContextPyramid
 from anabranch.transforms import Affine, Coupling, GivenPart, Reverse
 from tests.registry import perturb, seeded
 
+SHAPES = ("image_shape", "condition_shape")
 SMALL = {"image_shape": [4, 4], "condition_shape": [2, 2], "n_steps": 1, "channels": 4}
 
 
@@ -90,3 +92,34 @@ def test_an_estimator_completes_images():
     model = NeuralPosterior(recipe, max_epochs=3, random_state=0).fit(large, bright)
     drawn = model.sample(20, bright[:10]).reshape(20, 10, 2, 2, 2, 2).mean((0, 3, 5))
     assert np.abs(drawn.reshape(10, 4) - bright[:10]).max() < 0.3
+
+
+def test_single_pixels_by_hand():
+    model = perturb(independent_pixels(16, **{k: SMALL[k] for k in SHAPES}, levels=8, channels=4))
+    y, x = torch.randint(8, (3, 16), generator=seeded(0)).float(), torch.randn(3, 4)
+    parameters = model.network(x)
+    assert parameters.shape == (3, 3, 16)
+    expected = [model.head.log_prob(one, own).sum() for one, own in zip(y, parameters, strict=True)]
+    torch.testing.assert_close(model.log_prob(y, x), torch.stack(expected))
+    # all that a pixel can be sums to one
+    states = torch.arange(8.0).repeat(16, 1).T
+    params = model.network(x[:1]).movedim(1, 0)
+    torch.testing.assert_close(
+        model.head.log_prob(states, params).exp().sum(0), torch.ones(16), atol=1e-5, rtol=0
+    )
+
+
+def test_super_resolution_runs(monkeypatch):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (520, 784)).astype(float), np.zeros(520, int)
+    monkeypatch.setattr(super_resolution, "images", lambda *_: pictures)
+    monkeypatch.setattr(super_resolution, "TESTED", 8)
+    monkeypatch.setitem(super_resolution.SECONDS, "cpu", 0.1)
+    monkeypatch.setitem(super_resolution.FLOW, "n_steps", 1)
+    monkeypatch.setitem(super_resolution.FLOW, "channels", 4)
+    monkeypatch.setitem(super_resolution.PIXELS, "channels", 4)
+    outcome = super_resolution.super_resolution(Run(seeds=(0,)))
+    values = {figure.name: figure.value for figure in outcome.figures}
+    assert values["steps that were not finite"] == 0
+    assert all(np.isfinite(list(values.values())))
+    assert outcome.pictures["draws.png"][:4] == b"\x89PNG"

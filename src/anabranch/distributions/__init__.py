@@ -21,6 +21,7 @@ from anabranch.distributions.heads import GaussianMixtureHead as GaussianMixture
 from anabranch.distributions.heads import Head as Head
 from anabranch.distributions.heads import LaplaceMixtureHead as LaplaceMixtureHead
 from anabranch.distributions.hedged import Hedged as Hedged
+from anabranch.distributions.independent import Independent as Independent
 from anabranch.distributions.latent_tree import LatentTree as LatentTree
 from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.levels import Categorical as Categorical

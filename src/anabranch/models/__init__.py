@@ -20,6 +20,7 @@ from anabranch.models.autoencoders.vae import vae as vae
 from anabranch.models.conditional.binary_density import binary_density as binary_density
 from anabranch.models.conditional.cinn import cinn as cinn
 from anabranch.models.conditional.conditional_glow import conditional_glow as conditional_glow
+from anabranch.models.conditional.independent_pixels import independent_pixels as independent_pixels
 from anabranch.models.conditional.inn import inn as inn
 from anabranch.models.conditional.tzk import TzK as TzK
 from anabranch.models.conditional.tzk import tzk as tzk
