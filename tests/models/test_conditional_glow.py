@@ -59,13 +59,13 @@ def test_samples_follow_the_condition(flow):
 
 
 def test_maps_of_an_image_at_several_scales():
-    net = ContextPyramid((1, 3, 5), [(6, 10), (3, 5), (2, 3)], channels=2, generator=seeded(0))
+    net = ContextPyramid((1, 3, 5), [(6, 10), (3, 5), (2, 3)], channels=8, generator=seeded(0))
     c = torch.randn(2, 4, 15, generator=seeded(1), requires_grad=True)
     maps = net(c)
     assert maps.shape == (2, 4, net.size)
-    assert net.size == 2 * (60 + 15 + 6)
+    assert net.size == 8 * (60 + 15 + 6)
     torch.testing.assert_close(maps[1, 2], net(c[1, 2]))
-    for part in maps[0, 0].split([2 * 60, 2 * 15, 2 * 6]):
+    for part in maps[0, 0].split([8 * 60, 8 * 15, 8 * 6]):
         (slope,) = torch.autograd.grad(part.square().sum(), c, retain_graph=True)
         assert (slope[0, 0] != 0).any()
         assert (slope[1] == 0).all()

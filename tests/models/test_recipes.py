@@ -31,6 +31,7 @@ SMALL = {name: example_of(function) for name, function in list_recipes().items()
 VARIANTS = [
     ("rad", {"fold": "tri", "context_features": 2, "batch_shape": [3]}),
     ("rad", {"features": 1, "n_last": 0}),
+    ("conditional_glow", {"batch_shape": [2], "n_levels": 1, "n_steps": 1}),
     ("cinn", {"features": 1, "embedding": [], "batch_shape": [3]}),
     ("cinn", {"context_features": 0, "embedding": [], "activation": "tanh"}),
     ("inn", {"batch_shape": [3]}),

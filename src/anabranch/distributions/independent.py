@@ -37,11 +37,11 @@ class Independent(Distribution):
         self.head, self.network, self.domain = head, network, head.domain
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        return self.head.log_prob(x, self._parameters(context)).flatten(1).sum(1)
+        return self.head.log_prob(x, self._told(context)).flatten(1).sum(1)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
-        return self.head.sample(self._parameters(context), generator)
+        return self.head.sample(self._told(context), generator)
 
-    def _parameters(self, context: Tensor | None) -> Tensor:
+    def _told(self, context: Tensor | None) -> Tensor:
         r"""The head's parameters, (n_params, N, \*event_shape)."""
         return self.network(context).movedim(1, 0)

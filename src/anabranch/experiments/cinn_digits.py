@@ -76,9 +76,10 @@ def told(seed: int, epochs: int) -> Told:
     drawn = flow.inverse_transform(z, context=codes[wanted])
     styled, target, kept = carried(flow, other, labels, random)
     (left, right), (seen, hidden) = (_halves(part) for part in (X, other))
-    scale = LEVELS - 1
+    varied = np.ptp(left, axis=0) > 0
+    left, seen = (part[:, varied] / (LEVELS - 1) for part in (left, seen))
     alone = -_fitted(right, None, seed, epochs).score(hidden)
-    half = -_fitted(right, left / scale, seed, epochs).score(hidden, context=seen / scale)
+    half = -_fitted(right, left, seed, epochs).score(hidden, context=seen)
     return Told(
         seed,
         float(judge.score(other, labels)),

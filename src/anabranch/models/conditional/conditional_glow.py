@@ -38,6 +38,7 @@ def conditional_glow(
     condition_channels: int = 8,
     bound: float = 1.0,
     context_features: int | None = None,
+    batch_shape: Sequence[int] = (),
     seed: int | None = None,
 ) -> Flow:
     r"""Glow whose couplings, splits and prior see what a network makes of another image.
@@ -62,6 +63,7 @@ def conditional_glow(
         condition_channels: of the encoded x at each scale.
         bound: limit of the log-scale of one coupling.
         context_features: size of x, which condition_shape says; whoever gives it agrees.
+        batch_shape: the component axis; x is encoded once for all components.
         seed: of the initial weights.
 
     Raises:
@@ -74,27 +76,28 @@ def conditional_glow(
         torch.Size([3, 16])
     """
     size, given = image_size(image_shape, features), image_size(condition_shape, context_features)
+    stack = tuple(batch_shape)
     source, outers = make_generator(seed), scales.level_shapes(size, n_levels)
     shapes: list[Shape] = [(4 * c, h // 2, w // 2) for c, h, w in outers]
     sides = [(h, w) for _, h, w in shapes]
     pyramid = ContextPyramid(given, sides, channels=condition_channels, generator=source)
-    network = partial(ConvNet, channels=channels)
-    couple = partial(Coupling, conditioner=network, generator=source)
+    drawn: dict[str, Any] = {"batch_shape": stack, "generator": source}
+    couple = partial(Coupling, conditioner=partial(ConvNet, channels=channels), **drawn)
     levels, start = [], 0
     for outer, shape, seen in zip(outers, shapes, pyramid.shapes, strict=True):
         told: Any = {"split": Channels(shape), "context_features": seen}
         parts: list[Transform] = [Squeeze(outer)]
         for _ in range(n_steps):
-            parts += scales.mix_channels("conv", shape, generator=source)
+            parts += scales.mix_channels("conv", shape, **drawn)
             parts.append(couple(Affine(bound), shape, **told))
         last = len(levels) + 1 == len(outers)
         if not last:
             parts.append(couple(Affine(scales.PRIOR_BOUND), shape, **told))
         whole = [GivenPart(Compose(parts), pyramid.size, start=start)]
         if last:
-            top = scales.top_prior(shape, context_features=prod(seen), generator=source)
+            top = scales.top_prior(shape, context_features=prod(seen), **drawn)
             whole.append(GivenPart(top, pyramid.size, start=start))
         levels.append(Compose(whole))
         start += prod(seen)
     flow = Compose([Reshape(features, size), MultiScale(levels)])
-    return Flow(Normal(features), EmbeddedTransform(flow, pyramid, prod(given)))
+    return Flow(Normal(features, batch_shape=stack), EmbeddedTransform(flow, pyramid, prod(given)))
