@@ -51,8 +51,7 @@ def independent_pixels(
 
     Example:
         >>> import torch
-        >>> shapes = {"image_shape": [4, 4], "condition_shape": [2, 2]}
-        >>> model = independent_pixels(16, **shapes, channels=4, levels=8)
+        >>> model = independent_pixels(16, image_shape=[4, 4], condition_shape=[2, 2], levels=8)
         >>> model.log_prob(torch.zeros(3, 16), torch.zeros(3, 4)).shape
         torch.Size([3])
     """
