@@ -35,10 +35,12 @@ from anabranch.distributions import (
     Flow,
     Gamma,
     GaussianCopula,
+    GaussianMixtureHead,
     GeneralizedNormal,
     Gumbel,
     HamiltonianFlow,
     Hedged,
+    Independent,
     Kent,
     Laplace,
     LatentTree,
@@ -49,6 +51,7 @@ from anabranch.distributions import (
     Normal,
     OneHotCategorical,
     StudentT,
+    TemporalPrior,
     TorchBase,
     TreeStructure,
     TruncatedNormal,
@@ -105,6 +108,7 @@ from anabranch.transforms import (
     EveryOther,
     ExponentialMap,
     FactorOut,
+    FrameWise,
     GatedAffine,
     GivenPart,
     Half,
@@ -779,6 +783,10 @@ def _embedded_transform(batch_shape: Shape, context: int, generator: Generator) 
     return EmbeddedTransform(coupling, network, context)
 
 
+def _frame_wise(batch_shape: Shape, context: int, generator: Generator) -> Transform:
+    return FrameWise(_coupling(AFFINE, 2)((), 0, generator), 2)
+
+
 def _dequantized(kind: Callable[..., Transform]) -> Make:
     """Two integers by noise that is told them, and the context."""
 
@@ -917,6 +925,7 @@ SHAPED: list[Case] = [
     Case("augment-2", 2, _noisy(Augment, (2,), 3), exact=False, stochastic=True),
     Case("augment-images", SMALL, _noisy(Augment, SMALL, 1), exact=False, stochastic=True),
     Case("pad-2", 2, _alone(lambda: Pad(2, 1)), exact=False, stochastic=True, stackable=False),
+    Case("frame-wise-4", 4, _frame_wise, stackable=False),
     Case("given-part-3", 3, _given_part, contextual=True),
     Case("embedded-transform-3", 3, _embedded_transform, contextual=True),
     Case(
@@ -1072,6 +1081,21 @@ def _vamp_prior(posterior: Make, shares: bool) -> Make:
         return VampPrior(posterior((), 5, generator), encoder, rows, shares=shares)
 
     return make
+
+
+def _temporal_prior(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Two frames of two scales."""
+    return TemporalPrior([(2, 1, 1), (1, 1, 1)], 2, channels=3, generator=generator)
+
+
+def _independent(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Two mixtures told by a network of the context, where there is one."""
+    if not context:
+        return _diagonal_normal(2)(batch_shape, 0, generator)
+    head = GaussianMixtureHead(2)
+    net = MLP(context, head.n_params * 2, HIDDEN, activation="tanh", generator=generator)
+    network = nn.Sequential(net, nn.Unflatten(-1, (head.n_params, 2)))
+    return Independent(head, network, 2, context)
 
 
 def _context_normal(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
@@ -1464,6 +1488,8 @@ def _latent_tree(*structure: Any) -> Make:
 
 
 DISTRIBUTIONS: list[Case] = [
+    Case("temporal-prior-6", 6, _temporal_prior, stackable=False),
+    Case("independent-2", 2, _independent, contextual=True, stackable=False),
     Case("context-normal-3", 3, _context_normal, contextual=True),
     Case("embedded-2", 2, _embedded, contextual=True),
     Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),

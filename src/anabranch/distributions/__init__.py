@@ -53,6 +53,7 @@ from anabranch.distributions.statistics import mean as mean
 from anabranch.distributions.statistics import mode as mode
 from anabranch.distributions.student_t import StudentT as StudentT
 from anabranch.distributions.tempered import tempered as tempered
+from anabranch.distributions.temporal_prior import TemporalPrior as TemporalPrior
 from anabranch.distributions.torch_base import TorchBase as TorchBase
 from anabranch.distributions.tree_structure import TreeStructure as TreeStructure
 from anabranch.distributions.vamp_prior import VampPrior as VampPrior

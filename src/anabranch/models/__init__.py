@@ -24,6 +24,8 @@ from anabranch.models.conditional.independent_pixels import independent_pixels a
 from anabranch.models.conditional.inn import inn as inn
 from anabranch.models.conditional.tzk import TzK as TzK
 from anabranch.models.conditional.tzk import tzk as tzk
+from anabranch.models.conditional.videoflow import VideoFlow as VideoFlow
+from anabranch.models.conditional.videoflow import videoflow as videoflow
 from anabranch.models.densities.flow_density import flow_density as flow_density
 from anabranch.models.densities.made import made as made
 from anabranch.models.densities.nade import nade as nade

@@ -4,6 +4,8 @@ from anabranch.networks.amortised import Amortised as Amortised
 from anabranch.networks.block import BlockLinear as BlockLinear
 from anabranch.networks.block import BlockNetwork as BlockNetwork
 from anabranch.networks.causal_conv import CausalConv2d as CausalConv2d
+from anabranch.networks.causal_video import CausalConv3d as CausalConv3d
+from anabranch.networks.causal_video import CausalVideoNet as CausalVideoNet
 from anabranch.networks.coded_input import AngleInput as AngleInput
 from anabranch.networks.coded_input import CodedInput as CodedInput
 from anabranch.networks.context_pyramid import ContextPyramid as ContextPyramid

@@ -19,6 +19,7 @@ from anabranch.problems.arrangements import unlike_gaussians as unlike_gaussians
 from anabranch.problems.banana import Banana as Banana
 from anabranch.problems.base import Entropy as Entropy
 from anabranch.problems.base import Problem as Problem
+from anabranch.problems.branching_video import BranchingVideo as BranchingVideo
 from anabranch.problems.conditional_bits import ConditionalBits as ConditionalBits
 from anabranch.problems.eight_modes import EightModes as EightModes
 from anabranch.problems.energies import Energy as Energy

@@ -33,6 +33,7 @@ from anabranch.transforms.fold import AbsoluteFold as AbsoluteFold
 from anabranch.transforms.fold import Fold as Fold
 from anabranch.transforms.fold import TriFold as TriFold
 from anabranch.transforms.fold import fold_codes as fold_codes
+from anabranch.transforms.frame_wise import FrameWise as FrameWise
 from anabranch.transforms.given_part import GivenPart as GivenPart
 from anabranch.transforms.linear import LULinear as LULinear
 from anabranch.transforms.linear import TriangularAffine as TriangularAffine
