@@ -6,6 +6,8 @@ import torch
 from torch.autograd.functional import jacobian
 
 from anabranch.distributions import TemporalPrior
+from anabranch.experiments import Run
+from anabranch.experiments import branching_video as module
 from anabranch.models import videoflow
 from anabranch.networks import CausalConv3d
 from anabranch.problems import BranchingVideo
@@ -123,3 +125,16 @@ def test_the_future_branches():
     assert problem.steps(videos[0, :1], videos[0, :1]).tolist() == [0]
     with pytest.raises(ValueError, match="does not fit"):
         BranchingVideo(3, 3)
+
+
+def test_the_experiment_runs(monkeypatch):
+    monkeypatch.setattr(module, "ROWS", 600)
+    monkeypatch.setattr(module, "TESTED", 6)
+    monkeypatch.setattr(module, "FRAMES", 3)
+    monkeypatch.setitem(module.SECONDS, "cpu", 0.1)
+    for name in ("channels", "prior_channels"):
+        monkeypatch.setitem(module.MODEL, name, 4)
+    monkeypatch.setitem(module.MODEL, "n_steps", 1)
+    values = {f.name: f.value for f in module.branching_video(Run(seeds=(100,))).figures}
+    assert values["steps that were not finite"] == 0
+    assert all(np.isfinite(list(values.values())))
