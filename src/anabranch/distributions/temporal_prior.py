@@ -105,7 +105,7 @@ class TemporalPrior(Distribution):
         return self._extended(z, n_frames, temperature, generator)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        return self.frame_log_probs(x.reshape(len(x), self.length, -1)).sum(1)
+        return self.frame_log_probs(x.reshape(len(x), self.length, sum(self.sizes))).sum(1)
 
     def _sample(self, n: int, context: Tensor | None, generator: Generator | None) -> Tensor:
         weight = next(self.parameters())

@@ -37,9 +37,10 @@ class FrameWise(Transform):
 
     def encode_frames(self, x: Tensor, *, generator: Generator | None = None) -> Pair:
         """Latents (N, T, size) and terms (N, T) of the frames of rows (N, T D)."""
-        frames = x.reshape(-1, self.transform.event_shape[0])
-        z, term = self.transform._encode(frames, None, generator)
-        return z.reshape(len(x), -1, z.shape[-1]), term.reshape(len(x), -1)
+        size = self.transform.event_shape[0]
+        z, term = self.transform._encode(x.reshape(-1, size), None, generator)
+        lead = len(x), x.shape[1] // size
+        return z.reshape(*lead, z.shape[-1]), term.reshape(lead)
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         z, term = self.encode_frames(x, generator=generator)
@@ -48,7 +49,8 @@ class FrameWise(Transform):
     def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         frames = z.reshape(-1, self.transform.latent_shape[0])
         x, term = self.transform._decode(frames, None, generator)
-        return x.reshape(len(z), -1), term.reshape(len(z), -1).sum(1)
+        lead = len(z), self.length
+        return x.reshape(len(z), self.event_shape[0]), term.reshape(lead).sum(1)
 
     def _initialize(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> None:
         frames = x.reshape(-1, self.transform.event_shape[0])
