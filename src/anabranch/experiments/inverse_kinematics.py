@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from anabranch.estimators import NeuralPosterior
 from anabranch.experiments import Figure, Outcome, Run, experiment, joined, per_seed
@@ -14,7 +15,6 @@ from anabranch.metrics import (
     median_calibration_error,
     resimulation_error,
 )
-from anabranch.models.counting import free_parameters
 from anabranch.problems import InverseKinematics
 from anabranch.training import FitOptions
 
@@ -119,7 +119,7 @@ def _fitted(name: str, theta: Array, x: Array, seed: int, epochs: int) -> tuple[
             progress=False,
         )
         found = fit_both_ways(theta, x, INN, WEIGHTS, options, seed)
-        return found, free_parameters(found.flow)
+        return found, _size(found.flow)
     fitted = NeuralPosterior(
         CINN if name == "cINN" else NSF,
         hedge=False,
@@ -129,7 +129,12 @@ def _fitted(name: str, theta: Array, x: Array, seed: int, epochs: int) -> tuple[
         fit_options={"patience": None, "validation_fraction": 0.02, "keep": "last"},
         random_state=seed,
     ).fit(theta, x)
-    return fitted, free_parameters(fitted.model_)
+    return fitted, _size(fitted.model_)
+
+
+def _size(model: nn.Module) -> int:
+    """Numbers that are trained, those behind masks too."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def _distances(draws: Array, place: Array, seed: int) -> tuple[float, float, float]:
