@@ -63,6 +63,8 @@ class TemporalPrior(Distribution):
         self.sizes = [prod(shape) for shape in self.part_shapes]
         super().__init__(length * sum(self.sizes))
         self.length, self.bound, self.past = length, bound, past
+        # how many frames before a frame its networks see, at most
+        self.reach = 1 + (sum(dilations) if past else 0)
         depths = [shape[0] for shape in self.part_shapes]
         self.networks = nn.ModuleList(
             CausalVideoNet(
@@ -117,7 +119,7 @@ class TemporalPrior(Distribution):
     ) -> Tensor:
         for _ in range(n_frames):
             # what a frame may see reaches no further back than this
-            z_seen = torch.cat((z[:, -self._reach :], z.new_zeros(len(z), 1, z.shape[2])), 1)
+            z_seen = torch.cat((z[:, -self.reach :], z.new_zeros(len(z), 1, z.shape[2])), 1)
             parts = self._parts(z_seen)
             for level in reversed(range(len(parts))):
                 loc, log_scale = (told[:, :, -1] for told in self._told(level, parts))
@@ -130,13 +132,6 @@ class TemporalPrior(Distribution):
             frame = torch.cat([part[:, :, -1].flatten(1) for part in parts], 1)
             z = torch.cat((z, frame.unsqueeze(1)), 1)
         return z
-
-    @property
-    def _reach(self) -> int:
-        """How many frames before a frame its networks see, at most."""
-        network = self.networks[0]
-        assert isinstance(network, CausalVideoNet)
-        return 1 + sum(gate.before for gate in network.gates)  # pyright: ignore[reportCallIssue]
 
     def _parts(self, z: Tensor) -> list[Tensor]:
         """Latents (N, T, size) as videos of each scale, (N, C, T, H, W)."""

@@ -79,16 +79,17 @@ def future(seed: int, seconds: float) -> Future:
         for past in (True, False)
     ]
     models = [fit.model for fit in fits]
-    nats = [_nats(model, test, seed) for model in models if isinstance(model, VideoFlow)]
-    model = models[0]
+    model, other = models
     assert isinstance(model, VideoFlow)
+    assert isinstance(other, VideoFlow)
     source = torch.Generator().manual_seed(seed)
     first = test.reshape(TESTED, LENGTH, -1)[:, :1]
     steps = _steps(model.extend(first[:DRAWS], 1, generator=source))
     rolled = _steps(model.extend(first[:ROLLED], FRAMES, generator=source))
     return Future(
         seed,
-        *nats,
+        _nats(model, test, seed),
+        _nats(other, test, seed),
         float((steps != 0).mean()),
         float((steps[steps != 0] > 0).mean()) if (steps != 0).any() else 0.0,
         float((rolled != 0).all(1).mean()),

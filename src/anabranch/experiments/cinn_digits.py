@@ -20,6 +20,7 @@ FIT: dict[str, Any] = {"levels": LEVELS, "hedge": False, "learning_rate": 2e-3, 
 # the stated weight decay of the published network, and its narrower draws
 OPTIONS: dict[str, Any] = {"weight_decay": 1e-3, "patience": 15}
 TEMPERATURE = 0.8
+JUDGE: dict[str, Any] = {"gamma": 0.001}
 EPOCHS = {"cpu": 150, "full": 500}
 
 
@@ -68,7 +69,7 @@ def told(seed: int, epochs: int) -> Told:
     started = time.perf_counter()
     X, y, other, labels = _digits(seed)
     codes = np.eye(CLASSES)
-    judge = SVC(gamma=0.001).fit(X, y)
+    judge = SVC(**JUDGE).fit(X, y)
     flow = _fitted(X, codes[y], seed, epochs)
     random = np.random.RandomState(seed)
     wanted = np.repeat(np.arange(CLASSES), 50)
