@@ -36,6 +36,10 @@ DIFFERENT = {
 }
 
 
+# seconds each: all warm starts of one step, and all starts of many draws
+SLOW = {"test_monotonic_likelihood", "test_init", "test_gaussian_mixture_fit_best_params"}
+
+
 class GaussianMixture(Ours):
     """Ours, under the names that only their tests know."""
 
@@ -72,6 +76,8 @@ def test_of_all_mixtures(name):
 
 
 def _as_it_is(test):
+    if test.__name__ in SLOW:
+        return pytest.mark.slow(test)
     reason = DIFFERENT.get(test.__name__)
     return test if reason is None else pytest.mark.xfail(reason=reason, strict=True)(test)
 

@@ -139,13 +139,13 @@ def test_units_part_in_training(kind):
     x = torch.distributions.Gamma(2.0, 1.0).sample((300, 1)) - 2
     flow = Flow(Normal(1), Elementwise(kind(), 1))
     optimizer, losses = torch.optim.Adam(flow.parameters(), 0.05), []
-    for _ in range(60):
+    for _ in range(40):
         optimizer.zero_grad()
         loss = -flow.log_prob(x).mean()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < losses[0] - 0.08
+    assert losses[-1] < losses[0] - 0.05
 
 
 def test_sorted_points_have_a_density_of_sets():
