@@ -10,11 +10,11 @@ from anabranch.problems import Pinwheel
 
 # Components at most, and what the mean weight of one that counts exceeds.
 K, COUNTS, N, TEST = 15, 0.03, 2560, 2560
-START, EPOCHS = 40, 800
+START, EPOCHS = 40, 200
 NETWORK: dict[str, Any] = {"latent": 2, "hidden": (64, 64), "patience": EPOCHS}
 SVAE: dict[str, Any] = {
     "model_options": {"activation": "tanh"},
-    "method_options": {"learning_rate": 1e-2, "rate": 5e-3},
+    "method_options": {"learning_rate": 1e-2, "rate": 2e-3},
     "pretrain": {"epochs": START},
     "max_epochs": EPOCHS,
 }
