@@ -6,6 +6,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -349,3 +350,15 @@ def source_of(name):
 def test_a_flow_is_a_short_file(name):
     """It reads like its paper's method section; what is long is a primitive."""
     assert len(source_of(name).read_text(encoding="utf-8").splitlines()) <= 80
+
+
+@pytest.mark.parametrize("name", ["maf", "realnvp", "cnf"])
+def test_integers_are_refused_by_name(name):
+    for value in (2.0, True, "2"):
+        with pytest.raises(ValueError, match=f"features must be an integer, got {value!r}"):
+            build(name, features=value)
+    many = "n_steps" if name == "cnf" else "n_layers"
+    with pytest.raises(ValueError, match=f"{many} must be an integer, got 1.5"):
+        build(name, features=2, **{many: 1.5})
+    flow = build(name, features=np.int64(2), seed=0)
+    assert flow.recipe["arguments"]["features"] == 2

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from anabranch.functional.numbers import is_whole
+
 F = TypeVar("F", bound=Callable[..., nn.Module])
 
 _RECIPES: dict[str, Callable[..., nn.Module]] = {}
@@ -30,6 +32,9 @@ def recipe(function: F) -> F:
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> nn.Module:
         arguments = dict(signature.bind(*args, **kwargs).arguments)
+        for name, value in arguments.items():
+            if signature.parameters[name].annotation is int:
+                arguments[name] = _whole(name, value)
         model = function(**arguments)
         if isinstance(source := arguments.get("seed"), torch.Generator):
             arguments["seed"] = source.initial_seed()
@@ -86,6 +91,13 @@ def list_recipes() -> dict[str, Callable[..., nn.Module]]:
         True
     """
     return dict(_RECIPES)
+
+
+def _whole(name: str, value: object) -> int:
+    """A keyword that is declared an integer, one of numpy's too."""
+    if not is_whole(value):
+        raise ValueError(f"{name} must be an integer, got {value!r}")
+    return int(value)
 
 
 def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -49,10 +49,14 @@ class Standardize(Transform):
         """Set m and s, each (D,).
 
         Raises:
-            ValueError: for a scale that is not positive.
+            ValueError: for a scale that is not positive, or numbers that are not finite.
         """
         if not bool((scale > 0).all()):
             raise ValueError(f"scale must be positive, got {scale.tolist()}")
+        if not bool((loc.isfinite() & scale.isfinite()).all()):
+            raise ValueError(
+                f"loc and scale must be finite, got {loc.tolist()} and {scale.tolist()}"
+            )
         self.loc.copy_(loc)
         self.scale.copy_(scale)
 
