@@ -28,6 +28,7 @@ FLOORS = {
             "reports",
             "explorer",
             "batch",
+            "export",
             "experiments",
             "cli",
         )

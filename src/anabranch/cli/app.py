@@ -14,6 +14,7 @@ from anabranch.cli.compress import compress
 from anabranch.cli.decompress import decompress
 from anabranch.cli.example import example
 from anabranch.cli.explore import explore
+from anabranch.cli.export import export
 from anabranch.cli.fit import fit
 from anabranch.cli.info import info
 from anabranch.cli.models import models
@@ -41,6 +42,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     score,
     sample,
     batch,
+    export,
     report,
     explore,
     compress,

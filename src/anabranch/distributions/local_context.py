@@ -111,7 +111,7 @@ class LocalContext(Distribution):
         levels = pixels[:, places].long().unsqueeze(-1)
         # cross_entropy has one kernel for both of its parts
         flat = cross_entropy(logits.flatten(0, 1), levels.flatten(), reduction="none")
-        return -flat.view(len(x), len(places))
+        return -flat.view(x.shape[0], len(places))
 
     def place_log_probs(self, x: Tensor, places: Tensor) -> Tensor:
         """Log-probabilities of all levels at some places, (n, m, levels), in nats.
@@ -141,7 +141,7 @@ class LocalContext(Distribution):
         around = canvas[:, near.index.to(places.device)[places]] / self.middle - 1
         first = first_places(pixels.long(), self.levels)
         seen = (first.unsqueeze(1) < places.view(1, -1, 1)).to(pixels.dtype)
-        codes = self.codes[places].expand(len(pixels), -1, -1)
+        codes = self.codes[places].expand(pixels.shape[0], -1, -1)
         nearest = canvas[:, near.nearest.to(places.device)[:, places]].long().unbind(1)
         inputs = torch.cat([around, codes, seen], -1)
         return inputs.flatten(0, 1), seen.flatten(0, 1), median_edge(*nearest).flatten()
@@ -152,7 +152,7 @@ class LocalContext(Distribution):
         h = self._hidden(inputs)[-1]
         outputs = linear(h, self.last.weight, self.last.bias[:, 0]).to(pixels.dtype)
         logits = pixel_logits(outputs, predicted, seen)
-        return logits.view(len(pixels), len(places), self.levels)
+        return logits.view(pixels.shape[0], len(places), self.levels)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
         places = torch.arange(self.neighbourhood.size, device=x.device)

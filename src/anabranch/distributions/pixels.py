@@ -111,7 +111,8 @@ class PixelModel(Distribution):
             return self.network(x, context).to(x.dtype)
 
     def _log_prob(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Tensor:
-        if torch.is_grad_enabled() or not len(x):
+        whole = torch.compiler.is_exporting() or not x.shape[0]
+        if torch.is_grad_enabled() or whole:
             return self._log_prob_of(x, context)
         return torch.cat([self._log_prob_of(*part) for part in self._parts(x, context)])
 

@@ -26,6 +26,7 @@ from anabranch.estimators.fitted import (
 from anabranch.estimators.gaussian_mixture import GaussianMixture
 from anabranch.estimators.given_start import responsibilities_of
 from anabranch.estimators.groups import accepts_old_names
+from anabranch.estimators.programs import CHECKED, PosteriorScores, Prepared, Program
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.estimators.unused import warn_unused
 from anabranch.procedures import log_responsibilities
@@ -275,6 +276,20 @@ class DeepClustering(
             found = [self.model_.facets(part) for part in x.split(PART)]
         labels = [torch.stack([log_p.argmax(0) for log_p in part], 1) for part in found]
         return torch.cat(labels).cpu().numpy()
+
+    def program(self) -> Program:
+        """The posterior of the clusters as one module; see `Estimator.program`."""
+        check_is_fitted(self)
+        if self.mixture_ is not None:
+            return super().program()
+        random_state, shape = np.random.RandomState(0), (CHECKED, self.n_features_in_)
+        if self.levels is None:
+            X = self.preparation_.decode(torch.as_tensor(random_state.randn(*shape)))
+        else:
+            X = random_state.randint(self.levels, size=shape).astype(np.float64)
+        prepared = Prepared(self.preparation_.transform, self.levels)
+        scores = PosteriorScores(self.model_, prepared, "responsibilities", self.n_components_)
+        return Program(scores, {"x": X}, {"posterior": self.predict_proba(X)})
 
     # -- inside ----------------------------------------------------------------------------------
 

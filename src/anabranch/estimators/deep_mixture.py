@@ -22,6 +22,7 @@ from anabranch.estimators.given_start import responsibilities_of
 from anabranch.estimators.groups import accepts_old_names, read_group
 from anabranch.estimators.labels import check_targets
 from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.programs import CHECKED, PosteriorScores, Prepared, Program
 from anabranch.estimators.rows import split_rows
 from anabranch.estimators.stages import StagedEstimator
 from anabranch.models import GaussianMixtureVAE, label_log_prob
@@ -333,6 +334,13 @@ class DeepMixture(StagedEstimator, PreparedEstimator):
             torch.cat(_scored(scores, rows, samples)).cpu() + rows.term for rows in self._batches(X)
         ]
         return torch.cat(parts).numpy()
+
+    def program(self) -> Program:
+        """The posterior q(y|x) as one module; see `Estimator.program`."""
+        X = self.sample(CHECKED, random_state=0)[0]
+        prepared = Prepared(self.preparation_.transform)
+        scores = PosteriorScores(self.model_, prepared, "log_q", self.n_components_)
+        return Program(scores, {"x": X}, {"posterior": self.predict_proba(X)})
 
     def _score_samples(self) -> int:
         return Bound.of(self.objective).score_samples

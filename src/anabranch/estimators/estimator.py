@@ -22,6 +22,7 @@ from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.frames_out import as_frames, asked_once, frames_out
 from anabranch.estimators.groups import GroupedSettings
 from anabranch.estimators.processes import alike
+from anabranch.estimators.programs import Program
 from anabranch.estimators.rows import length
 from anabranch.estimators.summary import summary_html, summary_lines, summary_text
 from anabranch.estimators.tables import named_columns, plain_table
@@ -215,6 +216,17 @@ class Estimator(GroupedSettings):
         """Fit, and leave the checkpoint, for the caller to remove when the result is safe."""
         fit: Any = getattr(self, "fit")  # noqa: B009 - each subclass has its own keywords
         return fit(X, y, **given, **({"resume": True} if resume else {}))
+
+    def program(self) -> Program:
+        """What it says of rows as one module, for export to where there is no Python.
+
+        Raises:
+            ValueError: where no module can say it alone.
+        """
+        raise ValueError(
+            f"a {type(self).__name__} cannot be exported: what it says of rows takes draws, a "
+            "search, or several passes"
+        )
 
     # -- asked by model files --------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from anabranch.algorithms.mixed_gaussians import MixedParameters
 from anabranch.archive import Tree
 from anabranch.estimators.estimator import Components, State
 from anabranch.estimators.gaussian_plan import covariance_model
+from anabranch.estimators.programs import CHECKED, Gaussians, MixtureScores, Prepared, Program
 from anabranch.estimators.rows import precision_of
 from anabranch.estimators.table_columns import TableColumns
 from anabranch.procedures.table_preparation import TablePreparation
@@ -227,6 +228,16 @@ class FittedGaussians(TableColumns):
                 for first in range(0, len(X), BATCH)
             ]
         return np.nan_to_num(np.concatenate(parts), nan=-np.inf, neginf=-np.inf)
+
+    def program(self) -> Program:
+        """Joint log-densities, log-density and posterior as one module; see `Estimator.program`."""
+        check_is_fitted(self)
+        self._check_plain()
+        X, found = np.asarray(self.sample(CHECKED, random_state=0)[0], float), self.parameters_
+        scale_tril = np.broadcast_to(found.scale_tril, found.covariances.shape)
+        gaussians = Gaussians(found.weights, found.means, scale_tril)
+        said = {"log_prob": self.score_samples(X), "posterior": self.predict_proba(X)}
+        return Program(MixtureScores(gaussians, Prepared(None), None), {"x": X}, said)
 
     def _n_parameters(self) -> int:
         model = covariance_model(self.covariance_type, self.reg_covar)

@@ -32,6 +32,7 @@ from anabranch.estimators.given_start import check_no_start, check_same_model
 from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.held_out import HeldOut
 from anabranch.estimators.prepared import PreparedDensity
+from anabranch.estimators.programs import CHECKED, DensityScores, Prepared, Program
 from anabranch.estimators.rows import (
     Seed,
     as_weights,
@@ -478,6 +479,21 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
     @property
     def _n_features_out(self) -> int:
         return self.n_features_in_
+
+    def program(self) -> Program:
+        """Log-density and latents as one module; see `Estimator.program`."""
+        check_is_fitted(self, "model_")
+        if self.layout is not None:
+            raise ValueError("a FlowDensity of angles or places cannot be exported")
+        inputs, given = {}, {}
+        if self.conditions_ is not None:
+            z = np.random.RandomState(0).randn(CHECKED, self.context_size)
+            given["context"] = self.conditions_.scale.decode(torch.as_tensor(z))[0].numpy()
+        X = self.sample(CHECKED, random_state=0, **given)
+        inputs = {"x": X} | given
+        scale = None if self.conditions_ is None else self.conditions_.scale
+        scores = DensityScores(self.model_, Prepared(self.preparation_.transform), scale)
+        return Program(scores, inputs, {"log_prob": self.score_samples(X, **given)})
 
     # -- what it says of itself ------------------------------------------------------------------
 

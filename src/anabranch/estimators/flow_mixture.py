@@ -32,6 +32,7 @@ from anabranch.estimators.mixture_plan import (
     OLD_NAMES,
     MixturePlan,
 )
+from anabranch.estimators.programs import CHECKED, MixtureScores, Prepared, Program
 from anabranch.estimators.rows import Seed, as_weights, at, relative_weights, split_rows
 from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
@@ -418,6 +419,16 @@ class FlowMixture(MixtureCandidates):
 
     def _whole_joint(self, z: Tensor) -> Tensor:
         return precise(lambda mixture, x, _: mixture.joint_log_prob(x), self.model_.mixture, z)
+
+    def program(self) -> Program:
+        """Joint log-densities, log-density and posterior as one module; see `Estimator.program`."""
+        self._check_plain()
+        X = self.sample(CHECKED, random_state=0)[0]
+        prepared = Prepared(self.preparation_.transform, self.levels)
+        log_q = None if self._method(None) == "exact" else self.model_
+        scores = MixtureScores(self.model_.mixture, prepared, log_q)
+        said = {"log_prob": self.score_samples(X), "posterior": self.predict_proba(X)}
+        return Program(scores, {"x": X}, said)
 
     # -- what it says of itself ------------------------------------------------------------------
 

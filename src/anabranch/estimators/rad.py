@@ -19,6 +19,7 @@ from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import check_no_start, check_same_model
 from anabranch.estimators.groups import Group, accepts_old_names
 from anabranch.estimators.prepared import PreparedEstimator
+from anabranch.estimators.programs import CHECKED, FoldScores, Prepared, Program
 from anabranch.estimators.rows import Seed, split_rows
 from anabranch.estimators.unused import warn_unused
 from anabranch.functional.numbers import (
@@ -269,6 +270,13 @@ class RAD(PreparedEstimator):
             if sum(map(len, found)) >= n:
                 return torch.cat(found)[:n]
         raise ValueError(f"component {component} has next to no mass in the model: none to draw")
+
+    def program(self) -> Program:
+        """Log-density, latents and cluster as one module; see `Estimator.program`."""
+        X = self.sample(CHECKED, random_state=0)[0]
+        scores = FoldScores(self.model_, Prepared(self.preparation_.transform), self.codes_)
+        said = {"log_prob": self.score_samples(X), "posterior": self.predict_proba(X)}
+        return Program(scores, {"x": X}, said)
 
     def _n_parameters(self) -> int:
         return free_parameters(self.model_)

@@ -116,6 +116,14 @@ class TableColumns(MixtureEstimator):
             check_spread(_filled(rows[:, : len(coding.reals)]), names)
         return rows
 
+    def _check_plain(self) -> None:
+        """Refuse to be one module where columns are coded before it."""
+        if self.is_table:
+            raise ValueError(
+                f"a {type(self).__name__} of a table of mixed columns cannot be exported: its "
+                "columns are coded before any module sees them"
+            )
+
     def _fit_table(self, X: Array, constant: NDArray[np.bool_]) -> TablePreparation:
         """The preparation of the rows of a table; circles are cut open, and places refused."""
         kinds = self._kinds()

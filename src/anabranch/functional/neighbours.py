@@ -139,7 +139,7 @@ class Neighbourhood:
         """
         height, width, *rest = self.event_shape
         above, beside = self.margin
-        images = x.reshape(len(x), height, width, *rest)
+        images = x.reshape(x.shape[0], height, width, *rest)
         sides = (0, 0) * len(rest) + (beside, beside, above, 0)
         return torch.nn.functional.pad(images, sides).flatten(1)
 

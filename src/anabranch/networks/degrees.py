@@ -65,4 +65,4 @@ class DegreeMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """All outputs at once."""
-        return self.network(x.flatten(1)).view(len(x), self.n_groups, self.n_outputs)
+        return self.network(x.flatten(1)).view(x.shape[0], self.n_groups, self.n_outputs)

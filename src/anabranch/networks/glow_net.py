@@ -93,7 +93,7 @@ class GlowNet(ImageConditioner):
     ) -> Tensor:
         first, *rest = convolutions
         dtype = self._dtype(x)
-        maps = torch.cat((x, places.expand(len(x), -1, -1, -1)), 1) if self.hidden else x
+        maps = torch.cat((x, places.expand(x.shape[0], -1, -1, -1)), 1) if self.hidden else x
         maps = first(maps.to(dtype, memory_format=torch.channels_last))
         if shift.numel():
             maps = maps + shift.to(dtype)

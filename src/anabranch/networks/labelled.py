@@ -84,4 +84,4 @@ class LabelledMLP(nn.Module):
         if y is None:
             return x.unsqueeze(1) + self.label.unsqueeze(-1)
         shift = (self.label @ y.flatten(1)).unflatten(1, y.shape[1:])
-        return shift.add_(x.view(len(x), *(1,) * (y.ndim - 2), -1))
+        return shift.add_(x.view(x.shape[0], *(1,) * (y.ndim - 2), -1))

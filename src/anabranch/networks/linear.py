@@ -122,7 +122,8 @@ def affine_columns(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     if weight.ndim == x.ndim == 3:
         return torch.baddbmm(bias, weight, x)
     if weight.ndim == x.ndim == 2 and bias.ndim == 2:
-        if weight.shape[0] * x.shape[1] >= LARGE_OUTPUT:
+        # an exported program has one way for batches of all sizes
+        if not torch.compiler.is_exporting() and weight.shape[0] * x.shape[1] >= LARGE_OUTPUT:
             return torch.mm(weight, x).add_(bias)
         return torch.addmm(bias, weight, x)
     return weight @ x + bias
