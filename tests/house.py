@@ -29,6 +29,7 @@ FLOORS = {
             "explorer",
             "batch",
             "export",
+            "serve",
             "experiments",
             "cli",
         )

@@ -14,7 +14,7 @@ from tests.registry import perturb
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "export.md"
 FORMATS = ("pt2", "onnx")
 # their inverses search inside, and a program that holds every step takes minutes to make
-SLOW = ("exponential_map_flow",)
+SLOW = ("exponential_map_flow", "planar")
 
 
 def small_recipes():

@@ -63,14 +63,23 @@ class Scorer:
         Raises:
             OSError, ValueError: where the file cannot be used, or has not what is asked for.
         """
-        path = Path(self.model)
-        status = path.stat()
-        model = _loaded(str(path.resolve()), status.st_mtime_ns, status.st_size)
+        path, model = Path(self.model), self.loaded
         if not model.has_clusters and {"component", "certainty"} & set(self.outputs):
             raise ValueError(f"{path} holds a density without clusters: ask for log_prob alone")
         if model.score_kind == "none" and "log_prob" in self.outputs:
             raise ValueError(f"{path} holds clusters without a density: it has no log_prob")
         return model
+
+    @property
+    def loaded(self) -> Estimator:
+        """The model of the file, whatever it is asked for.
+
+        Raises:
+            OSError, ValueError: where the file cannot be used.
+        """
+        path = Path(self.model)
+        status = path.stat()
+        return _loaded(str(path.resolve()), status.st_mtime_ns, status.st_size)
 
     def __call__(self, batch: Any) -> Any:
         """What the model says of a batch, as a table of the kind that came.

@@ -23,6 +23,7 @@ from anabranch.cli.report import report
 from anabranch.cli.reproduce import reproduce
 from anabranch.cli.sample import sample
 from anabranch.cli.score import score
+from anabranch.cli.serve import serve
 from anabranch.cli.text import say
 from anabranch.version import __version__
 
@@ -43,6 +44,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sample,
     batch,
     export,
+    serve,
     report,
     explore,
     compress,
