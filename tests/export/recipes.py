@@ -39,6 +39,8 @@ def _said(model, path):
             "draws random": "draws",
             "cannot follow": "cannot be followed",
             "has no words": "no words",
+            "of its own rows": "differs",
+            "cannot run": "not run",
         }
         return next(word for part, word in reversed(reasons.items()) if part in str(error))
     return "yes"

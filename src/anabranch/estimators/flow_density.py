@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
+from anabranch.data.parquet_rows import ParquetRows
 from anabranch.distributions import Flow, Logistic, Normal
 from anabranch.estimators.checks import check_draws, check_spread, column_names
 from anabranch.estimators.column_warnings import constant_columns
@@ -43,6 +45,7 @@ from anabranch.estimators.rows import (
     split_rows,
 )
 from anabranch.estimators.spaces import Spaces
+from anabranch.estimators.streamed import scan_rows
 from anabranch.estimators.supports import Bounds, check_supports, make_support, read_supports
 from anabranch.models import flow_density, product_density
 from anabranch.models.counting import free_parameters
@@ -177,7 +180,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
 
     def fit(
         self,
-        X: ArrayLike,
+        X: ArrayLike | ParquetRows,
         y: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
@@ -189,7 +192,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         """Fit the flow.
 
         Args:
-            X: (n, D) array or frame.
+            X: (n, D) array or frame; or `anabranch.data.ParquetRows` of files that are larger than
+                memory.
             y: ignored.
             sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
                 mean over rows is taken; columns are standardised by all of them alike. None for
@@ -207,8 +211,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         Raises:
             ValueError: for data or settings that cannot be used; the message says why.
         """
+        plan, scan = DensityPlan.of(self), None
+        if isinstance(X, ParquetRows):
+            given = {"sample_weight": sample_weight, "context": context, "X_val": X_val}
+            given |= {"levels": self.levels, "start": self.start}
+            scan = scan_rows(X, plan.optimisation.validation_fraction, given)
+            X, X_val = scan.frames
         X = self._validated(X, reset=True)
-        plan = DensityPlan.of(self)
         flow_options(plan.optimisation, len(X))  # wrong ones are refused before any work
         if X_val is None and context_val is not None:
             raise ValueError("context_val goes with X_val, which is missing")
@@ -247,6 +256,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         task = DensityTask(
             plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
         )
+        if scan is not None:
+            task = replace(task, stream=self._stream(scan, task.options))
         models = self._started(plan, task) if other is None else [self._gone_on(plan, other)]
         fallback = self._simple(plan, task) if other is None else other.model_
         self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))

@@ -1,6 +1,7 @@
 """FlowMixture: GaussianMixture's contract, with flows for components."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from anabranch.archive import Tree
+from anabranch.data.parquet_rows import ParquetRows
 from anabranch.distributions import ContaminatedMixture, Hedged
 from anabranch.estimators.checks import check_rows
 from anabranch.estimators.estimator import Components, Json, State
@@ -34,6 +36,7 @@ from anabranch.estimators.mixture_plan import (
 )
 from anabranch.estimators.programs import CHECKED, MixtureScores, Prepared, Program
 from anabranch.estimators.rows import Seed, as_weights, at, relative_weights, split_rows
+from anabranch.estimators.streamed import check_streamable, scan_rows
 from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.fit_flow_mixture import (
@@ -192,7 +195,7 @@ class FlowMixture(MixtureCandidates):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: ArrayLike | ParquetRows,
         y: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
@@ -202,7 +205,8 @@ class FlowMixture(MixtureCandidates):
         """Fit the mixture.
 
         Args:
-            X: (n, D) array or frame.
+            X: (n, D) array or frame; or `anabranch.data.ParquetRows` of files that are larger than
+                memory: starts are searched on a sample, epochs go through all rows.
             y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
                 of zeros where unknown. A labelled row teaches its component and q.
             sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
@@ -221,9 +225,15 @@ class FlowMixture(MixtureCandidates):
         Warns:
             UnusedSettingWarning: for settings that this fit does not use.
         """
+        plan, scan = self._plan(), None
+        if isinstance(X, ParquetRows):
+            check_streamable(plan)
+            given = {"y": y, "sample_weight": sample_weight, "X_val": X_val}
+            given |= {"columns": self.columns, "start": self.start}
+            scan = scan_rows(X, plan.optimisation.validation_fraction, given)
+            X, X_val = scan.frames
         table = X
         X = self._validated(X, reset=True)
-        plan = self._plan()
         targets, n_components = check_targets(y, len(X), plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
@@ -258,6 +268,9 @@ class FlowMixture(MixtureCandidates):
             as_weights(at(weights, rows)),
             as_weights(W_val),
         )
+        if scan is not None:
+            beside = outside if plan.contamination else None
+            task = replace(task, stream=self._stream(scan, task.options, beside))
         if other is not None:
             candidate = self._gone_on(plan, task, other)
         else:

@@ -1,7 +1,7 @@
 """Estimators whose model stands behind a fixed preparation of the data."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
+from anabranch.data.parquet_rows import Scan
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_range, column_names
 from anabranch.estimators.column_warnings import (
@@ -30,9 +31,11 @@ from anabranch.estimators.fitted import (
 )
 from anabranch.estimators.held_out import HeldOut
 from anabranch.estimators.rows import length
+from anabranch.estimators.streamed import row_stream
 from anabranch.estimators.trained import TrainedDensity
 from anabranch.procedures.preparation import Preparation, Preparing
 from anabranch.procedures.rows import Rows
+from anabranch.training import FitOptions, RowStream
 from anabranch.transforms import Support
 
 Array = NDArray[np.float64]
@@ -125,6 +128,21 @@ class PreparedDensity(TrainedDensity):
             torch.as_tensor(X) if self.levels is not None else None,
             self.preparation_.features(X),
         )
+
+    def _stream(
+        self,
+        scan: Scan,
+        options: FitOptions,
+        outside: Callable[[Array], NDArray[np.bool_]] | None = None,
+    ) -> RowStream:
+        """Rows on disk as the flows see them; those outside count nothing."""
+
+        def prepare(X: Array, random_state: np.random.RandomState) -> Rows:
+            rows = self._rows(X, None, random_state)
+            self._check_range(rows.z, X)
+            return rows
+
+        return row_stream(scan, prepare, options.batch_size, self.device, outside)
 
     def _check_range(self, z: Tensor, X: Array) -> None:
         """Refuse values that single precision cannot hold."""

@@ -34,7 +34,7 @@ from anabranch.procedures.optimisation import (
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.product_starts import Blocks, product_rows, set_product
 from anabranch.procedures.rows import Rows, row_weights
-from anabranch.training import FitOptions, FitResult
+from anabranch.training import FitOptions, FitResult, RowStream
 from anabranch.training.fit import evaluate
 from anabranch.transforms import Compose, Elementwise, TriangularAffine
 
@@ -60,6 +60,7 @@ class DensityTask:
         validation: rows that judge.
         preparation: what made them, which dequantizes integers anew.
         seed: of the order of rows and of dequantization.
+        stream: the rows to train on where they are not held, and ``rows`` are a sample of them.
     """
 
     optimisation: Optimisation
@@ -68,6 +69,7 @@ class DensityTask:
     validation: Rows
     preparation: Preparation
     seed: int
+    stream: RowStream | None = None
 
     @property
     def device(self) -> str:
@@ -77,7 +79,8 @@ class DensityTask:
     @property
     def options(self) -> FitOptions:
         """The settings of the loop."""
-        return flow_options(self.optimisation, len(self.rows.z))
+        n_rows = len(self.rows.z) if self.stream is None else self.stream.n_rows
+        return flow_options(self.optimisation, n_rows)
 
     def order(self) -> torch.Generator:
         """A source of the order of rows."""
@@ -247,13 +250,13 @@ def _fit(objective: Objective, task: DensityTask, *, resume: bool = False) -> Fi
     data, validation = _batches(objective, task)
     return fit_objective(
         objective,
-        data,
+        data if task.stream is None else task.stream,
         validation,
         options=task.options,
         optimisation=task.optimisation,
         seed=task.seed,
         resume=resume,
-        on_epoch=task.renewal(data),
+        on_epoch=task.renewal(data) if task.stream is None else None,
     )
 
 

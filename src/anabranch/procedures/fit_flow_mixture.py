@@ -38,6 +38,7 @@ from anabranch.training import (
     FitOptions,
     FitResult,
     RampUp,
+    RowStream,
     Schedule,
     ScheduledBuffer,
     Snapshots,
@@ -66,6 +67,7 @@ class MixtureTask:
         targets: (N, K) labels, rows of zeros where unknown, or None.
         preparation: what made them, which dequantizes integers anew.
         seed: of the order of rows, of dequantization, and of perturbations.
+        stream: the rows to train on where they are not held, and ``rows`` are a sample of them.
     """
 
     plan: FlowMixtureOptions
@@ -74,11 +76,17 @@ class MixtureTask:
     targets: NDArray[np.float64] | None
     preparation: Preparation
     seed: int
+    stream: RowStream | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of an epoch."""
+        return len(self.rows.z) if self.stream is None else self.stream.n_rows
 
     @property
     def options(self) -> FitOptions:
         """The settings of the loop."""
-        return self.plan.options(len(self.rows.z))
+        return self.plan.options(self.n_rows)
 
     @property
     def data(self) -> Data:
@@ -294,18 +302,18 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     """
     data, held_out = task.data, task.held_out
     model, objective = candidate.model, candidate.objective
-    options, rate = with_rate(task.options, len(task.rows.z))
+    options, rate = with_rate(task.options, task.n_rows)
     schedules = [rate, *_schedules(candidate, task)]
     result = fit(
         objective,
-        data,
+        data if task.stream is None else task.stream,
         held_out,
         options=options,
         schedules=schedules,
         generator=task.order(),
         noise=task.noise(),
         resume=resume and options.checkpoint is not None and Path(options.checkpoint).exists(),
-        on_epoch=task.hook(model, data),
+        on_epoch=task.hook(model, data) if task.stream is None else None,
         identity=run_identity(task.plan.optimisation, model, options),
         stage="train",
     )
@@ -352,7 +360,7 @@ def log_prob_rows(model: MixtureModel, data: Data) -> Tensor:
 
 
 def _schedules(candidate: Candidate, task: MixtureTask) -> list[Schedule]:
-    plan, options, n_rows = task.plan, task.options, len(task.rows.z)
+    plan, options, n_rows = task.plan, task.options, task.n_rows
     model, objective = candidate.model, candidate.objective
     schedules: list[Schedule] = []
     if plan.inference == "variational":

@@ -9,14 +9,15 @@ from torch import Tensor
 from anabranch.contracts.objective import Objective
 from anabranch.procedures.optimisation import Optimisation, run_identity, with_rate
 from anabranch.procedures.training_run import LastState
-from anabranch.training import FitOptions, FitResult, Schedule, fit
+from anabranch.training import FitOptions, FitResult, RowStream, Schedule, fit
+from anabranch.training.row_stream import rows_of
 
 Batch = dict[str, Tensor]
 
 
 def fit_objective(
     objective: Objective,
-    data: Batch,
+    data: Batch | RowStream,
     validation: Batch,
     *,
     options: FitOptions,
@@ -29,7 +30,7 @@ def fit_objective(
 
     Args:
         objective: with its model at the start.
-        data: rows x and what else the objective takes.
+        data: rows x and what else the objective takes; held or not.
         validation: the same, which judge.
         options: of the loop.
         optimisation: of the estimator: its patience, and which state is kept.
@@ -37,7 +38,7 @@ def fit_objective(
         resume: go on from the checkpoint.
         on_epoch: makes data anew before each epoch.
     """
-    options, rate = with_rate(options, len(data["x"]))
+    options, rate = with_rate(options, rows_of(data))
     schedules: list[Schedule] = [rate]
     last = LastState(objective) if optimisation.keep == "last" else None
     result = fit(

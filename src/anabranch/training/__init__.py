@@ -12,6 +12,7 @@ from anabranch.training.rates import RateHalving as RateHalving
 from anabranch.training.rates import ReduceOnPlateau as ReduceOnPlateau
 from anabranch.training.result import DivergedWarning as DivergedWarning
 from anabranch.training.result import FitResult as FitResult
+from anabranch.training.row_stream import RowStream as RowStream
 from anabranch.training.run_state import CheckpointWarning as CheckpointWarning
 from anabranch.training.schedules import LateFloat32 as LateFloat32
 from anabranch.training.schedules import Schedule as Schedule

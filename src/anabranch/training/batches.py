@@ -1,15 +1,63 @@
 """Rows in their random order, cut into batches."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
+from anabranch.archive import fingerprint
 from anabranch.training.parallel import ProcessGroup, local_rows
 from anabranch.training.tensors import whole_number
 
 Data = dict[str, Tensor]
 
 
-class Batches:
+class BatchSource(ABC):
+    """Where the batches of the loop come from, one epoch after the other.
+
+    Attributes:
+        n_rows: of an epoch.
+        size: rows of a batch, over all processes.
+        group: which process this is.
+        order: what says the order of the present epoch; None between epochs.
+        taken: batches of the present epoch that were taken.
+        data: tensors that may be rewritten in place between epochs; none where rows are not held.
+    """
+
+    n_rows: int
+    size: int
+    group: ProcessGroup
+    order: Tensor | None = None
+    taken: int = 0
+    data: Data
+
+    @abstractmethod
+    def begin(self, generator: torch.Generator, rows: Tensor | None = None) -> None:
+        """Draw the order of an epoch, through all rows or through those with these numbers."""
+
+    @property
+    @abstractmethod
+    def left(self) -> bool:
+        """Whether the epoch has a batch that was not taken."""
+
+    @abstractmethod
+    def take(self) -> Data:
+        """The next batch; of several processes, the share of this one."""
+
+    @abstractmethod
+    def restore(self, order: Tensor | None, taken: int, *, whole: bool) -> None:
+        """Go on within an epoch that was begun before."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Forget the order of the epoch."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What tells these rows from others."""
+
+
+class Batches(BatchSource):
     """The batches of one epoch after the other; those of this process, where there are several.
 
     The rows of an epoch are gathered once and then sliced. A last partial batch is left out, so
@@ -84,6 +132,10 @@ class Batches:
     def end(self) -> None:
         """Forget the order of the epoch."""
         self.taken, self.order, self._shuffled = 0, None, None
+
+    def fingerprint(self) -> str:
+        """What tells these rows from others."""
+        return fingerprint(self.data)
 
 
 def number_of_rows(data: Data) -> int:

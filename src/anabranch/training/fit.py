@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.archive import fingerprint
-from anabranch.training.batches import Batches, Data, number_of_rows
+from anabranch.training.batches import Data
 from anabranch.training.evaluation import drawing_from, evaluate
 from anabranch.training.options import FitOptions
 from anabranch.training.parallel import process_group, share_buffers, synchronised
 from anabranch.training.result import FitResult
+from anabranch.training.row_stream import RowStream, batches_of, device_of, rows_of
 from anabranch.training.run import Run
 from anabranch.training.run_state import Setup
 from anabranch.training.schedules import Schedule
@@ -21,7 +22,7 @@ from anabranch.training.tensors import clones, copy_tensors
 
 def fit(
     model: nn.Module,
-    data: Data,
+    data: Data | RowStream,
     validation: Data | None = None,
     *,
     options: FitOptions | None = None,
@@ -33,7 +34,7 @@ def fit(
     identity: dict[str, Any] | None = None,
     stage: str | None = None,
 ) -> FitResult:
-    """Minimise the loss of a model over data held in memory, and leave it at its best state.
+    """Minimise the loss of a model over data, held or not, and leave it at its best state.
 
     ``model(batch)`` returns a `Loss`, means over the batch. The state before the first step
     competes: a start that training only makes worse is what comes back. A step whose loss or
@@ -47,7 +48,8 @@ def fit(
     Args:
         model: an `anabranch.contracts.Objective`, or any module whose forward takes a dict of
             tensors and returns a `Loss`.
-        data: tensors with equal first dimensions, on the device of the model.
+        data: tensors with equal first dimensions, on the device of the model; or a
+            `anabranch.training.RowStream` of rows that are read again in each epoch.
         validation: likewise; without one, the score is the training loss.
         options: see `FitOptions`.
         schedules: see `Schedule`.
@@ -111,7 +113,7 @@ class Descent(Run):
     def __init__(
         self,
         model: nn.Module,
-        data: Data,
+        data: Data | RowStream,
         validation: Data | None,
         setup: Setup,
         on_epoch: Callable[[int], Tensor | None] | None,
@@ -119,16 +121,16 @@ class Descent(Run):
         self.validation, self.on_epoch = validation, on_epoch
         self.every_row = on_epoch is None
         group = process_group()
-        size = min(setup.options.batch_size, number_of_rows(data))
+        size = min(setup.options.batch_size, rows_of(data))
         if size < group.size:
             raise ValueError(
                 f"batch_size must be at least the number of processes, {group.size}, got {size}"
             )
         if setup.noise is None and getattr(model, "stochastic", False):
-            source = torch.Generator(next(iter(data.values())).device)
+            source = torch.Generator(device_of(data))
             setup = replace(setup, noise=source.manual_seed(setup.generator.initial_seed()))
         self.drawing = drawing_from(setup.noise, model)
-        super().__init__(model, [model], Batches(data, size, group), setup)
+        super().__init__(model, [model], batches_of(data, size, group), setup)
         forward = synchronised(model) if group.size > 1 else model
         self.forward = torch.compile(forward) if setup.options.compile else forward
         self.best = clones(self.state)

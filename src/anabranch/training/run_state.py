@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from anabranch.archive import fingerprint
 from anabranch.training.adam import Adam
 from anabranch.training.average import ParameterAverage
-from anabranch.training.batches import Batches, Data
+from anabranch.training.batches import BatchSource, Data
 from anabranch.training.checkpoint import (
     load_checkpoint,
     load_optimizer,
@@ -68,7 +67,7 @@ class RunState:
     """Whether each epoch goes through all rows, as they are."""
 
     def __init__(
-        self, module: nn.Module, players: Sequence[nn.Module], batches: Batches, setup: Setup
+        self, module: nn.Module, players: Sequence[nn.Module], batches: BatchSource, setup: Setup
     ) -> None:
         self.module, self.batches, self.setup = module, batches, setup
         self.options, self.schedules = setup.options, list(setup.schedules)
@@ -221,7 +220,7 @@ class RunState:
             "seed": self.setup.generator.initial_seed(),
             "noise": None if noise is None else noise.initial_seed(),
             "rows": self.batches.n_rows,
-            "data": fingerprint(self.batches.data),
+            "data": self.batches.fingerprint(),
             "shapes": {name: list(p.shape) for name, p in self.module.state_dict().items()},
         }
 

@@ -1,0 +1,127 @@
+"""Fits to rows that are not held: as good as those in memory, and the same from any files."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anabranch import FlowDensity, FlowMixture
+from anabranch.archive import fingerprint
+from anabranch.data import ParquetRows
+from anabranch.problems import Moons
+
+N = 1500
+X, _ = Moons().sample(N, random_state=0)
+TEST, _ = Moons().sample(2000, random_state=1)
+FLOW = {"name": "realnvp", "n_layers": 2, "hidden": [8]}
+KINDS = {
+    "mixture": lambda **more: FlowMixture(2, flow=FLOW, random_state=0, **more),
+    "density": lambda **more: FlowDensity(flow=FLOW, random_state=0, **more),
+}
+
+
+def write(folder, X, order=(0, 1, 2)):
+    folder.mkdir(exist_ok=True)
+    for place, part in zip(order, np.array_split(X, 3), strict=True):
+        frame = pd.DataFrame(part, columns=["x", "y"])
+        frame.to_parquet(folder / f"{place}.parquet", row_group_size=128)
+    return folder
+
+
+def bits(model):
+    return fingerprint(dict(model.model_.state_dict()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    # sorted: no part is like the whole
+    return write(tmp_path_factory.mktemp("rows") / "a", X[np.argsort(X[:, 0])])
+
+
+def rows(folder, **more):
+    return ParquetRows(folder, **{"sample_rows": 400, "buffer_mb": 0.03, **more})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_in_any_order_and_interrupted_runs_end_with_the_same_bits(kind, folder, tmp_path):
+    make = KINDS[kind]
+    first = make(max_epochs=3).fit(rows(folder))
+    assert first.column_names == ["x", "y"]
+    other = write(tmp_path / "b", X[np.argsort(X[:, 0])], order=(2, 0, 1))
+    assert bits(make(max_epochs=3).fit(rows(other))) == bits(first)
+    # stopped within an epoch, after which another process goes on
+    options = {"checkpoint": str(tmp_path / "c"), "checkpoint_steps": 2}
+    begun = make(max_epochs=1, fit_options=options).fit(rows(folder))
+    again = make(max_epochs=3, fit_options=options).fit(rows(folder), resume=True)
+    assert bits(begun) != bits(again) == bits(first)
+    with pytest.raises(ValueError, match="another run"):
+        make(max_epochs=3, fit_options=options).fit(rows(folder, sample_rows=300), resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_streamed_fit_is_as_good_as_one_in_memory(kind, folder):
+    make = KINDS[kind]
+    streamed, held = (make(max_epochs=150).fit(data) for data in (rows(folder), X))
+    scores = [model.score(pd.DataFrame(TEST, columns=["x", "y"])) for model in (streamed,)]
+    assert scores[0] > held.score(TEST) - 0.05  # one seed: the figure is that of the experiment
+
+
+def test_what_needs_all_rows_is_refused(folder):
+    data = rows(folder)
+    with pytest.raises(ValueError, match="y is for rows in memory"):
+        FlowMixture(2).fit(data, y=np.zeros(N))
+    with pytest.raises(ValueError, match=r"model_options\.algorithm asks for all rows"):
+        FlowMixture(2, model_options={"algorithm": "em"}).fit(data)
+    with pytest.raises(ValueError, match="context is for rows in memory"):
+        FlowDensity().fit(data, context=X)
+
+
+def test_rows_far_from_all_others_are_not_trained_on(tmp_path):
+    Y = X.copy()
+    Y[::300] = 1e5
+    data = rows(write(tmp_path, Y), sample_rows=2000)
+    with pytest.warns(UserWarning, match="apart"):
+        model = KINDS["mixture"](max_epochs=1).fit(data)
+    assert 0 < model.contamination_ < 0.05
+    assert np.abs(model.sample(500, random_state=0)[0]).max(1).mean() < 1e4
+
+
+MEMORY = """
+import resource, sys
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from anabranch import FlowMixture
+from anabranch.data import ParquetRows
+path, mb, how = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+if how == "write":
+    random = np.random.RandomState(0)
+    schema = pa.schema([(f"c{j}", pa.float64()) for j in range(20)])
+    with pq.ParquetWriter(path, schema) as writer:
+        for _ in range(int(mb)):
+            block = random.randn(2**20 // 160, 20)
+            writer.write_table(pa.table(list(block.T), schema=schema), row_group_size=2000)
+    sys.exit()
+flow = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
+small = FlowMixture(2, flow=flow, max_epochs=1, random_state=0)
+small.fit(np.random.RandomState(0).randn(5000, 20))
+before = peak()
+data = ParquetRows(path, sample_rows=5000, buffer_mb=8)
+FlowMixture(2, flow=flow, max_epochs=1, random_state=0).fit(data)
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_table(tmp_path):
+    script, path = tmp_path / "run.py", str(tmp_path / "t.parquet")
+    script.write_text(MEMORY)
+
+    def run(how):
+        command = [sys.executable, str(script), path, "160", how]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    run("write")
+    assert float(run("fit")) < 100  # MiB, of a table of 160
