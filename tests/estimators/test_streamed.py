@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from anabranch import FlowDensity, FlowMixture
+from anabranch import FlowDensity, FlowMixture, GaussianMixture, load
 from anabranch.archive import fingerprint
+from anabranch.cli import app
 from anabranch.data import ParquetRows
 from anabranch.problems import Moons
+from anabranch.training.row_stream import StreamedBatches
 
 N = 1500
 X, _ = Moons().sample(N, random_state=0)
@@ -45,17 +48,31 @@ def rows(folder, **more):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_files_in_any_order_and_interrupted_runs_end_with_the_same_bits(kind, folder, tmp_path):
+def test_files_in_any_order_and_interrupted_runs_end_with_the_same_bits(
+    kind, folder, tmp_path, monkeypatch
+):
     make = KINDS[kind]
     first = make(max_epochs=3).fit(rows(folder))
     assert first.column_names == ["x", "y"]
     other = write(tmp_path / "b", X[np.argsort(X[:, 0])], order=(2, 0, 1))
     assert bits(make(max_epochs=3).fit(rows(other))) == bits(first)
-    # stopped within an epoch, after which another process goes on
+    # killed within the second epoch
     options = {"checkpoint": str(tmp_path / "c"), "checkpoint_steps": 2}
-    begun = make(max_epochs=1, fit_options=options).fit(rows(folder))
+    steps, take = [], StreamedBatches.take
+
+    def killed(self):
+        if len(steps) == first.fit_result_.steps // 3 + 2:
+            raise SystemExit
+        steps.append(1)
+        return take(self)
+
+    unlucky = make(max_epochs=3, fit_options=options)
+    with monkeypatch.context() as patched:
+        patched.setattr(StreamedBatches, "take", killed)
+        with pytest.raises(SystemExit):
+            unlucky.fit(rows(folder))
     again = make(max_epochs=3, fit_options=options).fit(rows(folder), resume=True)
-    assert bits(begun) != bits(again) == bits(first)
+    assert bits(again) == bits(first)
     with pytest.raises(ValueError, match="another run"):
         make(max_epochs=3, fit_options=options).fit(rows(folder, sample_rows=300), resume=True)
 
@@ -87,6 +104,27 @@ def test_rows_far_from_all_others_are_not_trained_on(tmp_path):
         model = KINDS["mixture"](max_epochs=1).fit(data)
     assert 0 < model.contamination_ < 0.05
     assert np.abs(model.sample(500, random_state=0)[0]).max(1).mean() < 1e4
+
+
+def test_other_estimators_say_that_they_hold_rows(folder):
+    with pytest.raises(TypeError, match="a GaussianMixture takes rows in memory"):
+        GaussianMixture(2).fit(rows(folder))
+
+
+def test_the_command_fits_the_same(folder, tmp_path):
+    name = tmp_path / "m.safetensors"
+    options = "-k 2 --flow-option n_layers=2 --flow-option hidden=[8] --max-epochs 2 --stream"
+    limits = "--sample-rows 400 --buffer-mb 0.03"
+    command = ["fit", str(folder), "-o", str(name), *options.split(), *limits.split()]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "1500, not held" in done.stdout
+    expected = KINDS["mixture"](max_epochs=2).fit(rows(folder))
+    assert bits(load(name)) == bits(expected)
+    done = CliRunner().invoke(app, [*command, "--weight-column", "x"])
+    assert "--weight-column needs the rows in memory" in done.output
+    done = CliRunner().invoke(app, ["fit", str(folder), "-o", str(name), *limits.split()])
+    assert "goes with --stream" in done.output
 
 
 MEMORY = """

@@ -91,5 +91,5 @@ def test_processes_share_each_batch():
     ],
 )
 def test_what_is_no_epoch_is_refused(order, taken):
-    with pytest.raises(ValueError, match="no epoch of 5 groups|expected a count"):
+    with pytest.raises(ValueError, match=r"no epoch of 5 groups|expected a count"):
         begun().restore(torch.tensor(order), taken, whole=True)

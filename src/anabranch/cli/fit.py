@@ -226,6 +226,28 @@ def fit(
             "settings; or discard it.",
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Read the rows of Parquet files and folders in each epoch, and hold few.",
+        ),
+    ] = False,
+    sample_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            show_default=False,
+            help="Rows that a streamed fit searches its start on.  [default: 100000]",
+        ),
+    ] = None,
+    buffer_mb: Annotated[
+        float | None,
+        typer.Option(
+            show_default=False,
+            help="MiB of rows that a streamed fit shuffles together.  [default: 256]",
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -332,10 +354,18 @@ def fit(
             checkpoint=checkpoint,
             resume=resume,
             verbose=verbose,
+            stream=_stream(stream, {"sample_rows": sample_rows, "buffer_mb": buffer_mb}),
         )
     )
     if save_config is not None:
         write_config(shell, save_config)
+
+
+def _stream(wanted: bool, settings: dict[str, Any]) -> dict[str, Any] | None:
+    given = {name: value for name, value in settings.items() if value is not None}
+    if given and not wanted:
+        raise typer.BadParameter(f"--{next(iter(given)).replace('_', '-')} goes with --stream")
+    return given if wanted else None
 
 
 def _refuse(

@@ -20,6 +20,7 @@ from anabranch.cli.paths import check_files
 from anabranch.cli.request import Fit
 from anabranch.cli.rows import framed, split_columns, split_weights, take
 from anabranch.cli.settings import check_parameters, check_recipes, place, put
+from anabranch.cli.streaming import streamed_rows, streamed_summary
 from anabranch.cli.summary import summary
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_mixed, read_tables
@@ -54,6 +55,9 @@ def _run(request: Fit, *, first: bool) -> None:
     if first:
         _check(request)
     wait_for_all()
+    if request.stream is not None:
+        _run_streamed(request, first=first)
+        return
     table, weights = split_weights(_read(request), request.weight_column)
     table, context = split_columns(table, request.context)
     settings = _settings(request, table)
@@ -76,6 +80,21 @@ def _run(request: Fit, *, first: bool) -> None:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
     if request.verbose is not False:
         typer.echo(listing(summary(request, estimator, table, X, numbers, seconds)))
+
+
+def _run_streamed(request: Fit, *, first: bool) -> None:
+    rows = streamed_rows(request)
+    estimator = request.estimator(**_with_checkpoint(request, deepcopy(dict(request.settings))))
+    started = time.perf_counter()
+    try:
+        estimator.fit_keeping_checkpoint(rows, resume=bool(request.resume))  # pyright: ignore
+        seconds = time.perf_counter() - started
+        if first:
+            _save(request, estimator)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_where_to_go_on(request)) from None
+    if first and request.verbose is not False:
+        typer.echo(listing(streamed_summary(request, estimator, rows, seconds)))
 
 
 def _check(request: Fit) -> None:
@@ -148,10 +167,15 @@ def _settings(request: Fit, table: Table) -> dict[str, Any]:
         settings = for_images(request.estimator, settings, table.image_shape)
     if request.estimator.components == "required" and settings.get("n_components") is None:
         settings["n_components"] = _count_classes(table)
-    if request.checkpoint is not None:
-        further = settings.get("fit_options") or {}
-        settings["fit_options"] = {**further, "checkpoint": str(request.checkpoint)}
-    return settings
+    return _with_checkpoint(request, settings)
+
+
+def _with_checkpoint(request: Fit, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the place of the checkpoint, where there is one."""
+    if request.checkpoint is None:
+        return settings
+    further = settings.get("fit_options") or {}
+    return settings | {"fit_options": {**further, "checkpoint": str(request.checkpoint)}}
 
 
 def _count_classes(table: Table) -> int:

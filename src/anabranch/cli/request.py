@@ -29,6 +29,7 @@ class Fit:
         settings: parameters of the estimator.
         checkpoint: file for the state of an unfinished fit; None for none.
         resume: True to go on, False to discard an unfinished fit, None to ask.
+        stream: settings of `anabranch.data.ParquetRows` where rows are not held; else None.
         verbose: True to print all settings, False to print nothing.
     """
 
@@ -48,6 +49,7 @@ class Fit:
     checkpoint: Path | None
     resume: bool | None
     verbose: bool | None
+    stream: Mapping[str, Any] | None = None
 
     @property
     def is_mixed(self) -> bool:

@@ -18,6 +18,7 @@ from torch import nn
 
 from anabranch.archive import Tree
 from anabranch.data.finite import check_finite
+from anabranch.data.parquet_rows import ParquetRows
 from anabranch.estimators.checks import check_levels, check_spread, column_names
 from anabranch.estimators.frames_out import as_frames, asked_once, frames_out
 from anabranch.estimators.groups import GroupedSettings
@@ -50,6 +51,7 @@ class Estimator(GroupedSettings):
         score_kind: what ``score_samples`` gives, "none" where there is no such method.
         components: "searched" where ``n_components`` may be "auto", "required" where somebody has
             to say how many, "none" where it is no setting.
+        takes_streams: whether it can be fitted to `anabranch.data.ParquetRows`.
         fitted_attribute: the attribute that ``fit`` sets last, or next to it.
     """
 
@@ -58,6 +60,7 @@ class Estimator(GroupedSettings):
     posteriors: ClassVar[tuple[str, ...]] = ()
     score_kind: ClassVar[ScoreKind] = "log-density"
     components: ClassVar[Components] = "none"
+    takes_streams: ClassVar[bool] = False
     fitted_attribute: ClassVar[str] = "model_"
 
     levels: int | None = None
@@ -83,6 +86,11 @@ class Estimator(GroupedSettings):
 
     def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
         """Rows as float64, or an error that names the columns at fault."""
+        if isinstance(X, ParquetRows):
+            raise TypeError(
+                f"ParquetRows go to the fit of a FlowMixture or a FlowDensity; here a "
+                f"{type(self).__name__} takes rows in memory, and anabranch batch scores files"
+            )
         rows = validate_data(
             self,
             plain_table(X),  # pyright: ignore[reportArgumentType] - "no_validation" is its only text

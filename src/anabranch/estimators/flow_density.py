@@ -508,6 +508,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
 
     # -- what it says of itself ------------------------------------------------------------------
 
+    takes_streams: ClassVar[bool] = True
+
     @property
     def context_size(self) -> int:
         """C, how many columns it is conditional on."""

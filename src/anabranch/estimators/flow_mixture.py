@@ -446,6 +446,7 @@ class FlowMixture(MixtureCandidates):
     # -- what it says of itself ------------------------------------------------------------------
 
     takes_labels: ClassVar[bool] = True
+    takes_streams: ClassVar[bool] = True
     posteriors: ClassVar[tuple[str, ...]] = METHODS
     components: ClassVar[Components] = "searched"
 
