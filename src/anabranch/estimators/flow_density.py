@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -211,13 +211,13 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Pre
         Raises:
             ValueError: for data or settings that cannot be used; the message says why.
         """
-        plan, scan = DensityPlan.of(self), None
+        plan, scan, table = DensityPlan.of(self), None, cast(Any, X)
         if isinstance(X, ParquetRows):
             given = {"sample_weight": sample_weight, "context": context, "X_val": X_val}
             given |= {"levels": self.levels, "start": self.start}
             scan = scan_rows(X, plan.optimisation.validation_fraction, given)
-            X, X_val = scan.frames
-        X = self._validated(X, reset=True)
+            table, X_val = scan.frames
+        X = self._validated(table, reset=True)
         flow_options(plan.optimisation, len(X))  # wrong ones are refused before any work
         if X_val is None and context_val is not None:
             raise ValueError("context_val goes with X_val, which is missing")

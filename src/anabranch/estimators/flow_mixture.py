@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -225,15 +225,14 @@ class FlowMixture(MixtureCandidates):
         Warns:
             UnusedSettingWarning: for settings that this fit does not use.
         """
-        plan, scan = self._plan(), None
+        plan, scan, table = self._plan(), None, cast(Any, X)
         if isinstance(X, ParquetRows):
             check_streamable(plan)
             given = {"y": y, "sample_weight": sample_weight, "X_val": X_val}
             given |= {"columns": self.columns, "start": self.start}
             scan = scan_rows(X, plan.optimisation.validation_fraction, given)
-            X, X_val = scan.frames
-        table = X
-        X = self._validated(X, reset=True)
+            table, X_val = scan.frames
+        X = self._validated(table, reset=True)
         targets, n_components = check_targets(y, len(X), plan.wanted)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")

@@ -93,10 +93,12 @@ def export_model(model: Estimator | nn.Module, path: str | Path) -> Exported:
     errors = _checked(program, found)
     with atomic_write(path) as file:
         file.write(content)
-    shapes = [
-        {name: ["n", *a.shape[1:]] for name, a in part.items()} for part in (program.inputs, found)
-    ]
-    return Exported(*shapes, len(found[next(iter(found))]), errors)
+    n_rows = len(next(iter(found.values())))
+    return Exported(_shapes(program.inputs), _shapes(found), n_rows, errors)
+
+
+def _shapes(arrays: Arrays) -> dict[str, list[int | str]]:
+    return {name: ["n", *array.shape[1:]] for name, array in arrays.items()}
 
 
 def _traced(program: Program) -> torch.export.ExportedProgram:
