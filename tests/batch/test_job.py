@@ -70,6 +70,17 @@ def test_every_row_is_scored_once(scorer, model, inputs, tmp_path, workers):
     assert names == {"a.csv.parquet", "b.parquet.parquet", "deep__c.csv.parquet", MANIFEST}
 
 
+def test_patterns_and_addresses_are_files(inputs, tmp_path):
+    pattern, address = str(inputs / "*.csv"), (inputs / "b.parquet").as_uri()
+    found = find_parts([pattern, address, inputs / "deep"])
+    names = ["a.csv.parquet", "b.parquet.parquet", "c.csv.parquet"]
+    assert [part.output for part in found] == names
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*\*\.json"):
+        find_parts([inputs / "*.json"])
+    with pytest.raises(ValueError, match="s3://bucket/a is not on this machine"):
+        find_parts(["s3://bucket/a"])
+
+
 def test_what_is_missing_or_changed_is_made_again(scorer, model, inputs, tmp_path):
     out = tmp_path / "out"
     run_job(scorer, [inputs], out)

@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
     folder = write(tmp_path / "a", parts_of(X))
     with pytest.raises(ValueError, match=r"a\.parquet lacks columns: w"):
         ParquetRows(folder, ["x", "w"])
-    with pytest.raises(FileNotFoundError, match="no Parquet files at"):
+    with pytest.raises(FileNotFoundError, match="there is no file or folder"):
         ParquetRows(tmp_path / "*.pq")
     with pytest.raises(ValueError, match="buffer_mb must be at least"):
         ParquetRows(folder, buffer_mb=1e-3)

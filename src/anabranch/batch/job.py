@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from anabranch.batch.scorer import Scorer, plain_column
 from anabranch.data import TableWriter, atomic_write, read_mixed, stream_table
 from anabranch.data.formats import ENDINGS
 from anabranch.data.locks import locked
+from anabranch.data.matching import matching_paths
 from anabranch.data.reading import open_source
 
+StrPath = str | PathLike[str]
 MANIFEST = "_manifest.json"
 VERSION = 1
 # Values read at once.
@@ -53,8 +56,8 @@ class Done:
     made: int
 
 
-def find_parts(inputs: Sequence[Path]) -> list[Part]:
-    """The files behind names of files and folders, each with the name of its part.
+def find_parts(inputs: Sequence[StrPath]) -> list[Part]:
+    """The files behind names and patterns of files and folders, each with the name of its part.
 
     Folders are searched to the bottom for the endings of tables; hidden names and those that begin
     with "_" are left out, as engines that write folders of parts mean it.
@@ -64,9 +67,7 @@ def find_parts(inputs: Sequence[Path]) -> list[Part]:
         ValueError: where two parts would have the same name.
     """
     found: dict[str, Path] = {}
-    for path in inputs:
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file or folder {path}")
+    for path in (path for given in inputs for path in matching_paths(given)):
         files = sorted(_tables(path)) if path.is_dir() else [path]
         for file in files:
             name = str(file.relative_to(path)) if path.is_dir() else file.name
@@ -88,7 +89,7 @@ def _tables(folder: Path) -> Iterator[Path]:
 
 def run_job(
     scorer: Scorer,
-    inputs: Sequence[Path],
+    inputs: Sequence[StrPath],
     folder: Path,
     *,
     workers: int = 1,
@@ -101,7 +102,7 @@ def run_job(
 
     Args:
         scorer: what is told of each row.
-        inputs: files and folders.
+        inputs: files, folders, and patterns of them, see `anabranch.data.matching`.
         folder: of the parts, made where it is missing.
         workers: processes.
         resume: go on with a job that is there.

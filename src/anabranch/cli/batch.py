@@ -19,9 +19,11 @@ class OnBad(StrEnum):
 def batch(
     model: options.Model,
     inputs: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="INPUT", show_default=False, help="Files, and folders of files, to score."
+            metavar="INPUT",
+            show_default=False,
+            help="Files to score, folders of files, and patterns of these in quotes.",
         ),
     ],
     output: Annotated[

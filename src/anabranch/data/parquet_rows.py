@@ -1,7 +1,6 @@
 """Tables larger than memory: row groups of Parquet files, read one after the other."""
 
-import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from os import PathLike
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from anabranch.data.extras import pandas_module
 from anabranch.data.finite import check_finite
+from anabranch.data.matching import matching_paths
 from anabranch.data.parquet_files import ParquetSource
 
 Array = NDArray[np.float64]
@@ -235,17 +235,13 @@ def _mixed(x: Hashes) -> Hashes:
 
 def _files(paths: StrPath | Sequence[StrPath]) -> list[Path]:
     given = [paths] if isinstance(paths, str | PathLike) else list(paths)
-    found = sorted({file for path in given for file in _matching(str(path))})
+    found = {file for name in given for path in matching_paths(name) for file in _within(path)}
     if not found:
-        raise FileNotFoundError(f"there are no Parquet files at {', '.join(map(str, given))}")
-    return found
+        raise FileNotFoundError(f"there are no Parquet files in {', '.join(map(str, given))}")
+    return sorted(found)
 
 
-def _matching(path: str) -> Iterator[Path]:
-    if Path(path).is_dir():
-        hidden = (".", "_")
-        yield from (f for f in Path(path).rglob("*.parquet") if not f.name.startswith(hidden))
-    elif Path(path).exists():
-        yield Path(path)
-    else:
-        yield from map(Path, glob.glob(path, recursive=True))
+def _within(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*.parquet") if not file.name.startswith((".", "_"))]
