@@ -84,7 +84,9 @@ def test_what_depends_on_a_context_takes_it(tmp_path):
     "make",
     [
         lambda: GaussianMixture(2, covariance_type="diag", random_state=0),
-        lambda: RAD(**FOLDS, max_epochs=0, random_state=0),
+        pytest.param(
+            lambda: RAD(**FOLDS, max_epochs=0, random_state=0), marks=pytest.mark.slow, id="rad"
+        ),
         lambda: DeepMixture(2, **DEEP, random_state=0),
         lambda: DeepClustering(
             2,
@@ -96,7 +98,7 @@ def test_what_depends_on_a_context_takes_it(tmp_path):
             random_state=0,
         ),
     ],
-    ids=["gaussians", "rad", "deep-mixture", "deep-clustering"],
+    ids=["gaussians", None, "deep-mixture", "deep-clustering"],
 )
 def test_other_estimators_have_programs(make, tmp_path):
     model = make().fit(X)
