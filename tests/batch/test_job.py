@@ -71,7 +71,7 @@ def test_every_row_is_scored_once(scorer, model, inputs, tmp_path, workers):
 
 
 def test_patterns_and_addresses_are_files(inputs, tmp_path):
-    pattern, address = str(inputs / "*.csv"), (inputs / "b.parquet").as_uri()
+    pattern, address = str(inputs / "a*.csv"), (inputs / "b.parquet").as_uri()
     found = find_parts([pattern, address, inputs / "deep"])
     names = ["a.csv.parquet", "b.parquet.parquet", "c.csv.parquet"]
     assert [part.output for part in found] == names
