@@ -248,7 +248,7 @@ def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = Fal
 
 def _fit(objective: Objective, task: DensityTask, *, resume: bool = False) -> FitResult:
     if task.stream is not None and isinstance(objective, CumulativeRegression):
-        raise ValueError("flow learns from ranks among all rows, which a streamed fit does not hold")
+        raise ValueError("flow learns from ranks of all rows, which a streamed fit does not hold")
     data, validation = _batches(objective, task)
     return fit_objective(
         objective,
