@@ -16,6 +16,16 @@ from tests.registry import perturb, seeded
 PAGE = Path(__file__).parents[2] / "docs" / "compared.md"
 # no flows, but models that are made of them
 MODELS = {
+    # of one thing given another
+    "binary_density",
+    "cinn",
+    "conditional_glow",
+    "independent_pixels",
+    "inn",
+    "tzk",
+    "videoflow",
+    # others
+    "sic",
     "flow_mixture",
     "flow_vae",
     "flow_density",
