@@ -267,7 +267,7 @@ def test_a_crowd_is_answered_and_memory_stays(path):
     port, body = free_port(), json.dumps({"rows": np.tile(frame, (9, 1))[:500].tolist()}).encode()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "anabranch", "serve", str(path), "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
             try:
