@@ -22,6 +22,8 @@ FILES = {
     "truncated npy": ("t.npy", lambda f: (f / "t.npy").read_bytes()[:-40], "damaged"),
     "truncated npz": ("t.npz", lambda f: (f / "t.npz").read_bytes()[:-40], "damaged"),
 }
+# What each command writes to.
+OUTPUTS = {"predict": "o.csv", "score": "o.csv", "report": "o.html"}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -32,11 +34,11 @@ def test_files_that_cannot_be_read(fail, files, model, tmp_path, case):
     sentence = fail("fit", path, "-o", tmp_path / "m")
     assert said in sentence
     assert str(path) in sentence
-    (tmp_path / "o.csv").write_text("old")
-    for command in ("predict", "score", "report"):
-        assert str(path) in fail(command, model, path, "-o", tmp_path / "o.csv")
-    assert (tmp_path / "o.csv").read_text() == "old"
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "o.csv"])
+    for command, output in OUTPUTS.items():
+        (tmp_path / output).write_text("old")
+        assert str(path) in fail(command, model, path, "-o", tmp_path / output)
+        assert (tmp_path / output).read_text() == "old"
+    assert {p.name for p in tmp_path.iterdir()} == {name, *OUTPUTS.values()}
 
 
 def test_idx_files_that_cannot_be_read(fail, images, tmp_path):
@@ -51,9 +53,9 @@ def test_a_missing_file(fail, model, tmp_path):
     assert fail("fit", tmp_path / "no.csv", "-o", tmp_path / "m") == (
         f"error: there is no file {tmp_path}/no.csv"
     )
-    for command in ("predict", "score", "report"):
+    for command, output in OUTPUTS.items():
         assert "there is no file" in fail(
-            command, model, tmp_path / "no.csv", "-o", tmp_path / "o.csv"
+            command, model, tmp_path / "no.csv", "-o", tmp_path / output
         )
 
 
@@ -77,8 +79,8 @@ def test_values_that_are_not_finite(fail, tmp_path, values, said):
 
 def test_values_to_score_that_are_not_finite(fail, model, tmp_path):
     (tmp_path / "t.csv").write_text("height,width\n1,2\n,3\n")
-    for command in ("predict", "score", "report"):
-        sentence = fail(command, model, tmp_path / "t.csv", "-o", tmp_path / "o.csv")
+    for command, output in OUTPUTS.items():
+        sentence = fail(command, model, tmp_path / "t.csv", "-o", tmp_path / output)
         assert "'height' (1 NaN)" in sentence
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.csv"]
 

@@ -65,7 +65,8 @@ def test_missing_columns_are_named(fail, model, tmp_path):
 def test_another_number_of_columns(fail, model, unnamed, tmp_path, command, n_columns):
     np.save(tmp_path / "t.npy", np.zeros((5, n_columns)))
     for path in (model, unnamed):
-        sentence = fail(command, path, tmp_path / "t.npy", "-o", tmp_path / "o.csv")
+        output = tmp_path / ("o.html" if command == "report" else "o.csv")
+        sentence = fail(command, path, tmp_path / "t.npy", "-o", output)
         assert f"t.npy has {n_columns} columns; the model was fitted to 2" in sentence
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.npy"]
 

@@ -186,7 +186,8 @@ def test_a_report_of_a_deep_mixture(mixture, features, succeed, tmp_path):
 def test_what_needs_a_density_is_refused(clusters, features, fail, tmp_path):
     path = clusters[0]
     for command in (("score", path, features), ("sample", path), ("report", path, features)):
-        sentence = fail(*command, "-o", tmp_path / "o.csv")
+        output = "o.html" if command[0] == "report" else "o.csv"
+        sentence = fail(*command, "-o", tmp_path / output)
         assert sentence.startswith(f"error: {path} holds a DeepClustering by 'idec', which finds")
     assert list(tmp_path.iterdir()) == []
 

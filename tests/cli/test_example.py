@@ -24,5 +24,5 @@ def test_pictures(succeed, tmp_path):
 
 
 def test_other_endings_are_refused(fail, tmp_path):
-    assert ".csv or .parquet" in fail("example", tmp_path / "wings.pdf")
+    assert "the name must end in .csv" in fail("example", tmp_path / "wings.pdf")
     assert not (tmp_path / "wings.pdf").exists()

@@ -151,6 +151,10 @@ def test_components_of_one_cluster_are_merged():
     assert merged.shape == (600, 2)
     assert clustering_accuracy((x > 0).astype(int), merged.argmax(1)) == 1.0
     np.testing.assert_allclose(merged.sum(1), 1.0)
+    assert merge_overlapping(merged[:300], 2.0, at_least=1).shape == (300, 2)
+    alike = np.full((4, 3), 1 / 3)
+    assert merge_overlapping(alike).shape == (4, 1)
+    assert merge_overlapping(alike, at_least=2).shape == (4, 2)
 
 
 @pytest.mark.parametrize("inference", INFERENCES)

@@ -35,6 +35,7 @@ def score(
     """
     import numpy as np
 
+    from anabranch.cli.given import read_given
     from anabranch.cli.loading import load_density
     from anabranch.cli.paths import check_files
     from anabranch.cli.piped import tell
@@ -42,10 +43,11 @@ def score(
     from anabranch.cli.rows import Request, stream
     from anabranch.metrics import bits_per_dim
 
-    check_files([model, *data], {"--output": output})
+    check_files([model, *data, *([given] if given else [])], {"--output": output})
     csv = options.csv_format(header, delimiter, decimal)
-    request = Request(data, label_column, classes, csv)
     density = load_density(model)
+    known = None if given is None else read_given(density, given, csv)
+    request = Request(data, label_column, classes, csv, known)
     beside = Beside.of(density, request, id_column, append=append, taken=("row", "log_prob"))
     weights = None if weight_column is None else _weights(request, weight_column)
     total, counted, n_rows, n_gaps = 0.0, 0.0, 0, 0

@@ -202,14 +202,14 @@ class ClusteringTask:
         return Moments(*map(_float32, found)), mixture.predict(codes)
 
     def merged_moments(self, codes: Array, n_init: int) -> tuple[Moments, Labels]:
-        """Clusters of codes as given, or components of a mixture that were merged; K or fewer.
+        """Clusters of codes as given, or components of a mixture that were merged; two to K.
 
         Those that are not needed have no weight.
         """
         if self.clusters is not None and self.labels is not None:
             return _moments(codes, self.clusters), self.labels
         mixture = self.mixture_of(codes, "full", n_init)
-        clusters = merge_overlapping(mixture.predict_proba(codes))
+        clusters = merge_overlapping(mixture.predict_proba(codes), at_least=2)
         found = _moments(codes, clusters)
         none = torch.zeros(self.n_components - clusters.shape[1], codes.shape[1])
         padded = (none[:, 0], none, torch.ones_like(none))
