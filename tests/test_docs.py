@@ -246,6 +246,7 @@ def few_rows(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_rows")
+@pytest.mark.slow
 def test_pictures_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["make_pictures.py", str(tmp_path)])
     runpy.run_path(str(ROOT / "docs" / "make_pictures.py"), run_name="__main__")
@@ -254,6 +255,7 @@ def test_pictures_are_drawn(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("few_rows")
+@pytest.mark.slow
 def test_the_gallery_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["make_gallery.py", str(tmp_path)])
     draw_all = runpy.run_path(str(ROOT / "docs" / "make_gallery.py"))["main"]

@@ -81,6 +81,7 @@ def test_import_changes_nothing(modules, tmp_path):
     assert set(found["loaded"]) & HEAVY == set()
 
 
+@pytest.mark.slow
 def test_the_probe_can_fail(tmp_path):
     code = """
 torch.distributions.Distribution.set_default_validate_args(False)

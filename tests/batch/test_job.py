@@ -61,7 +61,7 @@ def expected(model):
     return pd.DataFrame({"id": whole["id"], **told})
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_row_is_scored_once(scorer, model, inputs, tmp_path, workers):
     done = run_job(scorer, [inputs], tmp_path / "out", workers=workers)
     assert done == Done(rows=150, parts=3, made=3)

@@ -45,6 +45,7 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.slow
 def test_processes_without_a_seed_end_alike(told, name):
     assert told[0][name] == told[1][name]
 

@@ -57,6 +57,7 @@ def programs(mixture, tmp_path_factory):
 
 @rows
 @pytest.mark.parametrize("ending", ["pt2", "onnx"])
+@pytest.mark.slow
 def test_a_mixture_says_the_same(mixture, programs, ending, n):
     run, path = programs[ending]
     Y = mixture.sample(n, random_state=1)[0]

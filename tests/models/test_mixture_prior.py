@@ -172,6 +172,7 @@ def quadrature_log_prob(model, x):
     return torch.logsumexp(likelihood + log_p + 2 * math.log(side[1] - side[0]), 1)
 
 
+@pytest.mark.slow
 def test_bounds_are_below_the_integral_and_rise_to_it():
     x = bent_model().sample(200, generator=seeded(5))[0]
     with torch.no_grad():

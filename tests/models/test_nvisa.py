@@ -447,7 +447,7 @@ def ten_epochs(likelihood, *, half):
     # runs by a Gaussian likelihood, whose standard deviations come close to the bound, part: those
     # with other draws are 1 % apart and more
     ("likelihood", "apart"),
-    [("bernoulli", 0.005), ("gaussian", 0.03)],
+    [("bernoulli", 0.005), pytest.param("gaussian", 0.03, marks=pytest.mark.slow)],
 )
 def test_ten_epochs_in_half_precision_come_as_far(likelihood, apart):
     plain, half = ten_epochs(likelihood, half=False), ten_epochs(likelihood, half=True)
