@@ -7,9 +7,8 @@ def test_both_models_are_judged_on_the_same_rows(monkeypatch):
     monkeypatch.setattr(svae_pinwheel, "N", 300)
     monkeypatch.setattr(svae_pinwheel, "K", 6)
     monkeypatch.setitem(svae_pinwheel.NETWORK, "hidden", (16,))
-    monkeypatch.setitem(svae_pinwheel.SVAE, "pretrain", {"epochs": 30})
-    monkeypatch.setitem(svae_pinwheel.SVAE, "max_epochs", 4)
-    monkeypatch.setitem(svae_pinwheel.VAE, "pretrain", {"epochs": 4})
+    monkeypatch.setitem(svae_pinwheel.FIT, "pretrain", {"epochs": 30})
+    monkeypatch.setitem(svae_pinwheel.FIT, "max_epochs", 4)
     outcome = svae_pinwheel.svae_pinwheel(Run(seeds=(100,)))
     found = {figure.name: figure.value for figure in outcome.figures}
     assert 1 <= found["fewest components that count"] <= 6

@@ -62,6 +62,9 @@ def super_resolution(run: Run) -> Outcome:
         Figure("|parameters of the flow / of single pixels - 1|", abs(rows.mean("size") - 1)),
         Figure("draws made small less what was given, RMS grey levels", rows.mean("off")),
         Figure("the same of other digits", rows.mean("off_other")),
+        Figure(
+            "the first less the second", rows.mean("off") - rows.mean("off_other"), 0.0, "lower"
+        ),
         Figure("steps that were not finite", float(rows.column("skipped").max()), 0.0, "lower"),
     ]
     settings = {"flow": FLOW, "pixels": PIXELS, "alpha": ALPHA, "seconds": SECONDS[run.budget],

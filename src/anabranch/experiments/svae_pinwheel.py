@@ -12,16 +12,15 @@ from anabranch.problems import Pinwheel
 K, COUNTS, N, TEST = 15, 0.03, 2560, 2560
 START, EPOCHS = 40, 200
 NETWORK: dict[str, Any] = {"latent": 2, "hidden": (64, 64), "patience": EPOCHS}
-SVAE: dict[str, Any] = {
+FIT: dict[str, Any] = {
     "model_options": {"activation": "tanh"},
-    "method_options": {"learning_rate": 1e-2, "rate": 2e-3},
     "pretrain": {"epochs": START},
     "max_epochs": EPOCHS,
 }
-VAE: dict[str, Any] = {
-    "model_options": {"activation": "tanh"},
-    "pretrain": {"epochs": START + EPOCHS},
-}
+SVAE: dict[str, Any] = {"learning_rate": 1e-2, "rate": 2e-3}
+# The prior of a VaDE of one component is any normal distribution: a VAE, which starts from the same
+# autoencoder. From random networks a VAE stays at its prior here, and everything is better.
+VAE: dict[str, Any] = {"learning_rate": 1e-2}
 
 
 class Score(NamedTuple):
@@ -51,7 +50,7 @@ def svae_pinwheel(run: Run) -> Outcome:
         Figure("mean ACC", rows.mean("acc")),
         Figure("processor seconds per SVAE", rows.mean("s")),
     ]
-    settings = {"K": K, "n": N, **NETWORK, **SVAE, "rows to test": TEST}
+    settings = {"K": K, "n": N, **NETWORK, **FIT, "SVAE": SVAE, "VAE": VAE, "rows to test": TEST}
     return Outcome(figures, settings, rows.table())
 
 
@@ -60,14 +59,15 @@ def score(seed: int) -> Score:
     X, _ = Pinwheel().sample(N, random_state=seed)
     test, labels = Pinwheel().sample(TEST, random_state=10_000 + seed)
     started = time.process_time()
-    svae = DeepClustering(K, method="svae", random_state=seed, **NETWORK, **SVAE).fit(X)
+    how = {"random_state": seed, **NETWORK, **FIT}
+    svae = DeepClustering(K, method="svae", method_options=SVAE, **how).fit(X)
     seconds = time.process_time() - started
-    vae = DeepClustering(2, method="vae+gmm", random_state=seed, **NETWORK, **VAE).fit(X)
+    vae = DeepClustering(1, method="vade", method_options=VAE, **how).fit(X)
     return Score(
         seed,
         clustering_accuracy(labels, svae.predict(test)),
         int((svae.model_.weights > COUNTS).sum()),
         -svae.fit_results_["clusters"].best_score,
-        -vae.fit_results_["autoencoder"].best_score,
+        -vae.fit_results_["clusters"].best_score,
         seconds,
     )
