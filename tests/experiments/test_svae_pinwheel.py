@@ -3,7 +3,7 @@
 from anabranch.experiments import Run, svae_pinwheel
 
 
-def test_both_models_are_judged_on_the_same_rows(monkeypatch):
+def test_it_runs_in_small(monkeypatch):
     monkeypatch.setattr(svae_pinwheel, "N", 300)
     monkeypatch.setattr(svae_pinwheel, "K", 6)
     monkeypatch.setitem(svae_pinwheel.NETWORK, "hidden", (16,))
