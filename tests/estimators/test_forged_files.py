@@ -140,6 +140,15 @@ def test_a_blueprint_is_what_is_built(name, changes):
         check_blueprint(name, arguments, {k: v for k, v in state.items() if k != key})
 
 
+def test_files_of_wide_networks_are_read():
+    """A network whose units have an order is made unit by unit: it takes steps as it has rows."""
+    flow = {"name": "maf", "n_layers": 5, "hidden": [200]}
+    arguments = {"features": 784, "n_components": 2, "flow": flow, "seed": 0}
+    check_blueprint(
+        "flow_mixture", arguments, dict(build("flow_mixture", **arguments).state_dict())
+    )
+
+
 def test_nested_trees(tmp_path, monkeypatch):
     path, deep = tmp_path / "model", [None]
     for _ in range(70):

@@ -13,8 +13,10 @@ from anabranch.models.registry import build
 
 # Numbers of a recipe are sizes and counts: those of a large model are sizes of its tensors, too.
 USUAL = 4096
-# Calls of torch for a tensor of the model, of which some 30 are usual, and elements of a tensor.
-CALLS, ELEMENTS = 200, 4
+# Calls of torch for a tensor of the model, of which some 30 are usual, and for a row or column of
+# it: networks with an order of their inputs look at each unit. Elements of a tensor, for each of
+# those that there are.
+CALLS, UNIT_CALLS, ELEMENTS = 200, 8, 4
 FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full, torch.eye)
 
 
@@ -71,7 +73,8 @@ class _Meta(TorchFunctionMode):
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.calls = CALLS * (len(state) + 10)
+        longest = sum(max(tensor.shape, default=0) for tensor in state.values())
+        self.calls = CALLS * (len(state) + 10) + UNIT_CALLS * longest
         n_elements = sum(tensor.numel() for tensor in state.values())
         self.largest = max(ELEMENTS * n_elements, USUAL * 1024)
 
