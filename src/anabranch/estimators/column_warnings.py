@@ -96,8 +96,7 @@ def warn_few_values(X: Array, columns: list[str]) -> None:
         >>> str(caught[0].message)
         "column 'flag' takes few values, or one for many rows: such values have no density, ..."
     """
-    some = X[:: max(1, len(X) // (10 * ROWS))]
-    bad = np.array([_has_spike(column) for column in some.T])
+    bad = spiked_columns(X)
     if bad.any():
         _warn(
             f"{_plural(bad)} {_names(columns, bad)} {'take' if bad.sum() > 1 else 'takes'} few "
@@ -105,6 +104,17 @@ def warn_few_values(X: Array, columns: list[str]) -> None:
             "them; leave the column out, give it as context of a FlowDensity, or give levels where "
             "all columns are integers"
         )
+
+
+def spiked_columns(X: Array) -> Mask:
+    """Which columns hold values that many rows share, (D,).
+
+    Example:
+        >>> spiked_columns(np.c_[np.repeat([0.0, 1.0], 20), np.arange(40.0)])
+        array([ True, False])
+    """
+    some = X[:: max(1, len(X) // (10 * ROWS))]
+    return np.array([_has_spike(column) for column in some.T])
 
 
 def warn_regularised(X: Array, constant: Mask, columns: list[str], reg_covar: float) -> None:
