@@ -111,6 +111,7 @@ def test_the_search_goes_on_while_the_score_rises():
     assert "turn" in [name for name, _ in found.search.path]
 
 
+@pytest.mark.slow
 def test_both_facets_are_found_on_axes_that_mix_them():
     z, states = two_facets(102, n=400)
     # some of the way back, as a component analysis comes

@@ -301,6 +301,7 @@ def test_two_facets_are_found(start):
     assert found.bic == scores[-1] == pytest.approx(tree_bic(found.tree, z))
 
 
+@pytest.mark.slow
 def test_the_better_of_both_starts_is_kept():
     z, _ = two_facets(101, n=300)
     random_state = np.random.RandomState(0)

@@ -81,7 +81,14 @@ def test_what_comes_out(method):
     np.testing.assert_allclose(model.predict_proba(X[:7]), P[:7], atol=1e-5)
 
 
-@METHOD
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "ltvae" else [])
+        for name in METHODS
+        if name not in OTHERS
+    ],
+)
 def test_a_seed_decides_everything_and_files_keep_it(tmp_path, method):
     X, _, _ = folded(200)
     model, again = (small(method=method).fit(X) for _ in range(2))

@@ -36,6 +36,7 @@ def test_without_labels_all_parts_are_reported_and_drawn():
     assert all(image.startswith(b"\x89PNG") for image in outcome.pictures.values())
 
 
+@pytest.mark.slow
 def test_with_labels_names_count_and_both_schedules_are_reported():
     outcome = circles.circles_semi(Run(seeds=(100,)))
     found = values(outcome)

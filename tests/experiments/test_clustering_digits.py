@@ -29,6 +29,7 @@ def outcome():
         return clustering_digits.clustering_digits(Run(seeds=(100, 101)))
 
 
+@pytest.mark.slow
 def test_all_is_compared_on_the_rows_that_were_clustered(outcome):
     found, further = outcome.figures
     curve, line, diagonal, *random = map(further.mean, further.fields)

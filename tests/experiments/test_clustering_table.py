@@ -39,6 +39,7 @@ def _bars(monkeypatch):
     monkeypatch.setattr(clustering_table, "images", lambda run, folder, part: parts[part])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bars")
 def test_it_runs_in_small(capsys):
     outcome = clustering_table.clustering_table(Run(seeds=(0,)))

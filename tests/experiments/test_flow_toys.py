@@ -32,6 +32,7 @@ def small(monkeypatch):
         monkeypatch.setattr(tabak_turner, name, value)
 
 
+@pytest.mark.slow
 def test_more_planar_layers_come_closer(small):
     outcome = planar_vi.planar_vi(Run(seeds=(100,)))
     figures = by_name(outcome)
@@ -62,6 +63,7 @@ def test_of_the_starts_the_best_is_taken(small, monkeypatch):
         assert approximation.found.kl > 0.5
 
 
+@pytest.mark.slow
 def test_block_flows_on_energies_and_the_pinwheel(small):
     outcome = bnaf_toys.bnaf_toys(Run(seeds=(100,)))
     figures = by_name(outcome)

@@ -31,12 +31,14 @@ def values(outcome):
     return found
 
 
+@pytest.mark.slow
 def test_weight_sharing_counts_parameters():
     outcome = ideas.weight_sharing(RUN)
     assert values(outcome)["share of the parameters"] < 0.45
     assert list(outcome.pictures) == ["shared.png"]
 
 
+@pytest.mark.slow
 def test_prior_update_compares_four_ways():
     outcome = ideas.prior_update(RUN)
     # three epochs do not find the wings, but weights are weights
@@ -52,6 +54,7 @@ def test_annihilation_counts_seeds():
     assert found["pinwheel: seeds that end with 5 of 10"] in (0, 1)
 
 
+@pytest.mark.slow
 def test_complexities_have_a_row_for_each_pair():
     outcome = ideas.complexities(RUN)
     assert len(outcome.table.split("\n\n")[0].splitlines()) == 1 + 2 * 4

@@ -17,6 +17,7 @@ def _small(monkeypatch):
         monkeypatch.setattr(ideas, name, variants)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small")
 def test_consistency_runs_in_small():
     outcome = ideas.consistency(Run(seeds=(3,)))

@@ -28,6 +28,7 @@ def _bars(monkeypatch):
     monkeypatch.setattr(nvisa_variants, "BATCH", 64)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bars")
 def test_it_runs_in_small():
     outcome = nvisa_ablation.nvisa_ablation(Run(seeds=(100,)))

@@ -21,6 +21,7 @@ def test_it_is_registered():
     assert "vmonf-pinwheel3-animation" in list_experiments()
 
 
+@pytest.mark.slow
 def test_both_animations_and_the_figures(small):
     outcome = pinwheel3.pinwheel3(Run(seeds=(3,)))
     assert sorted(outcome.pictures) == ["ours.gif", "thesis.gif"]

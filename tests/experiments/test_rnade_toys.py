@@ -19,6 +19,7 @@ def small(monkeypatch):
     monkeypatch.setattr(rnade_toys, "LARGE_FIT", replace(rnade_toys.LARGE_FIT, max_epochs=20))
 
 
+@pytest.mark.slow
 def test_it_runs_and_learns(small):
     outcome = rnade_toys.rnade_toys(Run(seeds=(100,)))
     figures = {figure.name: figure.value for figure in outcome.figures}

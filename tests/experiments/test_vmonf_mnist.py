@@ -45,6 +45,7 @@ def small(monkeypatch):
     monkeypatch.setattr(vmonf_mnist, "images", lambda run, folder, part, n_classes: parts[part])
 
 
+@pytest.mark.slow
 def test_it_runs_in_small(small):
     outcome = vmonf_mnist.vmonf_mnist(Run(seeds=(0,)))
     values = {figure.name: figure for figure in outcome.figures}
