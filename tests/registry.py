@@ -24,6 +24,7 @@ from anabranch.distributions import (
     Categories,
     Cauchy,
     Chain,
+    ComponentEmbeddings,
     ConditionalMixture,
     ContaminatedMixture,
     ContextNormal,
@@ -1236,8 +1237,20 @@ def _one_hot(batch_shape: Shape, context: int, generator: Generator) -> Distribu
 
 
 def _local_context(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Levels of pixels; what is zero at first is drawn, so that contexts are heard."""
     sizes = {"levels": 3, "n_neighbours": 4, "hidden": [6], "reach": 1, "n_mirrored": 1}
-    return LocalContext((2, 3), **sizes, generator=generator)
+    sizes["context_features"] = context
+    model = LocalContext((2, 3), **sizes, generator=generator)
+    with torch.no_grad():
+        model.last.weight.normal_(0, 0.5, generator=generator)
+    return model
+
+
+def _component_embeddings(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    """Components of one normal; the mixture of three of them where none are asked for."""
+    normal = DiagonalNormal(2, context_features=3, hidden=HIDDEN, generator=generator)
+    components = ComponentEmbeddings(normal, *(batch_shape or (3,)), generator=generator)
+    return components if batch_shape else Mixture(components)
 
 
 def _categories(batch_shape: Shape, context: int, generator: Generator) -> Categories:
@@ -1263,7 +1276,9 @@ def _discrete() -> list[Case]:
     cases.append(Case("categories", 2, _categories, domain=two))
     beside = Product((REAL, *two.parts))
     cases.append(Case("with-categories", 3, _with_categories, domain=beside))
-    cases.append(Case("local-context", (2, 3), _local_context, Integers(3), stackable=False))
+    cases.append(
+        Case("local-context", (2, 3), _local_context, Integers(3), contextual=True, stackable=False)
+    )
     return [*cases, Case("mixture-bits", 3, mixed, domain=BITS, contextual=True, stackable=False)]
 
 
@@ -1492,6 +1507,7 @@ DISTRIBUTIONS: list[Case] = [
     Case("independent-2", 2, _independent, contextual=True, stackable=False),
     Case("context-normal-3", 3, _context_normal, contextual=True),
     Case("embedded-2", 2, _embedded, contextual=True),
+    Case("component-embeddings-2", 2, _component_embeddings),
     Case("uniform-1", 1, _base(Uniform, 1), domain=UNIT, smooth=False),
     Case("discretized-logistic-2", 2, _base(DiscretizedLogistic, 2), domain=Integers()),
     Case("normal-images", SMALL, lambda b, c, g: Normal(SMALL, batch_shape=b)),

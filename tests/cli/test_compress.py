@@ -71,7 +71,7 @@ def test_what_cannot_be_is_one_sentence(shop, model, tmp_path, succeed, fail):
     (tmp_path / "flip.anb").write_bytes(kept[:-9] + b"?" + kept[-8:])
     (tmp_path / "newer.anb").write_bytes(kept[:8] + b"\x09\x00" + kept[10:])
     other = load(shop / "coder.safetensors")
-    other.integer_.codes[0, 0] += 1
+    other.integer_.inputs.codes[0, 0] += 1
     save(other, tmp_path / "other.safetensors")
     out = ("-o", tmp_path / "out.npy")
     packing = {"wide.npy": "levels 0..255", "deep.npy": "shape"}

@@ -23,6 +23,12 @@ def layer(weight, bias=0, shift=0, lower=-(2**14), upper=2**14):
     )
 
 
+def inputs_of(model, x):
+    levels = torch.as_tensor(x.astype(np.int64))
+    components = torch.arange(len(x)) % model.n_components
+    return _inputs(model, levels, components, torch.arange(model.size))
+
+
 def test_the_certificate_is_the_largest_sum():
     wide = layer([[127] * 4, [-3, 2, 0, 0]], bias=-10)
     assert wide.certificate(255) == 4 * 127 * 255 + 10
@@ -57,8 +63,7 @@ def test_outputs_are_shifted_and_bounded():
 @pytest.mark.parametrize(("shape", "levels"), [((5, 6), 256), ((4, 4), 2), ((3, 4, 3), 200)])
 def test_frequencies_are_positive_and_fill_the_whole(shape, levels):
     model = integer_model(shape, levels)
-    x = torch.as_tensor(pixels(model).astype(np.int64))
-    sizes = model.frequencies(model.logits(*_inputs(model, x)))
+    sizes = model.frequencies(model.logits(*inputs_of(model, pixels(model))))
     assert sizes.min() >= 1
     assert (sizes.sum(-1) == 2**16).all()
 
@@ -75,7 +80,7 @@ def test_order_threads_batches_and_carriers_do_not_matter():
     model, x = integer_model(), pixels(integer_model(), n=40)
     wide = IntegerModel.from_state(model.state(), torch.float64)
     assert (model.carrier, wide.carrier) == (torch.float32, torch.float64)
-    inputs, predicted = _inputs(model, torch.as_tensor(x.astype(np.int64)))
+    inputs, predicted = inputs_of(model, x)
     logits = model.logits(inputs, predicted)
     assert torch.equal(logits, logits.round())
     assert torch.equal(wide.logits(inputs.double(), predicted).float(), logits)
@@ -99,8 +104,8 @@ def test_the_float_model_is_not_exact():
     x = torch.as_tensor(images((8, 8), n=64)).float()
     places = torch.arange(64)
     with torch.no_grad():
-        together = model._logits(x.flatten(1), places)
-        wide = model.double()._logits(x.flatten(1).double(), places)
+        together = model._logits(x.flatten(1), places, None)
+        wide = model.double()._logits(x.flatten(1).double(), places, None)
     assert not torch.equal(together.double(), wide)
 
 

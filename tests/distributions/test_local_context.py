@@ -27,11 +27,11 @@ def test_a_pixel_looks_at_none_that_comes_later(shape, mirrored):
     source = torch.Generator().manual_seed(0)
     x = torch.randint(0, 7, (1, size), generator=source).float()
     places = torch.arange(size)
-    before = model._logits(x, places)[0].detach()
+    before = model._logits(x, places, None)[0].detach()
     for place in range(size):
         other = x.clone()
         other[0, place] = (other[0, place] + 3) % 7
-        after = model._logits(other, places)[0].detach()
+        after = model._logits(other, places, None)[0].detach()
         changed = (after != before).any(-1).nonzero()[:, 0]
         assert (changed > place).all()
         # all within reach are looked at, the last place's next one at least

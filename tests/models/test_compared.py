@@ -35,6 +35,7 @@ MODELS = {
     "image_density",
     "gmvae",
     "local_context",
+    "local_context_mixture",
     "nvisa",
     "product_flow",
     "product_density",

@@ -79,7 +79,10 @@ def _write(
     on_items: Callable[[int], object] | None,
 ) -> Written:
     items = source.count(model)
-    length = write_header(file, Header(model.sha256, model.size, items, source.restore))
+    restore = dict(source.restore)
+    if model.n_components > 1:  # so that clusters can be read without the model
+        restore["components"] = model.inputs.weights.tolist()
+    length = write_header(file, Header(model.sha256, model.size, items, restore))
     for part in source.parts(model, block_items(model)):
         for block in _pieces(part, MAX_BLOCK // model.size):
             length += write_block(file, model, block, verify=verify, xz=source.last_resort)

@@ -16,10 +16,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from anabranch.coding.integer_model import IntegerModel
-from anabranch.coding.pixels import Pixels, decode_pixels, encode_pixels, usual_lanes
-from anabranch.coding.rans import STATE_BYTES, TOTAL, Code, DamagedCodeError
+from anabranch.coding.pixels import (
+    Pixels,
+    decode_pixels,
+    encode_pixels,
+    named_components,
+    usual_lanes,
+)
+from anabranch.coding.rans import STATE_BYTES, TOTAL, Code, DamagedCodeError, Decoder
 
 MAGIC = b"\x89ANB\r\n\x1a\n"
 VERSION = 1
@@ -193,6 +201,12 @@ class Container:
         self.check_model(model)
         if block.method == MODEL and block.length * 8 < block.items * model.size * _least(model):
             raise CompressedFileError(f"{self.name} is damaged: it is too short for its pixels")
+        try:
+            return decode_block(block, self._content(block), model)
+        except CompressedFileError as error:
+            raise CompressedFileError(f"{self.name}: {error}") from error
+
+    def _content(self, block: Block) -> bytes:
         self._file.seek(block.offset - _CRC.size)
         (seal,) = _CRC.unpack(self._file.read(_CRC.size))
         content = self._file.read(block.length)
@@ -200,11 +214,24 @@ class Container:
             : -_CRC.size
         ]
         if zlib.crc32(content, zlib.crc32(head)) != seal:
-            raise CompressedFileError(f"{self.name} is damaged: a block has another checksum")
+            raise CompressedFileError("it is damaged: a block has another checksum")
+        return content
+
+    def components(self, block: Block) -> NDArray[np.int64]:
+        """The components of the items of one block, (n,), which need no model.
+
+        Raises:
+            CompressedFileError: for a file of a model without components, or damage.
+        """
+        weights = self.header.restore.get("components")
+        if not isinstance(weights, list) or block.method != MODEL:
+            raise CompressedFileError(f"{self.name} was coded by no mixture")
         try:
-            return decode_block(block, content, model)
-        except CompressedFileError as error:
-            raise CompressedFileError(f"{self.name}: {error}") from error
+            whole = torch.tensor([int(weight) for weight in weights], dtype=torch.int32)
+            decoder = Decoder(_code_of(self._content(block), block.lanes))
+            return named_components(whole, decoder, block.items)
+        except (DamagedCodeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+            raise CompressedFileError(f"{self.name} is damaged: {error}") from error
 
     def check_model(self, model: IntegerModel) -> None:
         """Refuse another model than the one that the file was coded with.

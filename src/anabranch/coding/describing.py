@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anabranch.coding.container import MAGIC, Container
 
 
@@ -37,6 +40,20 @@ def describe_file(path: Path) -> dict[str, Any]:
         "coded_by": "model" if all(block.method == 0 for block in blocks) else "model, xz or none",
         "model": header.model,
     }
+
+
+def file_components(path: Path) -> NDArray[np.int64]:
+    """The component by which each item of a compressed file was coded, (items,), in their order.
+
+    The items are not decoded, and no model is needed.
+
+    Raises:
+        CompressedFileError: for a damaged file, or one that no mixture has coded.
+    """
+    with path.open("rb") as file:
+        container = Container(file, str(path))
+        parts = [container.components(block) for block in container.blocks]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def _product(shape: Any) -> int:

@@ -6,27 +6,38 @@ import torch
 from torch import Tensor
 
 from anabranch.coding.integer_linear import MAX_SHIFT, MAX_WEIGHT, IntegerLinear
-from anabranch.coding.integer_model import LOGITS, ONE, SEEN, UNIT, IntegerModel
+from anabranch.coding.integer_model import (
+    INPUTS,
+    LOGITS,
+    ONE,
+    SEEN,
+    UNIT,
+    IntegerInputs,
+    IntegerModel,
+)
+from anabranch.coding.rans import TOTAL
+from anabranch.distributions.local_components import LocalComponents
 from anabranch.distributions.local_context import LocalContext
+from anabranch.distributions.mixture import Mixture
 
 ROOM = 1.25  # above the largest activation that was met
 CALIBRATION = 64  # images
 
 
 @torch.no_grad()
-def freeze(model: LocalContext, images: Tensor, *, bits: int = 8) -> IntegerModel:
+def freeze(model: LocalContext | Mixture, images: Tensor, *, bits: int = 8) -> IntegerModel:
     r"""Round a model to whole numbers, after its training.
 
     Each output of a layer has a scale of its own, which the next layer's weights undo; a power of
     two brings activations to ``bits`` bits. Eight bits cost hundredths of a per cent.
 
     Args:
-        model: the trained model.
+        model: the trained model, or a mixture whose components are embeddings for one.
         images: (n, \*event_shape) on which activations are measured; 64 of them are enough.
         bits: of weights and activations, 4 to 8.
 
     Raises:
-        ValueError: for other bits, or no images.
+        ValueError: for other bits, no images, or a mixture of something else.
 
     Source: the rounding is that of Jacob et al. (2018), "Quantization and training of neural
     networks for efficient integer-arithmetic-only inference", arXiv:1712.05877; whole numbers for
@@ -42,11 +53,14 @@ def freeze(model: LocalContext, images: Tensor, *, bits: int = 8) -> IntegerMode
         raise ValueError(f"bits must be from 4 to 8, got {bits}")
     if not len(images):
         raise ValueError("images must hold at least one image")
-    largest = _activations(model, images[:CALIBRATION])
+    model, embeddings, log_weights = LocalComponents.of(model)
+    largest = _activations(model, images[:CALIBRATION], embeddings)
     top = MAX_WEIGHT >> (8 - bits)
     codes, step = _rounded_codes(model.codes)
-    around = torch.full((model.neighbourhood.n_values,), 1 / model.middle)
-    scale = torch.cat([around, step, torch.full((model.levels,), 1 / SEEN)]).double()
+    told, own_step = _rounded_codes(embeddings)
+    unit = INPUTS // model.middle
+    around = torch.full((model.neighbourhood.n_values,), 1 / (model.middle * unit))
+    scale = torch.cat([around, step, own_step, torch.full((model.levels,), 1 / SEEN)]).double()
     layers = []
     for layer, peak in zip(model.hidden_layers, largest, strict=True):
         weight, bias = layer.weight.double() * scale, layer.bias[:, 0].double()
@@ -62,7 +76,20 @@ def freeze(model: LocalContext, images: Tensor, *, bits: int = 8) -> IntegerMode
     layers.append(_layer(weight, bias, UNIT * 2**shift, shift, (-LOGITS, LOGITS)))
     near = model.neighbourhood
     neighbours = near.n_neighbours, near.n_mirrored
-    return IntegerModel(model.event_shape, model.levels, neighbours, codes, layers, exponentials())
+    inputs = IntegerInputs(codes, told, frequencies_of(log_weights.exp()), unit)
+    return IntegerModel(model.event_shape, model.levels, neighbours, inputs, layers, exponentials())
+
+
+def frequencies_of(weights: Tensor) -> Tensor:
+    """Probabilities as whole numbers that fill 65536, each at least 1.
+
+    Example:
+        >>> frequencies_of(torch.tensor([0.75, 0.25, 0.0])).tolist()
+        [49151, 16384, 1]
+    """
+    found = (weights.double() * (TOTAL - len(weights))).floor().to(torch.int32) + 1
+    found[found.argmax()] += TOTAL - found.sum(dtype=torch.int32)
+    return found
 
 
 def exponentials() -> Tensor:
@@ -76,10 +103,14 @@ def exponentials() -> Tensor:
     return torch.tensor([round(ONE * math.exp(-i / UNIT)) for i in range(size)], dtype=torch.int32)
 
 
-def _activations(model: LocalContext, images: Tensor) -> list[Tensor]:
-    """The largest value of each hidden unit."""
+def _activations(model: LocalContext, images: Tensor, embeddings: Tensor) -> list[Tensor]:
+    """The largest value of each hidden unit, whatever the component."""
     places = torch.arange(model.neighbourhood.size)
-    parts = [model.hidden_values(x, places) for x in images.to(model.codes.dtype).split(8)]
+    parts = [
+        model.hidden_values(x, places, embedding.expand(len(x), -1))
+        for x in images.to(model.codes.dtype).split(8)
+        for embedding in embeddings
+    ]
     return [
         torch.stack([part[i].amax(0) for part in parts]).amax(0).double()
         for i in range(len(model.layers))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,20 +21,86 @@ UNIT = 32  # logits are counted in this part of a nat
 ONE = 1 << 15  # the exponential of zero
 LOGITS = 1 << 14  # bound of logits, in units
 INPUTS = 128  # bound of all inputs of the first layer
+MAX_COMPONENTS = 1024
+
+
+class IntegerInputs(NamedTuple):
+    """What the first layer is told beside levels of pixels, in whole numbers.
+
+    Attributes:
+        codes: (places, n_codes) int8, the numbers of each place.
+        embeddings: (K, n) int8, the numbers of each component of a mixture.
+        weights: (K,) int32, frequencies of the components out of 65536, each at least 1.
+        unit: what one level is multiplied by, so that pixels of few levels are no smaller than the
+            rest, whose weights would be rounded away.
+    """
+
+    codes: Tensor
+    embeddings: Tensor = torch.zeros(1, 0, dtype=torch.int8)
+    weights: Tensor = torch.tensor([TOTAL], dtype=torch.int32)
+    unit: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many numbers they are."""
+        return self.codes.shape[1] + self.embeddings.shape[1]
+
+    def check(self, places: int, middle: int) -> None:
+        """Refuse what cannot be.
+
+        Args:
+            places: of an image.
+            middle: half of the levels.
+
+        Raises:
+            ValueError: for tensors of other shapes or dtypes, weights that do not fill 65536, or
+                pixels beyond the bound of inputs.
+        """
+        if self.codes.dtype != torch.int8 or self.codes.ndim != 2 or len(self.codes) != places:
+            raise ValueError(f"codes must be int8, a row for each of the {places} places")
+        if self.embeddings.dtype != torch.int8 or self.embeddings.ndim != 2:
+            raise ValueError("embeddings must be int8, a row for each of the components")
+        starts_of(self.weights)
+        if len(self.embeddings) != len(self.weights):
+            raise ValueError("components must have an embedding and a weight each")
+        if not 1 <= self.unit * middle <= INPUTS:
+            raise ValueError(f"unit must bring {middle} levels to {INPUTS} at most")
+
+
+def starts_of(weights: Tensor) -> Tensor:
+    """Where the intervals of components begin, (K,) int32.
+
+    Args:
+        weights: (K,) int32, their frequencies.
+
+    Raises:
+        ValueError: for weights that are not positive, or do not fill 65536.
+
+    Example:
+        >>> starts_of(torch.tensor([65000, 500, 36], dtype=torch.int32)).tolist()
+        [0, 65000, 65500]
+    """
+    found = weights.dtype == torch.int32 and weights.ndim == 1
+    found = found and 0 < len(weights) <= MAX_COMPONENTS
+    whole = weights.long()  # of which no sum overflows
+    if not (found and bool((whole >= 1).all()) and int(whole.sum()) == TOTAL):
+        raise ValueError(f"components must have int32 weights from 1 on that fill {TOTAL}")
+    return weights.cumsum(0, dtype=torch.int32) - weights
 
 
 class IntegerModel:
     """Frequencies of the levels of each pixel, from those before it, without a rounded number.
 
-    `anabranch.coding.freeze` makes one of a `LocalContext`. Its exponentials stand in a table that
-    is part of it: no function of the machine's libraries decides what is decoded.
+    `anabranch.coding.freeze` makes one of a `LocalContext`, or of a mixture of what one says when
+    it is told K contexts. Its exponentials stand in a table that is part of it: no function of the
+    machine's libraries decides what is decoded.
 
     Args:
         event_shape: of an image.
         levels: of a pixel.
         neighbours: how many are looked at, and how many mirrored ones.
-        codes: (places, n_codes) int8, the numbers of each place.
-        layers: from neighbours, codes and levels seen to the logits.
+        inputs: what the first layer is told beside levels.
+        layers: from neighbours, inputs and levels seen to the logits.
         table: (n,) int32, exponentials of 0, -1, -2, ... units, from 32768 down to 0.
         carrier: torch.float32 where the certificate allows it, or torch.float64 always.
 
@@ -47,26 +113,24 @@ class IntegerModel:
         event_shape: tuple[int, ...],
         levels: int,
         neighbours: tuple[int, int],
-        codes: Tensor,
+        inputs: IntegerInputs,
         layers: list[IntegerLinear],
         table: Tensor,
         carrier: torch.dtype = torch.float32,
     ) -> None:
         self.neighbourhood = Neighbourhood(tuple(event_shape), *neighbours)
         self.event_shape, self.levels = tuple(event_shape), levels
-        self.codes, self.layers, self.table = codes, layers, table
+        self.inputs, self.layers, self.table = inputs, layers, table
         self._check()
         self.carrier = carrier if max(self.certificates()) < EXACT[torch.float32] else torch.float64
 
     def _check(self) -> None:
         size, sizes = self.neighbourhood.size, [len(layer.weight) for layer in self.layers]
         inputs = [layer.weight.shape[1] for layer in self.layers]
-        n_codes = self.codes.shape[-1]
-        wanted = [self.neighbourhood.n_values + n_codes + self.levels, *sizes[:-1]]
+        wanted = [self.neighbourhood.n_values + self.inputs.size + self.levels, *sizes[:-1]]
         if not 2 <= self.levels <= 256:
             raise ValueError(f"levels must be from 2 to 256, got {self.levels}")
-        if self.codes.dtype != torch.int8 or self.codes.shape != (size, n_codes):
-            raise ValueError(f"codes must be int8, a row for each of the {size} places")
+        self.inputs.check(size, self.middle)
         window = sizes[-1] - self.levels - 1 if sizes else 0
         if inputs != wanted or window < 1 or window % 2 == 0:
             raise ValueError(f"layers must lead from {wanted[0]} inputs to logits and their window")
@@ -80,6 +144,11 @@ class IntegerModel:
     def size(self) -> int:
         """Pixels of an image, channels counted."""
         return self.neighbourhood.size
+
+    @property
+    def n_components(self) -> int:
+        """Components of a mixture, 1 where there is none."""
+        return len(self.inputs.weights)
 
     @property
     def middle(self) -> int:
@@ -102,8 +171,9 @@ class IntegerModel:
         """Logits in units, (n, levels), whole numbers.
 
         Args:
-            inputs: (n, n_inputs) centred neighbours, codes of the place, and 128 for each level
-                that the image has shown, in the dtype of the carrier.
+            inputs: (n, n_inputs) centred neighbours, codes of the place, the embedding of the
+                component, and 128 for each level that the image has shown, in the dtype of the
+                carrier.
             predicted: (n,) levels, by the median edge.
         """
         outputs = inputs
@@ -171,11 +241,16 @@ class IntegerModel:
 
     def state(self) -> dict[str, Any]:
         """All of it, as a tree of tensors and plain values."""
-        return {
+        given = self.inputs
+        several = {"embeddings": given.embeddings, "weights": given.weights}
+        # what files of before have not
+        further = {"components": several} if self.n_components > 1 else {}
+        further |= {"unit": given.unit} if given.unit > 1 else {}
+        return further | {
             "event_shape": list(self.event_shape),
             "levels": self.levels,
             "neighbours": [self.neighbourhood.n_neighbours, self.neighbourhood.n_mirrored],
-            "codes": self.codes,
+            "codes": given.codes,
             "table": self.table,
             "layers": [
                 {
@@ -203,8 +278,10 @@ class IntegerModel:
         ]
         shape = tuple(int(n) for n in state["event_shape"])
         near, mirrored = map(int, state["neighbours"])
+        several = dict(state.get("components", {}))
+        inputs = IntegerInputs(state["codes"], **several, unit=int(state.get("unit", 1)))
         levels, neighbours = int(state["levels"]), (near, mirrored)
-        return cls(shape, levels, neighbours, state["codes"], layers, state["table"], carrier)
+        return cls(shape, levels, neighbours, inputs, layers, state["table"], carrier)
 
     @cached_property
     def sha256(self) -> str:
@@ -212,10 +289,13 @@ class IntegerModel:
         state = self.state()
         plain = [state["event_shape"], state["levels"], state["neighbours"]]
         plain.append([layer["bounds"] for layer in state["layers"]])
+        plain += [state["unit"]] if "unit" in state else []
         digest = hashlib.sha256(json.dumps(plain).encode())
         tensors = [state["codes"], state["table"]]
         for layer in state["layers"]:
             tensors += [layer["weight"], layer["bias"], layer["shift"]]
+        if self.n_components > 1:
+            tensors += [self.inputs.embeddings, self.inputs.weights]
         for tensor in tensors:
             array = tensor.contiguous().numpy()
             digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -20,7 +20,7 @@ def model_bytes(model: IntegerModel) -> bytes:
     """
     state = model.state()
     layers = state.pop("layers")
-    tensors = [state.pop("codes"), state.pop("table")]
+    tensors = [state.pop("codes"), state.pop("table"), *state.pop("components", {}).values()]
     for layer in layers:
         tensors += [layer.pop("weight"), layer.pop("bias"), layer.pop("shift")]
     sizes: list[Any] = [list(tensor.shape) for tensor in tensors]

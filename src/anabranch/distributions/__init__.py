@@ -9,6 +9,9 @@ from anabranch.distributions.bounded_families import TruncatedNormal as Truncate
 from anabranch.distributions.categories import Categories as Categories
 from anabranch.distributions.categories import WithCategories as WithCategories
 from anabranch.distributions.chain import Chain as Chain
+from anabranch.distributions.component_embeddings import (
+    ComponentEmbeddings as ComponentEmbeddings,
+)
 from anabranch.distributions.conditional_mixture import ConditionalMixture as ConditionalMixture
 from anabranch.distributions.contaminated import ContaminatedMixture as ContaminatedMixture
 from anabranch.distributions.context_normal import ContextNormal as ContextNormal

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.coding import IntegerModel, decode_array, encode_array, information
+from anabranch.coding import IntegerModel, component_information, decode_array, encode_array
+from anabranch.coding.integer_model import MAX_COMPONENTS
 from anabranch.estimators.density import DensityEstimator
-from anabranch.estimators.estimator import Json, State
+from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import (
     finite,
     module_facts,
@@ -29,7 +32,7 @@ from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.rows import Seed, split_rows
 from anabranch.functional.numbers import check_sizes, check_whole
 from anabranch.metrics import bits_per_dim
-from anabranch.models import local_context
+from anabranch.models import local_context, local_context_mixture
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.fit_coder import FittedCoder, fit_coder
 from anabranch.procedures.optimisation import Optimisation, run_identity
@@ -59,10 +62,15 @@ class CoderPlan:
     n_neighbours: int = 84
     hidden: Sequence[int] = (160, 96)
     n_mirrored: int = 0
+    n_components: int = 1
 
     def __post_init__(self) -> None:
         check_whole(self, ("levels",), 2)
-        check_whole(self, ("n_neighbours",), 1)
+        check_whole(self, ("n_neighbours", "n_components"), 1)
+        if int(self.n_components) > MAX_COMPONENTS:
+            raise ValueError(
+                f"n_components must be at most {MAX_COMPONENTS}, got {self.n_components!r}"
+            )
         check_whole(self, ("n_mirrored",), 0)
         check_sizes("hidden", self.hidden)
         if self.image_shape is not None:
@@ -80,13 +88,19 @@ class CoderPlan:
         )
         return cls(**own, optimisation=optimisation)
 
+    @property
+    def recipe_name(self) -> str:
+        """The name of the model's recipe."""
+        return "local_context" if self.n_components == 1 else "local_context_mixture"
+
     def recipe(self, n_features: int) -> dict[str, Any]:
-        """The arguments of `anabranch.models.local_context`."""
+        """The arguments of the recipe."""
         shape = self.image_shape
         if shape is None:
             side = math.isqrt(n_features)
             shape = (side, side) if side * side == n_features else (1, n_features)
-        return {
+        several = {} if self.n_components == 1 else {"n_components": int(self.n_components)}
+        return several | {
             "features": n_features,
             "image_shape": [int(n) for n in shape],
             "levels": int(self.levels),
@@ -97,6 +111,16 @@ class CoderPlan:
         }
 
 
+def _starts(X: Array, n_components: int, seed: int) -> Tensor | None:
+    """Components of images to start from, by k-means of their pixels; None for one component."""
+    if n_components == 1:
+        return None
+    if len(X) < n_components:
+        raise ValueError(f"n_components={n_components} needs as many images to train on")
+    kmeans = MiniBatchKMeans(n_components, batch_size=2048, random_state=seed)
+    return torch.as_tensor(kmeans.fit_predict(X), dtype=torch.long)
+
+
 class Coder(DensityEstimator):
     r"""A lossless coder of images of whole numbers, whose files decode alike on every machine.
 
@@ -105,6 +129,13 @@ class Coder(DensityEstimator):
     A `LocalContext` is trained and rounded to whole numbers; scores and files are those of the
     rounded model. A pixel is coded in :math:`-\log_2 p` bits, to some hundredths of a per cent.
 
+    With several components the images are clustered while they are coded: all components share one
+    network, which is told the component of an image, and the component is sent first, in
+    :math:`-\log_2 \pi_k` bits. That is at most :math:`\log_2 K` bits an image more than bits back
+    would take, and next to nothing where one component is likely; decoding costs what it costs with
+    one. ``score_samples`` sums all components, ``component_log_prob``
+    tells them.
+
     Args:
         image_shape: (height, width) or (height, width, channels) of a row; None for a square where
             the columns make one, else one line.
@@ -112,6 +143,7 @@ class Coder(DensityEstimator):
         n_neighbours: neighbours of a pixel that are looked at: more are slower and shorter.
         hidden: sizes of the hidden layers, likewise.
         n_mirrored: neighbours of the mirrored place, for things alike at left and right.
+        n_components: K, clusters of images; coding then takes about 1 + K / 8 times as long.
         learning_rate: of AdamW, at the start of a cosine; "auto" for 6e-3.
         batch_size: images of a step, at most; of each some places are looked at.
         max_epochs: upper limit; an epoch goes through 5000 images at most.
@@ -130,7 +162,9 @@ class Coder(DensityEstimator):
         history_: one dict per evaluation, see `anabranch.training.fit`.
 
     Source: local contexts: Meyer, Tischer (1997), "TMW"; whole numbers: Balle, Johnston, Minnen
-    (2019), "Integer networks for data compression with latent-variable models".
+    (2019), "Integer networks for data compression with latent-variable models"; components that are
+    sent: the switching of Volf, Willems (1998), "Switching between two universal source coding
+    algorithms", once an image; they are found by classification EM, Celeux, Govaert (1992).
 
     Example:
         >>> X = np.eye(8, dtype=int)[np.arange(40) % 8].repeat(2, axis=0).reshape(-1, 16)
@@ -141,6 +175,7 @@ class Coder(DensityEstimator):
     """
 
     groups: ClassVar[Mapping[str, type]] = {"fit_options": dict}
+    components: ClassVar[Components] = "optional"
 
     def __init__(
         self,
@@ -150,6 +185,7 @@ class Coder(DensityEstimator):
         n_neighbours: int = 84,
         hidden: Sequence[int] = (160, 96),
         n_mirrored: int = 0,
+        n_components: int = 1,
         learning_rate: float | str = "auto",
         batch_size: int = 32,
         max_epochs: int = 60,
@@ -163,6 +199,7 @@ class Coder(DensityEstimator):
         self.n_neighbours = n_neighbours
         self.hidden = hidden
         self.n_mirrored = n_mirrored
+        self.n_components = n_components
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
@@ -193,7 +230,8 @@ class Coder(DensityEstimator):
         rows = np.concatenate([rows, held_out[MOST_HELD_OUT:]])
         held_out = held_out[:MOST_HELD_OUT] if len(held_out) else rows[:MOST_HELD_OUT]
         seed = int(state.randint(2**30 - 1))
-        model = local_context(**plan.recipe(X.shape[1]), seed=seed).to(self.device)
+        build = local_context if plan.n_components == 1 else local_context_mixture
+        model = build(**plan.recipe(X.shape[1]), seed=seed).to(self.device)
         rate = plan.optimisation.rate(LEARNING_RATE)
         options = plan.optimisation.options(
             len(rows), least_batch=1, learning_rate=rate, min_evaluation_steps=1
@@ -203,6 +241,7 @@ class Coder(DensityEstimator):
             model,
             x[rows],
             x[held_out],
+            components=_starts(X[rows], int(plan.n_components), seed),
             options=options,
             seed=seed,
             resume=resume,
@@ -232,9 +271,17 @@ class Coder(DensityEstimator):
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Log-probability of each image by the rounded model, in nats, (n,)."""
+        return np.logaddexp.reduce(self.component_log_prob(X), axis=1)
+
+    def component_log_prob(self, X: ArrayLike) -> Array:
+        r"""Log-probability of each image and component, :math:`\log \pi_k p(x \mid k)`, (n, K).
+
+        In nats, by the rounded model. The largest is the component that the image belongs to:
+        ``component_log_prob(X).argmax(1)``.
+        """
         check_is_fitted(self)
         X = self._validated(X, reset=False)
-        return -information(self.integer_, X.astype(np.uint8)) * math.log(2)
+        return -component_information(self.integer_, X.astype(np.uint8)).T * math.log(2)
 
     def sample(self, n_samples: int = 1, *, random_state: Seed = None) -> Array:
         """Draw images, (n_samples, D), from the float model."""
@@ -284,6 +331,7 @@ class Coder(DensityEstimator):
             "rounding": self.rounding_,
             "coder": self.integer_.sha256,
             "certificates": self.integer_.certificates(),
+            "n_components": self.n_components,
         }
         fit, model = result_facts(self.fit_result_), module_facts(self.model_)
         return super().facts() | score | {"levels": self.levels} | coder | fit | model

@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 State: TypeAlias = dict[str, Any]
 ScoreKind: TypeAlias = Literal["log-density", "bound", "none"]
-Components: TypeAlias = Literal["searched", "required", "none"]
+Components: TypeAlias = Literal["searched", "required", "optional", "none"]
 
 
 class Estimator(GroupedSettings):
@@ -50,7 +50,7 @@ class Estimator(GroupedSettings):
         posteriors: the ``method`` of ``predict_proba`` that there are; empty where it takes none.
         score_kind: what ``score_samples`` gives, "none" where there is no such method.
         components: "searched" where ``n_components`` may be "auto", "required" where somebody has
-            to say how many, "none" where it is no setting.
+            to say how many, "optional" where one is usual, "none" where it is no setting.
         takes_streams: whether it can be fitted to `anabranch.data.ParquetRows`.
         fitted_attribute: the attribute that ``fit`` sets last, or next to it.
     """

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from anabranch.distributions.local_components import LocalComponents
 from anabranch.estimators.clustering_plan import ClusteringPlan
 from anabranch.estimators.coder import CoderPlan
 from anabranch.estimators.deep_plan import DeepPlan
@@ -26,7 +27,7 @@ from anabranch.transforms import Standardize, Support
 
 # Of each estimator, what checks its settings, and the recipe of its model.
 PLANS: Mapping[str, tuple[Callable[[Any], Any], str | None]] = {
-    "Coder": (CoderPlan.of, "local_context"),
+    "Coder": (CoderPlan.of, None),
     "DeepClustering": (ClusteringPlan.of, None),
     "DeepMixture": (DeepPlan.of, "nvisa"),
     "FlowDensity": (DensityPlan.of, "flow_density"),
@@ -69,15 +70,17 @@ def check_restored(estimator: Estimator) -> None:
             blocks = [list(block) for block in preparation.layout.blocks]
             own = [list(block) for block in found["model_"].recipe["arguments"]["blocks"]]
             _expect("layout", own == blocks, f"the spaces {own}")
-        name = plan.recipe_name if isinstance(plan, PixelPlan) else name
+        name = plan.recipe_name if isinstance(plan, PixelPlan | CoderPlan) else name
         _check_model(estimator, found, name)
         if "preparation_" in found:
             _check_preparation(found["preparation_"].transform)
         if (conditions := found.get("conditions_")) is not None:
             _check_preparation(conditions.scale)
     if (integer := found.get("integer_")) is not None:
-        _expect("integer", integer.event_shape == found["model_"].event_shape)
-        _expect("integer", integer.levels == found["model_"].levels == found["levels"])
+        parts = LocalComponents.of(found["model_"])
+        _expect("integer", integer.event_shape == parts.network.event_shape)
+        _expect("integer", integer.levels == parts.network.levels == found["levels"])
+        _expect("integer", integer.n_components == len(parts.embeddings) == found["n_components"])
     for result in found.get("fit_results_", {}).values():
         _expect("history", result.history)
     if (mixture := found.get("mixture_")) is not None:

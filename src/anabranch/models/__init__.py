@@ -52,6 +52,9 @@ from anabranch.models.images.gated_pixelcnn import gated_pixelcnn as gated_pixel
 from anabranch.models.images.glow import glow as glow
 from anabranch.models.images.image_density import image_density as image_density
 from anabranch.models.images.local_context import local_context as local_context
+from anabranch.models.images.local_context_mixture import (
+    local_context_mixture as local_context_mixture,
+)
 from anabranch.models.images.pixelcnn import pixelcnn as pixelcnn
 from anabranch.models.images.realnvp_images import realnvp_images as realnvp_images
 from anabranch.models.images.row_lstm import row_lstm as row_lstm

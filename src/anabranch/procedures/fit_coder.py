@@ -7,7 +7,8 @@ from torch import Tensor
 
 from anabranch.coding import IntegerModel, freeze
 from anabranch.coding.pixels import information
-from anabranch.distributions.local_context import LocalContext
+from anabranch.distributions import LocalContext, Mixture
+from anabranch.distributions.local_components import LocalComponents
 from anabranch.objectives.some_places import SomePlaces
 from anabranch.training import CosineDecay, FitOptions, FitResult, fit
 from anabranch.training.precision import computes_bfloat16
@@ -16,6 +17,11 @@ from anabranch.training.precision import computes_bfloat16
 PLACES = 2048
 # Images of an epoch, at most: the learning rate falls, and states are scored, after each.
 EPOCH = 5000
+# Share of the epochs in which images keep the components they are given.
+GIVEN = 0.2
+# Of images one in TURNS is given a component anew in each epoch, by one in CHOOSING of its places,
+# but no fewer than LEAST: all of them would take longer than the steps.
+TURNS, CHOOSING, LEAST = 4, 16, 16
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,11 @@ class FittedCoder:
 
 
 def fit_coder(
-    model: LocalContext,
+    model: LocalContext | Mixture,
     images: Tensor,
     validation: Tensor,
     *,
+    components: Tensor | None = None,
     options: FitOptions,
     seed: int = 0,
     resume: bool = False,
@@ -52,11 +59,16 @@ def fit_coder(
 ) -> FittedCoder:
     r"""Maximise the likelihood at some places a step, then freeze the model.
 
+    A mixture is trained by classification EM (Celeux, Govaert 1992, "A classification EM algorithm
+    for clustering and two stochastic versions"): each image trains one component; for the first
+    fifth of the epochs the one that it is given, then the one that codes some of its places best.
+
     Args:
-        model: is trained in place.
+        model: is trained in place, a network or a mixture of embeddings for one.
         images: (n, \*event_shape), of any dtype; bytes take the least memory.
         validation: likewise, on which the best state is chosen, and the rate after rounding is
             measured.
+        components: (n,) of the images of a mixture, to start from.
         options: of the loop; an epoch goes through 5000 images at most, each pass in its own order.
         seed: of the order of rows and of the places.
         resume: go on from the checkpoint of the options.
@@ -69,27 +81,33 @@ def fit_coder(
         >>> found.bits < 1
         True
     """
-    size = model.neighbourhood.size
+    network = LocalComponents.of(model).network
+    size = network.neighbourhood.size
     share = min(1.0, PLACES / (options.batch_size * size))
     objective = SomePlaces(model, share, reduced=computes_bfloat16(images.device))
     batch = min(options.batch_size, len(images))
     steps = options.max_epochs * (min(EPOCH, len(images)) // batch)
+    data = {"x": images}
+    if components is not None:
+        data["component"] = components.to(images.device)
+        set_shares(model, components)
     result = fit(
         objective,
-        {"x": images},
+        data,
         {"x": validation},
         options=options,
         schedules=[CosineDecay(max(1, steps))],
         generator=torch.Generator().manual_seed(seed),
         resume=resume,
         identity=identity,
-        on_epoch=lambda epoch: _part(len(images), epoch, seed),
+        on_epoch=_Epochs(model, data, seed, round(GIVEN * options.max_epochs)),
     )
     model.eval()
     integer = freeze(model.cpu(), images[:64].cpu())
     with torch.no_grad():
         x = validation.cpu()
-        nats = -float(model.log_prob(x.to(model.codes.dtype)).double().mean())
+        parts = LocalComponents.of(model)
+        nats = -float(parts.switching_log_prob(x.to(network.codes.dtype)).double().mean())
     pixels = x.flatten(1).to(torch.uint8).numpy()
     per_pixel = float(torch.tensor(2.0).log()) * size
     return FittedCoder(
@@ -97,11 +115,53 @@ def fit_coder(
     )
 
 
-def _part(n: int, epoch: int, seed: int) -> Tensor | None:
-    """The rows of an epoch: the next ones of a pass, None for all."""
-    if n <= EPOCH:
-        return None
-    parts = n // EPOCH
-    source = torch.Generator().manual_seed(seed + epoch // parts)
-    order = torch.randperm(n, generator=source)
-    return order[epoch % parts * EPOCH :][:EPOCH]
+class _Epochs:
+    """Which images an epoch goes through, and, of a mixture, which components they train.
+
+    Args:
+        model: that is trained.
+        data: with the images, and the components of these, which are written anew.
+        seed: of the order of images and of the places that choose.
+        given: epochs that keep the components as they are.
+    """
+
+    def __init__(
+        self, model: LocalContext | Mixture, data: dict[str, Tensor], seed: int, given: int
+    ) -> None:
+        self.model, self.data, self.seed, self.given = model, data, seed, given
+
+    def __call__(self, epoch: int) -> Tensor | None:
+        """The rows of an epoch: the next ones of a pass, None for all."""
+        rows = self._part(epoch)
+        if "component" in self.data and epoch >= self.given:
+            all_rows = torch.arange(len(self.data["x"])) if rows is None else rows
+            self._choose(all_rows[epoch % TURNS :: TURNS], epoch)
+        return rows
+
+    def _part(self, epoch: int) -> Tensor | None:
+        n = len(self.data["x"])
+        if n <= EPOCH:
+            return None
+        parts = n // EPOCH
+        source = torch.Generator().manual_seed(self.seed + epoch // parts)
+        order = torch.randperm(n, generator=source)
+        return order[epoch % parts * EPOCH :][:EPOCH]
+
+    @torch.no_grad()
+    def _choose(self, rows: Tensor, epoch: int) -> None:
+        parts = LocalComponents.of(self.model)
+        size = parts.network.neighbourhood.size
+        source = torch.Generator().manual_seed(self.seed + epoch)
+        places = torch.randperm(size, generator=source)[: max(LEAST, size // CHOOSING)]
+        for some in rows.split(EPOCH // 10):
+            x = self.data["x"][some].to(parts.network.codes.dtype)
+            self.data["component"][some] = parts.likeliest(x, places.to(x.device))
+        set_shares(self.model, self.data["component"])
+
+
+@torch.no_grad()
+def set_shares(model: LocalContext | Mixture, components: Tensor) -> None:
+    """Make the weights of a mixture the shares of its components, none of them zero."""
+    if isinstance(model, Mixture):
+        counts = torch.bincount(components, minlength=model.n_components) + 1.0
+        model.set_weights(counts.to(model.logits))

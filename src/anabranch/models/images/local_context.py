@@ -19,6 +19,7 @@ def local_context(
     n_codes: int = 8,
     reach: int = 32,
     n_mirrored: int = 0,
+    context_features: int = 0,
     seed: int | None = None,
 ) -> LocalContext:
     r"""Levels of a pixel from its neighbours, its place, and the levels that its image has shown.
@@ -39,6 +40,7 @@ def local_context(
         n_codes: learned numbers of each place.
         reach: of what is said relative to the prediction, to either side.
         n_mirrored: neighbours of the mirrored place, for things alike at left and right.
+        context_features: numbers that the network is told beside, 0 for none.
         seed: of the initial weights.
 
     Raises:
@@ -59,5 +61,6 @@ def local_context(
         n_codes=n_codes,
         reach=reach,
         n_mirrored=n_mirrored,
+        context_features=context_features,
         generator=make_generator(seed),
     )
