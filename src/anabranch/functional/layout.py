@@ -10,6 +10,8 @@ the plain layout; no caller has to know.
 import torch
 from torch import Tensor
 
+from anabranch.functional.modes import transformed
+
 
 def split_parameters(columns: Tensor, n_params: int) -> Tensor:
     """Bring the parameters of a scalar map to a leading axis, without a copy.
@@ -49,3 +51,21 @@ def circle_columns(columns: Tensor) -> Tensor:
         tensor([[ 1.,  0., -1., -0.]])
     """
     return torch.stack((columns.cos(), columns.sin()), -2).flatten(-3, -2)
+
+
+def channels_last(maps: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Maps (N, F, H, W) in the layout that convolutions on processors take most easily.
+
+    Maps of one channel have both layouts, and what is made of them would have the slower one.
+    `torch.func.vmap` knows no layouts of its maps, which stay as they are.
+
+    Example:
+        >>> channels_last(torch.zeros(2, 3, 4, 5)).stride()
+        (60, 1, 15, 3)
+    """
+    dtype = maps.dtype if dtype is None else dtype
+    if transformed():
+        return maps.to(dtype)
+    return maps.to(dtype, memory_format=torch.channels_last).contiguous(
+        memory_format=torch.channels_last
+    )

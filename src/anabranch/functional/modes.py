@@ -13,8 +13,18 @@ def traced() -> bool:
         >>> traced(), torch.func.vmap(lambda x: x + traced())(torch.zeros(1))
         (False, tensor([1.]))
     """
-    # torch has no public way to ask for the second; its own Python code asks so
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()  # pyright: ignore
+    return torch.compiler.is_compiling() or transformed()
+
+
+def transformed() -> bool:
+    """Whether a transform of `torch.func` runs the code.
+
+    Example:
+        >>> transformed(), torch.func.vmap(lambda x: x + transformed())(torch.zeros(1))
+        (False, tensor([1.]))
+    """
+    # torch has no public way to ask; its own Python code asks so
+    return torch._C._are_functorch_transforms_active()  # pyright: ignore
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:

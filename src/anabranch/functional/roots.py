@@ -1,6 +1,7 @@
 """Inverses of increasing functions that have no closed form."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ Function = Callable[[Tensor], Tensor]
 ORDER = 2  # of the derivatives that `implicit` gives
 WIDENINGS, STEPS = 128, 200
 UNATTENDED_WIDENINGS, UNATTENDED_STEPS = 32, 64  # where values cannot be looked at
+REST = 32  # how many roundings a point may move by that stays
+MOST_REPEATS, UNATTENDED_REPEATS, REPEATS_TOGETHER = 10_000, 128, 4
 
 
 @torch.no_grad()
@@ -82,7 +85,8 @@ def implicit(
     .. math:: x_0 = r, \qquad x_{i+1} = x_i - \frac{f(x_i) - y}{f'(r)}
 
     with r and f'(r) held fixed. Each step polishes the root, and is right to one order more: one
-    gives :math:`dx = (dy - \partial_\theta f\, d\theta) / f'`, the implicit function theorem.
+    gives :math:`dx = (dy - \partial_\theta f\, d\theta) / f'`, the implicit function theorem. Third
+    derivatives are refused, as `limited` does it.
 
     Args:
         function: increasing and elementwise; differentiable in what it closes over.
@@ -110,9 +114,71 @@ def implicit(
             point = root.clone().requires_grad_()
             (slope,) = torch.autograd.grad(function(point).sum(), point)
     slope = slope.detach().clamp_min(torch.finfo(root.dtype).tiny)
-    for _ in range(ORDER):
+    for _ in range(ORDER - 1):
         root = root - (function(root) - target) / slope
-    return root
+    return root - limited(function(root) - target) / slope
+
+
+def limited(x: Tensor, order: int = ORDER) -> Tensor:
+    """The same numbers, whose derivatives beyond an order are refused, not wrong.
+
+    Args:
+        x: what is right to that order only.
+        order: how often it may be differentiated.
+
+    Returns:
+        x, in eager code; a compiler differentiates once only, and gets x itself.
+
+    Raises:
+        NotImplementedError: from the derivative of order ``order + 1``.
+
+    Example:
+        >>> x = torch.ones((), requires_grad=True)
+        >>> y = limited(x, 1).square()
+        >>> (slope,) = torch.autograd.grad(y, x, create_graph=True)
+        >>> float(slope)
+        2.0
+        >>> torch.autograd.grad(slope, x)
+        Traceback (most recent call last):
+        NotImplementedError: a numeric inverse has derivatives to order 1, and no others
+    """
+    if torch.compiler.is_compiling():
+        return x
+    return _Limited.apply(x, None, order, order)  # pyright: ignore[reportReturnType]
+
+
+class _Limited(torch.autograd.Function):
+    """x itself, or a constant that is differentiated as a function of x, for as long as it may."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, constant: float | None, left: int, order: int) -> Tensor:  # pyright: ignore
+        return x.clone() if constant is None else torch.full_like(x, constant)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, *ctx.rest = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        return grad * _Limited._slope(ctx), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:  # pyright: ignore
+        return tangent * _Limited._slope(ctx)
+
+    @staticmethod
+    def _slope(ctx: Any) -> Tensor:
+        constant, left, order = ctx.rest
+        if left == 0:
+            raise NotImplementedError(
+                f"a numeric inverse has derivatives to order {order}, and no others"
+            )
+        slope = 1.0 if constant is None else 0.0
+        return _Limited.apply(ctx.saved_tensors[0], slope, left - 1, order)  # pyright: ignore
 
 
 def _widen(
@@ -169,3 +235,45 @@ def _fraction(a: Tensor, b: Tensor, c: Tensor, f_a: Tensor, f_b: Tensor, f_c: Te
     inner = f_a / (f_b - f_a) * f_c / (f_b - f_c)
     outer = (c - a) / (b - a) * f_a / (f_c - f_a) * f_b / (f_c - f_b)
     return torch.where(safe, inner + outer, 0.5).nan_to_num(0.5, 0.5, 0.5)
+
+
+@torch.no_grad()
+def fixed_point(function: Function, start: Tensor) -> Tensor:
+    """Repeat x = function(x) until x stands still, for a function that draws points together.
+
+    While compiled or transformed by `torch.func` the number of steps is fixed, too small where the
+    function hardly contracts.
+
+    Source: Banach (1922).
+
+    Args:
+        function: with a Lipschitz constant below one, of tensors of the shape of start, rows of
+            which are points.
+        start: where it begins; any point will do.
+
+    Returns:
+        The point that stays, without gradients.
+
+    Raises:
+        ArithmeticError: where it does not come to rest.
+
+    Example:
+        >>> fixed_point(lambda x: 1 - x / 2, torch.zeros(()))
+        tensor(0.6667)
+    """
+    x, seen = start, not (traced() or start.is_meta)
+    for step in range(MOST_REPEATS if seen else UNATTENDED_REPEATS):
+        fresh = function(x)
+        if seen and step % REPEATS_TOGETHER == 0:
+            # what rounds is as large as the largest number of the row
+            size = 1 + (x.abs().amax(-1, keepdim=True) if x.ndim and x.numel() else x.abs())
+            still = (fresh - x).abs() <= REST * torch.finfo(x.dtype).eps * size
+            if bool(still.all()):
+                return fresh
+        x = fresh
+    if seen:
+        raise ArithmeticError(
+            f"no fixed point after {MOST_REPEATS} steps: the function does not contract, or its "
+            "parameters are not finite"
+        )
+    return x

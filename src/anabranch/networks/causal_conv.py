@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from anabranch.functional.layout import channels_last
 from anabranch.functional.shapes import Shape
 
 # The gain that keeps the scale of what passes through rectifiers.
@@ -172,18 +173,6 @@ class CausalSteps:
         """The sum over the pixels of the row up to the pixel itself, which has been seen."""
         taps = self.maps[:, r + self.n_rows, c : c + self.reach + 1].flatten(1)
         return torch.addmm(above, taps, self.lower)
-
-
-def channels_last(maps: Tensor) -> Tensor:
-    """Maps (N, F, H, W) in the layout that convolutions on processors take most easily.
-
-    Maps of one channel have both layouts, and what is made of them would have the slower one.
-
-    Example:
-        >>> channels_last(torch.zeros(2, 3, 4, 5)).stride()
-        (60, 1, 15, 3)
-    """
-    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def uniform_weight(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anabranch.functional import as_shape
+from anabranch.functional.layout import channels_last
 from anabranch.functional.shapes import Shape
 from anabranch.networks.conv import Conv2d, by_component, image_size
 from anabranch.networks.linear import Linear
@@ -124,7 +125,7 @@ class ConvNet(nn.Module):
     ) -> Tensor:
         """One component's images through all layers."""
         first, *blocks, last = convolutions
-        maps = to_patches(x, self.patch).to(added.dtype, memory_format=torch.channels_last)
+        maps = channels_last(to_patches(x, self.patch), added.dtype)
         maps = first(maps) + added
         for one, two in zip(blocks[::2], blocks[1::2], strict=True):
             maps = maps + two(self.activation(one(self.activation(maps))))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, elu, layer_norm, scaled_dot_product_attention
 
+from anabranch.functional.layout import channels_last
 from anabranch.functional.shapes import Shape
 from anabranch.networks.conv import Conv2d, image_size
 from anabranch.networks.convnet import check_patch, from_patches, to_patches
@@ -102,7 +103,7 @@ class GatedAttentionNet(ImageConditioner):
     ) -> Tensor:
         first, *blocks, last = convolutions
         dtype = self._dtype(x)
-        maps = first(to_patches(x, self.patch).to(dtype, memory_format=torch.channels_last))
+        maps = first(channels_last(to_patches(x, self.patch), dtype))
         maps = maps + (places + shift if shift.numel() else places).to(dtype)
         size = 4 if self.heads else 2
         for start in range(0, len(blocks), size):

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from anabranch.functional.layout import channels_last
 from anabranch.functional.numbers import check_whole
 from anabranch.functional.shapes import Shape
-from anabranch.networks.causal_conv import CausalConv2d, channels_last, uniform_weight
+from anabranch.networks.causal_conv import CausalConv2d, uniform_weight
 from anabranch.networks.pixel_network import PixelNetwork, PixelSizes
 
 # A gated unit makes about a third of what comes in, which this gain makes up for at first.

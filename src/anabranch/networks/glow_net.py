@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from anabranch.functional.layout import channels_last
 from anabranch.functional.shapes import Shape
 from anabranch.networks.conv import Conv2d
 from anabranch.networks.image_conditioner import Convolutions, ImageConditioner
@@ -94,7 +95,7 @@ class GlowNet(ImageConditioner):
         first, *rest = convolutions
         dtype = self._dtype(x)
         maps = torch.cat((x, places.expand(x.shape[0], -1, -1, -1)), 1) if self.hidden else x
-        maps = first(maps.to(dtype, memory_format=torch.channels_last))
+        maps = first(channels_last(maps, dtype))
         if shift.numel():
             maps = maps + shift.to(dtype)
         for convolution in rest:

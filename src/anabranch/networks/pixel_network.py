@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from anabranch.functional.layout import channels_last
 from anabranch.functional.numbers import check_whole
 from anabranch.functional.shapes import Shape
-from anabranch.networks.causal_conv import CausalConv2d, channels_last, colour_groups
+from anabranch.networks.causal_conv import CausalConv2d, colour_groups
 from anabranch.networks.conv import image_size
 from anabranch.networks.pixel_context import PixelContext
 

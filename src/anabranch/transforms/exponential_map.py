@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from anabranch.contracts.domain import Sphere
 from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import expand_batch
+from anabranch.functional.roots import limited
 from anabranch.functional.shapes import Shape
 from anabranch.functional.sphere import cos_and_sinc, exponential, tangent_basis, unit
 
@@ -75,13 +76,7 @@ class ExponentialMap(Transform):
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         x = expand_batch(x, self.batch_shape, 1)
-        z = self._undone(x)
-        walked, jacobian = self._walk(z)
-        # one step of Newton's method with gradients carries those of x and of the potential
-        inner = jacobian.detach()
-        away = (tangent_basis(x).mT @ (x - walked).unsqueeze(-1)).squeeze(-1)
-        step = torch.linalg.solve(_inside(x.detach(), inner, z), away)
-        z = unit(z + (tangent_basis(z) @ step.unsqueeze(-1)).squeeze(-1))
+        z = self._with_derivatives(self._undone(x), x)
         return z, -self._walked_term(z)[1]
 
     def _decode(self, z: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
@@ -90,6 +85,27 @@ class ExponentialMap(Transform):
     def _walked_term(self, z: Tensor) -> Pair:
         x, jacobian = self._walk(z)
         return x, torch.linalg.slogdet(_inside(x, jacobian, z))[1]
+
+    def _with_derivatives(self, start: Tensor, x: Tensor) -> Tensor:
+        """The start of the walk, right to the second order in x and the potential.
+
+        Each step of Newton's method, with the slope held fixed, is right to one order more. Steps
+        are in a chart: the tangent space of the start, as numbers.
+        """
+        with torch.no_grad():
+            slope = _inside(x, self._walk(start)[1], start)
+            at, there = tangent_basis(start), tangent_basis(x).mT
+        end = unit(x)
+
+        def chart(u: Tensor) -> Tensor:
+            return unit(start + (at @ u.unsqueeze(-1)).squeeze(-1))
+
+        def missing(u: Tensor) -> Tensor:
+            return (there @ (end - self._walk(chart(u))[0]).unsqueeze(-1)).squeeze(-1)
+
+        u = torch.zeros_like(start[..., :-1])
+        u = u + torch.linalg.solve(slope, missing(u))
+        return chart(u + torch.linalg.solve(slope, limited(missing(u))))
 
     @torch.no_grad()
     def _undone(self, x: Tensor) -> Tensor:
