@@ -151,33 +151,10 @@ class FittedGaussians(TableColumns):
             >>> told.means_.round(3)
             array([[4.45]])
         """
-        known, given = self._chosen(columns), np.asarray(values, dtype=np.float64)
-        if given.shape != (len(known),) or not np.isfinite(given).all():
-            raise ValueError(
-                f"values must be {len(known)} finite numbers, one for each column, got "
-                f"{given.tolist()}"
-            )
+        known = self._chosen(columns)
+        given = self._known_values(known, values)
         others = np.setdiff1d(np.arange(self.n_features_in_), known)
-        if len(others) == 0:
-            raise ValueError("columns must leave one whose density is asked for, got all of them")
         return self._of_columns(others, conditional(self.parameters_, known, given))
-
-    def _chosen(self, columns: Sequence[int | str]) -> NDArray[np.int64]:
-        """Columns by number or name as numbers."""
-        check_is_fitted(self)
-        if self.is_table:
-            raise ValueError("marginal and conditional are of plain numbers, not of mixed columns")
-        names = self.column_names or []
-        places = {name: place for place, name in enumerate(names)}
-        found = [places.get(c, -1) if isinstance(c, str) else int(c) for c in columns]
-        within = all(0 <= place < self.n_features_in_ for place in found)
-        if not found or not within or len(set(found)) < len(found):
-            shown = f" or {names}" if names else ""
-            raise ValueError(
-                f"columns must be different ones of 0..{self.n_features_in_ - 1}{shown}, "
-                f"got {list(columns)}"
-            )
-        return np.array(found, np.int64)
 
     def _of_columns(self, columns: NDArray[np.int64], parameters: GaussianParameters) -> Self:
         """An estimator of some columns that is fitted with these parameters."""

@@ -14,6 +14,7 @@ from anabranch.archive import Tree
 from anabranch.data.parquet_rows import ParquetRows
 from anabranch.distributions import ContaminatedMixture, Hedged
 from anabranch.estimators.checks import check_rows
+from anabranch.estimators.conditional_rows import ConditionalRows
 from anabranch.estimators.estimator import Components, Json, State
 from anabranch.estimators.fitted import module_from
 from anabranch.estimators.given_start import (
@@ -54,7 +55,7 @@ Array = NDArray[np.float64]
 METHODS = ("exact", "network")
 
 
-class FlowMixture(MixtureCandidates):
+class FlowMixture(ConditionalRows, MixtureCandidates):
     r"""Mixture of normalizing flows: clusters of any shape, densities, samples.
 
     .. math:: p(x) = \sum_{k=1}^K \pi_k\, p(x \mid k)

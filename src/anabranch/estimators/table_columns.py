@@ -1,11 +1,12 @@
 """Estimators of tables as they are: columns of several kinds, and cells that are missing."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from anabranch.data.column_kinds import PLACE, ColumnKind
 from anabranch.data.frames import table_columns
@@ -163,6 +164,35 @@ class TableColumns(MixtureEstimator):
             return super().facts()
         kinds = {column.name: column.kind.name for column in coding.columns}
         return super().facts() | {"kinds": kinds, "missing": self.missing}
+
+    def _chosen(self, columns: Sequence[int | str]) -> NDArray[np.int64]:
+        """Columns by number or name as numbers."""
+        check_is_fitted(self)
+        if self.is_table:
+            raise ValueError("marginal and conditional are of plain numbers, not of mixed columns")
+        names = self.column_names or []
+        places = {name: place for place, name in enumerate(names)}
+        found = [places.get(c, -1) if isinstance(c, str) else int(c) for c in columns]
+        within = all(0 <= place < self.n_features_in_ for place in found)
+        if not found or not within or len(set(found)) < len(found):
+            shown = f" or {names}" if names else ""
+            raise ValueError(
+                f"columns must be different ones of 0..{self.n_features_in_ - 1}{shown}, "
+                f"got {list(columns)}"
+            )
+        return np.array(found, np.int64)
+
+    def _known_values(self, known: NDArray[np.int64], values: ArrayLike) -> Array:
+        """A finite number for each of some columns, which are not all of them."""
+        given = np.asarray(values, dtype=np.float64)
+        if given.shape != (len(known),) or not np.isfinite(given).all():
+            raise ValueError(
+                f"values must be {len(known)} finite numbers, one for each column, got "
+                f"{given.tolist()}"
+            )
+        if len(known) == self.n_features_in_:
+            raise ValueError("columns must leave one whose density is asked for, got all of them")
+        return given
 
 
 def _refuse_places(kinds: list[ColumnKind], missing: str) -> None:

@@ -6,6 +6,8 @@ from anabranch.algorithms.gaussians.annihilation import Annihilation as Annihila
 from anabranch.algorithms.gaussians.annihilation import annihilate as annihilate
 from anabranch.algorithms.gaussians.annihilation import component_cost as component_cost
 from anabranch.algorithms.gaussians.annihilation import n_parameters as n_parameters
+from anabranch.algorithms.gaussians.conditional_draws import ConditionalDraws as ConditionalDraws
+from anabranch.algorithms.gaussians.conditional_draws import conditional_draws as conditional_draws
 from anabranch.algorithms.gaussians.conditioning import conditional as conditional
 from anabranch.algorithms.gaussians.conditioning import marginal as marginal
 from anabranch.algorithms.gaussians.em import CovarianceModel as CovarianceModel
