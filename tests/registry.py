@@ -48,6 +48,7 @@ from anabranch.distributions import (
     LocalContext,
     Logistic,
     LowRankNormal,
+    MetropolisFlow,
     Mixture,
     Normal,
     OneHotCategorical,
@@ -77,7 +78,7 @@ from anabranch.models import (
     sphere_flow,
     torus_flow,
 )
-from anabranch.networks import MLP, ConvNet, GlowNet
+from anabranch.networks import MLP, CausalTransformer, ConvNet, GlowNet, TransformerSizes
 from anabranch.transforms import (
     DCT,
     AbsoluteFold,
@@ -99,6 +100,7 @@ from anabranch.transforms import (
     ContinuousFlow,
     ConvexCombination,
     Coupling,
+    CubicSpline,
     CVine,
     DeepSigmoidal,
     DenseLinear,
@@ -118,6 +120,7 @@ from anabranch.transforms import (
     Inverse,
     InvertibleConv,
     LeakyTanh,
+    LinearSpline,
     LocalExpansion,
     Logit,
     LULinear,
@@ -128,16 +131,19 @@ from anabranch.transforms import (
     MultiScale,
     NonCompactProjection,
     OneHot,
+    OnInterval,
     Pad,
     Permutation,
     Planar,
     Power,
     PReLU,
     QRLinear,
+    QuadraticSpline,
     Radial,
     RationalQuadratic,
     RecursiveSphere,
     Reshape,
+    Residual,
     Reverse,
     Rotation,
     ScalarMap,
@@ -149,9 +155,11 @@ from anabranch.transforms import (
     Squeeze,
     Standardize,
     StructuredAffine,
+    SumOfSquares,
     Support,
     SVDLinear,
     Tanh,
+    TopK,
     Transform,
     TriangularAffine,
     TriFold,
@@ -324,6 +332,11 @@ MAPS: dict[str, ScalarMap] = {
     "spline-free": RationalQuadratic(bins=3, ends="free"),
     "mixture-cdf": MixtureLogisticCDF(components=4),
     "sigmoidal": DeepSigmoidal(hidden=4),
+    "linear-spline": LinearSpline(),
+    "quadratic-spline": QuadraticSpline(),
+    "cubic-spline": CubicSpline(bins=3),
+    "interval": OnInterval(RationalQuadratic(bins=3), 0.0, 3.0),
+    "sum-of-squares": SumOfSquares(),
 }
 NEW_MAPS = untried_maps(MAPS.values())
 MAPS |= NEW_MAPS
@@ -334,9 +347,24 @@ EVERYWHERE = (
     ("additive", 2),
 )
 AT_HOME = {
-    "elementwise": (("scale", 3), ("affine-atan", 1), ("spline", 1), ("mixture-cdf", 1)),
-    "coupling": (("affine-softsign", 3), ("spline", 3), ("spline-free", 3), ("mixture-cdf", 3)),
-    "autoregressive": (("gated", 3), ("spline", 3), ("mixture-cdf", 3), ("sigmoidal", 3)),
+    "elementwise": (
+        *(("scale", 3), ("affine-atan", 1), ("spline", 1), ("mixture-cdf", 1)),
+        *((name, 1) for name in ("cubic-spline", "interval", "sum-of-squares")),
+    ),
+    "coupling": (
+        ("affine-softsign", 3),
+        ("spline", 3),
+        ("spline-free", 3),
+        ("mixture-cdf", 3),
+        ("linear-spline", 2),
+    ),
+    "autoregressive": (
+        ("gated", 3),
+        ("spline", 3),
+        ("mixture-cdf", 3),
+        ("sigmoidal", 3),
+        ("quadratic-spline", 2),
+    ),
 }
 
 
@@ -421,6 +449,21 @@ def _autoregressive(
         )
 
     return factory
+
+
+def _transformer(features: int, ordering: Sequence[int]) -> Make:
+    """An autoregressive map whose network is one of attention, in tokens of two."""
+    sizes = TransformerSizes(token_size=2, width=4, heads=2, blocks=1)
+    network = partial(CausalTransformer, sizes=sizes)
+    return lambda batch_shape, context, generator: Autoregressive(
+        Affine(),
+        features,
+        conditioner=network,
+        ordering=ordering,
+        context_features=context,
+        batch_shape=batch_shape,
+        generator=generator,
+    )
 
 
 def _inverse(inner: Make) -> Make:
@@ -863,7 +906,18 @@ FIXED: list[Case] = [
         contextual=True,
         solved=2e-5,
     ),
+    Case("residual-2", 2, _amortised(partial(Residual, limit=0.5), 2), contextual=True),
+    Case(
+        "residual-roulette-3",
+        3,
+        _amortised(partial(Residual, limit=0.3, log_det="roulette"), 3),
+        contextual=True,
+        exact=False,
+        stochastic=True,
+    ),
+    Case("autoregressive-transformer-4", 4, _transformer(4, (2, 0, 3, 1)), contextual=True),
     Case("sort-3", 3, _alone(lambda: Sort(3)), stackable=False, bijective=False),
+    Case("top-k-4", 4, _alone(lambda: TopK(4, 2)), stackable=False, bijective=False),
     Case(
         "columns-3",
         3,
@@ -1058,6 +1112,11 @@ def _logistic(z: Tensor, context: Tensor | None) -> Tensor:
     """A density whose force is bounded and not linear, around a place that the context moves."""
     place = 0.0 if context is None else context[..., : z.shape[-1]]
     return standard_logistic_log_prob(2 * (z - place))
+
+
+def _metropolis(batch_shape: Shape, context: int, generator: Generator) -> Distribution:
+    base = _diagonal_normal(2)((), context, generator)
+    return MetropolisFlow(base, _logistic, n_levels=2)
 
 
 def _hamiltonian(features: int, *, learn_reverse: bool, n_rounds: int) -> Make:
@@ -1596,6 +1655,15 @@ DISTRIBUTIONS: list[Case] = [
     *(
         Case(f"gaussian-copula-{kind}-{d}", d, _gaussian_copula(d, kind), contextual=True)
         for kind, d in (("cholesky", 1), ("cholesky", 2), ("rank-one", 2))
+    ),
+    Case(
+        "metropolis-flow-2",
+        2,
+        _metropolis,
+        exact=False,
+        stochastic=True,
+        contextual=True,
+        stackable=False,
     ),
     *(
         Case(

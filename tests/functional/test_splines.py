@@ -19,6 +19,8 @@ from tests.registry import seeded
 LAWS = {
     "linear": SplineLaw(4, 5.0, 0.005, 0.02, 8.0, "linear"),
     "free": SplineLaw(4, 2.0, 0.005, 0.02, 8.0, "free"),
+    "below": SplineLaw(3, 2.0, 0.005, 0.02, 8.0, "linear-below"),
+    "above": SplineLaw(2, 2.0, 0.01, 0.02, 4.0, "linear-above"),
     "two": SplineLaw(2, 3.0, 0.01, 0.01, 4.0, "linear"),
     "periodic": SplineLaw(4, 2.0, 0.005, 0.02, 8.0, "periodic"),
     "pair": SplineLaw(2, 2.0, 0.01, 0.02, 4.0, "periodic"),
@@ -92,6 +94,19 @@ def test_second_derivatives(function):
     x, params = draw(law, 2)
     inputs = (x.requires_grad_(), params.requires_grad_())
     assert torch.autograd.gradgradcheck(lambda x, p: function(x, p, law), inputs)
+
+
+@pytest.mark.parametrize(("ends", "side"), [("linear-below", -1.0), ("linear-above", 1.0)])
+def test_one_sided_ends(ends, side):
+    """The identity beyond one end, and a line of a slope of its own beyond the other."""
+    law = SplineLaw(3, 2.0, 0.005, 0.02, 8.0, ends)
+    params = torch.randn(law.n_params, 50, generator=seeded(0), dtype=torch.float64)
+    for at, identical in ((side, True), (-side, False)):
+        x = torch.full((50,), 5.0 * at, dtype=torch.float64)
+        z, slope = neural_spline(x, params, law)
+        assert ((z - x).abs() < 1e-9).all() == identical
+        assert (slope.abs() < 1e-9).all() == identical
+        torch.testing.assert_close(neural_spline_inverse(z, params, law)[0], x)
 
 
 def test_only_the_wanted_derivatives():

@@ -10,7 +10,7 @@ import torch
 
 from anabranch import distributions, transforms
 from anabranch.models import build, list_recipes
-from anabranch.networks import MADE, NADE
+from anabranch.networks import MADE, NADE, CausalTransformer
 from tests.registry import perturb, seeded
 
 PAGE = Path(__file__).parents[2] / "docs" / "compared.md"
@@ -90,10 +90,10 @@ class Costs:
         for module in list(sys.modules.values()):
             if not module.__name__.startswith("anabranch"):
                 continue
-            for name in ("find_root", "runge_kutta"):
+            for name in ("find_root", "runge_kutta", "fixed_point"):
                 if callable(solver := getattr(module, name, None)):
                     monkeypatch.setattr(module, name, self.watch(solver, "numeric"))
-        for network in (MADE, NADE):
+        for network in (MADE, NADE, CausalTransformer):
             monkeypatch.setattr(network, "in_turn", self.watch(network.in_turn, "steps"))
 
     def watch(self, function, flag):

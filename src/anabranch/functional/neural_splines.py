@@ -36,7 +36,8 @@ class SplineLaw(NamedTuple):
         ratio: the slope at a knot stays within this factor of the harmonic mean of the secants
             beside it, and so within twice this factor of the flatter one.
         ends: slopes at the ends: "linear" for one, with the identity outside, "free" for slopes of
-            their own, or "periodic" for one slope of both, as of a circle cut open.
+            their own, "linear-below" or "linear-above" for one at this end and a free one at the
+            other, or "periodic" for one slope of both, as of a circle cut open.
     """
 
     bins: int
@@ -48,13 +49,18 @@ class SplineLaw(NamedTuple):
 
     @property
     def free(self) -> bool:
-        """Whether the slopes at the ends are not given."""
+        """Whether the slopes at the ends are not both given."""
         return self.ends != "linear"
+
+    @property
+    def fixed(self) -> tuple[bool, bool]:
+        """Whether the slope is one at the lower end, and at the upper one."""
+        return self.ends in ("linear", "linear-below"), self.ends in ("linear", "linear-above")
 
     @property
     def n_params(self) -> int:
         """Widths, heights and slopes."""
-        return 3 * self.bins + {"linear": -1, "free": 1, "periodic": 0}[self.ends]
+        return 3 * self.bins + {"linear": -1, "free": 1}.get(self.ends, 0)
 
 
 def spline_knots(params: Tensor, law: SplineLaw) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,13 +88,14 @@ def spline_knots(params: Tensor, law: SplineLaw) -> tuple[Tensor, Tensor, Tensor
     if law.ends == "periodic":
         raw = torch.cat((raw, raw[:1]))
         secants = torch.cat((secants[-1:], secants, secants[:1]))
-    elif law.free:
-        secants = torch.cat((secants[:1], secants, secants[-1:]))
+    below, above = law.fixed
+    if law.ends != "periodic":
+        first, last = secants[: not below], secants[len(secants) - (not above) :]
+        secants = torch.cat((first, secants, last))
     left, right = secants[:-1], secants[1:]
     slopes = _relative(raw, law).exp() * 2 * left * right / (left + right)
-    if not law.free:
-        one = torch.ones_like(secants[:1])
-        slopes = torch.cat((one, slopes, one))
+    one = torch.ones_like(secants[:1])
+    slopes = torch.cat((one[: int(below)], slopes, one[: int(above)]))
     knots = (torch.cat((torch.zeros_like(s[:1]), s.cumsum(0))) for s in (widths, heights))
     x, y = (law.bound * (2 * k - 1) for k in knots)
     return x, y, slopes
@@ -183,7 +190,7 @@ def _ends(index: Tensor, law: SplineLaw) -> Tensor:
     """Places of the slopes at both ends of a bin among the unconstrained ones."""
     if law.ends == "periodic":
         return torch.stack((index, index + 1)).remainder_(law.bins)
-    first = index if law.free else index - 1
+    first = index - int(law.fixed[0])
     return torch.stack((first, first + 1)).clamp_(0, law.n_params - 2 * law.bins - 1)
 
 
@@ -205,9 +212,11 @@ def _slopes(sides: Tensor, bin: _Bin, law: SplineLaw) -> tuple[Tensor, Tensor, T
     secants = sides[1] / sides[0]
     over = secants[1] / torch.stack((secants[0], secants[2]))
     slopes = 2 * _relative(bin.raw, law).exp() / (1 + over)
-    if law.free:
+    if not any(law.fixed):
         return slopes, over / (1 + over), None
-    fixed = torch.stack((bin.number == 0, bin.number == law.bins - 1))
+    ends = (bin.number == 0, bin.number == law.bins - 1)
+    pairs = zip(ends, law.fixed, strict=True)
+    fixed = torch.stack([end if given else torch.zeros_like(end) for end, given in pairs])
     slopes = torch.where(fixed, 1 / secants[1], slopes)
     return slopes, torch.where(fixed, 1.0, over / (1 + over)), fixed
 

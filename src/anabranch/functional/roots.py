@@ -261,7 +261,9 @@ def fixed_point(function: Function, start: Tensor) -> Tensor:
         >>> fixed_point(lambda x: 1 - x / 2, torch.zeros(()))
         tensor(0.6667)
     """
-    x, seen = start, not (traced() or start.is_meta)
+    if start.is_meta:
+        return function(start)
+    x, seen = start, not traced()
     for step in range(MOST_REPEATS if seen else UNATTENDED_REPEATS):
         fresh = function(x)
         if seen and step % REPEATS_TOGETHER == 0:

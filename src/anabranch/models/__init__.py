@@ -36,6 +36,7 @@ from anabranch.models.flows.bnaf import bnaf as bnaf
 from anabranch.models.flows.cnf import cnf as cnf
 from anabranch.models.flows.copula_flow import copula_flow as copula_flow
 from anabranch.models.flows.discrete_flow import discrete_flow as discrete_flow
+from anabranch.models.flows.gaussianization import gaussianization as gaussianization
 from anabranch.models.flows.iaf import iaf as iaf
 from anabranch.models.flows.maf import maf as maf
 from anabranch.models.flows.naf import naf as naf
@@ -44,7 +45,9 @@ from anabranch.models.flows.nsf import nsf as nsf
 from anabranch.models.flows.planar import planar as planar
 from anabranch.models.flows.radial import radial as radial
 from anabranch.models.flows.realnvp import realnvp as realnvp
+from anabranch.models.flows.residual_flow import residual_flow as residual_flow
 from anabranch.models.flows.tabak_turner import tabak_turner as tabak_turner
+from anabranch.models.flows.tarflow import tarflow as tarflow
 from anabranch.models.images.conv_realnvp import conv_realnvp as conv_realnvp
 from anabranch.models.images.diagonal_bilstm import diagonal_bilstm as diagonal_bilstm
 from anabranch.models.images.flowpp import flowpp as flowpp

@@ -4,6 +4,8 @@ from anabranch.networks.amortised import Amortised as Amortised
 from anabranch.networks.block import BlockLinear as BlockLinear
 from anabranch.networks.block import BlockNetwork as BlockNetwork
 from anabranch.networks.causal_conv import CausalConv2d as CausalConv2d
+from anabranch.networks.causal_transformer import CausalTransformer as CausalTransformer
+from anabranch.networks.causal_transformer import TransformerSizes as TransformerSizes
 from anabranch.networks.causal_video import CausalConv3d as CausalConv3d
 from anabranch.networks.causal_video import CausalVideoNet as CausalVideoNet
 from anabranch.networks.coded_input import AngleInput as AngleInput
@@ -22,6 +24,7 @@ from anabranch.networks.gated_pixels import GatedPixels as GatedPixels
 from anabranch.networks.glow_net import GlowNet as GlowNet
 from anabranch.networks.labelled import LabelledMLP as LabelledMLP
 from anabranch.networks.linear import Linear as Linear
+from anabranch.networks.lipschitz import LipschitzMLP as LipschitzMLP
 from anabranch.networks.made import MADE as MADE
 from anabranch.networks.mlp import MLP as MLP
 from anabranch.networks.mlp import make_activation as make_activation

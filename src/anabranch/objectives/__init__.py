@@ -7,6 +7,7 @@ from anabranch.objectives.adversarial import nonsaturating_generator as nonsatur
 from anabranch.objectives.adversarial import slope_penalty as slope_penalty
 from anabranch.objectives.adversarial import wasserstein_critic as wasserstein_critic
 from anabranch.objectives.adversarial import wasserstein_generator as wasserstein_generator
+from anabranch.objectives.alpha_divergence import AlphaDivergence as AlphaDivergence
 from anabranch.objectives.bidirectional import Bidirectional as Bidirectional
 from anabranch.objectives.consistency import balance as balance
 from anabranch.objectives.consistency import consistency as consistency

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from anabranch.objectives.alpha_divergence import AlphaDivergence
 from anabranch.objectives.reverse_kl import ReverseKL
 from anabranch.training.fit import fit
 from anabranch.training.options import FitOptions
@@ -16,7 +17,7 @@ EVALUATIONS = 40
 
 
 def fit_reverse_kl(
-    objective: ReverseKL,
+    objective: ReverseKL | AlphaDivergence,
     *,
     steps: int = 4000,
     n_samples: int = 256,

@@ -55,6 +55,7 @@ from anabranch.transforms.reflections import QRLinear as QRLinear
 from anabranch.transforms.reflections import SVDLinear as SVDLinear
 from anabranch.transforms.reshaping import Reshape as Reshape
 from anabranch.transforms.reshaping import Squeeze as Squeeze
+from anabranch.transforms.residual import Residual as Residual
 from anabranch.transforms.rotation import Rotation as Rotation
 from anabranch.transforms.scalar.affine import Additive as Additive
 from anabranch.transforms.scalar.affine import Affine as Affine
@@ -71,13 +72,19 @@ from anabranch.transforms.scalar.circle import NonCompactProjection as NonCompac
 from anabranch.transforms.scalar.integer import IntegerShift as IntegerShift
 from anabranch.transforms.scalar.mixture_cdf import MixtureLogisticCDF as MixtureLogisticCDF
 from anabranch.transforms.scalar.monotone import DeepSigmoidal as DeepSigmoidal
+from anabranch.transforms.scalar.polynomial_splines import CubicSpline as CubicSpline
+from anabranch.transforms.scalar.polynomial_splines import LinearSpline as LinearSpline
+from anabranch.transforms.scalar.polynomial_splines import OnInterval as OnInterval
+from anabranch.transforms.scalar.polynomial_splines import QuadraticSpline as QuadraticSpline
 from anabranch.transforms.scalar.prelu import PReLU as PReLU
 from anabranch.transforms.scalar.sinh_arcsinh import SinhArcsinh as SinhArcsinh
 from anabranch.transforms.scalar.spline import RationalQuadratic as RationalQuadratic
+from anabranch.transforms.scalar.sum_of_squares import SumOfSquares as SumOfSquares
 from anabranch.transforms.scalar.unconstrained_monotonic import (
     UnconstrainedMonotonic as UnconstrainedMonotonic,
 )
 from anabranch.transforms.sort import Sort as Sort
+from anabranch.transforms.sort import TopK as TopK
 from anabranch.transforms.sphere import RecursiveSphere as RecursiveSphere
 from anabranch.transforms.splits import Channels as Channels
 from anabranch.transforms.splits import Checkerboard as Checkerboard

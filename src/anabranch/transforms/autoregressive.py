@@ -1,6 +1,7 @@
 """Autoregressive: each feature moves as told by those before it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -9,8 +10,10 @@ from anabranch.contracts.domain import Circle
 from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
-from anabranch.networks import MADE
+from anabranch.networks import MADE, CausalTransformer
 from anabranch.transforms.scalar import ScalarMap
+
+Conditioner = Callable[..., CausalTransformer]
 
 
 class Autoregressive(Transform):
@@ -37,11 +40,14 @@ class Autoregressive(Transform):
         adjacency: (D, D), true where feature d (row) depends on feature j (column); instead of
             ordering and passes.
         activation: activation of the MADE.
+        conditioner: makes another network in place of the MADE, of ``hidden`` and ``activation`` of
+            its own, such as `anabranch.networks.CausalTransformer`.
         batch_shape: the component axis.
         generator: source of the initial weights.
 
     Raises:
-        ValueError: for an order or a graph that cannot be, see `anabranch.networks.MADE`.
+        ValueError: for an order or a graph that cannot be, see `anabranch.networks.MADE`, or one
+            with another conditioner.
 
     Source: Papamakarios, Pavlakou, Murray (2017), arXiv:1705.07057; Kingma et al. (2016),
     arXiv:1606.04934; graphs: Wehenkel, Louppe (2021), arXiv:2006.02548.
@@ -65,24 +71,37 @@ class Autoregressive(Transform):
         passes: int | None = None,
         adjacency: Sequence[Sequence[bool]] | None = None,
         activation: str = "relu",
+        conditioner: Conditioner | None = None,
         batch_shape: Shape = (),
         generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
         self.domain = self.codomain = scalar_map.domain
+        how: dict[str, Any] = {
+            "context_features": context_features,
+            "ordering": ordering,
+            "batch_shape": batch_shape,
+            "generator": generator,
+        }
+        circular = isinstance(scalar_map.domain, Circle)
+        self.conditioner: MADE | CausalTransformer
+        if conditioner is not None:
+            if circular or passes is not None or adjacency is not None:
+                raise ValueError(
+                    "conditioner: another network than a MADE knows no angles, passes or adjacency"
+                )
+            self.conditioner = conditioner(features, scalar_map.n_params, **how)
+            return
         self.conditioner = MADE(
             features,
             scalar_map.n_params,
             hidden,
-            context_features=context_features,
-            ordering=ordering,
             passes=passes,
             adjacency=adjacency,
             activation=activation,
-            circular=isinstance(scalar_map.domain, Circle),
-            batch_shape=batch_shape,
-            generator=generator,
+            circular=circular,
+            **how,
         )
 
     def _params(self, columns: Tensor, context: Tensor | None) -> Tensor:

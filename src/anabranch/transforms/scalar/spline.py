@@ -13,7 +13,7 @@ from anabranch.functional.neural_splines import (
 from anabranch.functional.numbers import check_positive, check_whole
 from anabranch.transforms.scalar.base import ScalarMap
 
-ENDS = ("linear", "free")
+ENDS = ("linear", "free", "linear-below", "linear-above")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class RationalQuadratic(ScalarMap):
         bins: K.
         bound: B, half the side of the box.
         ends: "linear" for slopes of one at both ends and the identity outside, or "free" for
-            slopes of their own, with which the lines outside go on.
+            slopes of their own, with which the lines outside go on; "linear-below" or
+            "linear-above" is linear at this end and free at the other.
         min_width: smallest width of a bin, as a share of the box; limits the largest slope.
         min_height: smallest height of a bin, as a share of the box; limits the smallest slope.
         ratio: how far the slope at a knot may be from the mean of its secants.
@@ -79,7 +80,7 @@ class RationalQuadratic(ScalarMap):
 
     @property
     def n_params(self) -> int:
-        """Raw widths, raw heights, and raw slopes: K - 1 of them, or K + 1 with free ends."""
+        """Raw widths, raw heights, and raw slopes: K - 1 of them, and one for each free end."""
         return self.law.n_params
 
     def encode(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
