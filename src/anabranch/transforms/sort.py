@@ -100,7 +100,7 @@ class TopK(Transform):
         if not min_gap > 0:
             raise ValueError(f"min_gap must be positive, got {min_gap}")
         self.k, self.min_gap = int(k), min_gap
-        self.level = math.lgamma(features + 1) - math.lgamma(features - k + 1)
+        self.level = math.lgamma(features + 1) - math.lgamma(features - self.k + 1)
 
     def _encode(
         self, x: Tensor, context: Tensor | None, generator: Generator | None
