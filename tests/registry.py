@@ -43,6 +43,7 @@ from anabranch.distributions import (
     Hedged,
     Independent,
     Kent,
+    KernelDensity,
     Laplace,
     LatentTree,
     LocalContext,
@@ -53,6 +54,7 @@ from anabranch.distributions import (
     Normal,
     OneHotCategorical,
     StudentT,
+    TailedSpline,
     TemporalPrior,
     TorchBase,
     TreeStructure,
@@ -105,6 +107,7 @@ from anabranch.transforms import (
     DeepSigmoidal,
     DenseLinear,
     Dependence,
+    DistributionalTransform,
     DVine,
     Elementwise,
     EmbeddedTransform,
@@ -130,6 +133,7 @@ from anabranch.transforms import (
     Moebius,
     MultiScale,
     NonCompactProjection,
+    NormalScores,
     OneHot,
     OnInterval,
     Pad,
@@ -146,6 +150,7 @@ from anabranch.transforms import (
     Residual,
     Reverse,
     Rotation,
+    RVine,
     ScalarMap,
     Scale,
     SignedScale,
@@ -592,6 +597,41 @@ def _rad_transform(features: int) -> Make:
     )
 
 
+def _set_by(kind: Callable[..., Any], event: int, draw_rows: Callable[..., Tensor]) -> Make:
+    """A part that rows set at once, of rows that depend on each other."""
+
+    def factory(batch_shape: Shape, context: int, generator: Generator) -> Any:
+        part = kind(event, batch_shape=batch_shape)
+        rows = draw_rows(60, event, generator=generator)
+        part.fit_rows(rows, torch.rand(*batch_shape, 60, generator=generator))
+        return part
+
+    return factory
+
+
+def _dependent(n: int, features: int, generator: Generator) -> Tensor:
+    x = torch.randn(n, features, generator=generator)
+    return (x + 0.7 * x[:, :1].abs()) / 1.3
+
+
+def _integers(n: int, features: int, generator: Generator) -> Tensor:
+    return torch.randint(0, LEVELS, (n, features), generator=generator).float()
+
+
+def _student_spline(features: int, batch_shape: Shape) -> TailedSpline:
+    return TailedSpline(
+        features,
+        lower={"name": "student", "df": 4.0},
+        fit_share=0.3,
+        bins=3,
+        batch_shape=batch_shape,
+    )
+
+
+def _pareto_spline(features: int, batch_shape: Shape) -> TailedSpline:
+    return TailedSpline(features, upper="pareto", bins=3, batch_shape=batch_shape)
+
+
 AFFINE = MAPS["affine"]
 PAIRS = ("clayton", "gaussian")
 TURNED = ("clayton90", "frank", "clayton180")
@@ -604,6 +644,20 @@ TRANSFORMS: list[Case] = [
     *(Case(f"block-{d}", d, _amortised(BlockAutoregressive, d), contextual=True) for d in (1, 3)),
     Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True),
     Case("rotation-3", 3, _rotation(3)),
+    Case("r-vine-3", 3, _set_by(partial(RVine, families="simple"), 3, _dependent)),
+    Case(
+        "normal-scores-2",
+        2,
+        _set_by(lambda d, **k: NormalScores(KernelDensity(d, kernels=8, **k)), 2, _dependent),
+    ),
+    Case(
+        "distributional-2",
+        2,
+        _set_by(partial(DistributionalTransform, levels=LEVELS), 2, _integers),
+        domain=BYTES,
+        exact=False,
+        stochastic=True,
+    ),
     Case("c-vine-3", 3, _amortised(partial(CVine, families=PAIRS), 3), contextual=True),
     Case("d-vine-3", 3, _amortised(partial(DVine, families=PAIRS[::-1]), 3), contextual=True),
     Case("d-vine-turned-4", 4, _amortised(partial(DVine, families=TURNED), 4), contextual=True),
@@ -1683,6 +1737,16 @@ DISTRIBUTIONS: list[Case] = [
             ("normal", _diagonal_normal(2), False),
             ("copula", _gaussian_copula(2, "cholesky"), True),
         )
+    ),
+    *(
+        Case(f"{name}-{d}", d, _set_by(kind, d, _dependent))
+        for name, kind in (
+            ("kernel-density", partial(KernelDensity, kernels=8)),
+            ("student-spline", _student_spline),
+            ("pareto-spline", _pareto_spline),
+        )
+        for d in (1, 2)
+        if d == 1 or name != "pareto-spline"
     ),
     Case("flow-planar-2", 2, _flow(_diagonal_normal(2), _planar(2)), contextual=True),
     Case(

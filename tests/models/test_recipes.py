@@ -74,6 +74,7 @@ VARIANTS = [
     ("radial", {"inverse": True, "learn_base": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"inverse": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"features": 1, "n_layers": 1}),
+    ("vine", {"features": 1, "batch_shape": [2], "marginals": "kernel"}),
     ("sic", {"inverse": True, "batch_shape": [2]}),
     ("tabak_turner", {"batch_shape": [4]}),
     ("autoencoder", {"activation": "tanh", "seed": 2}),

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from anabranch.contracts.distribution import Distribution
@@ -46,6 +47,32 @@ class Marginals(Distribution):
         with full_precision(u.device):
             return self._spread_events(self._icdf(shares, conditions), lead)
 
+    def scores(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        r"""Normal scores :math:`\Phi^{-1}(F_d(x_d))`, shaped as ``cdf``.
+
+        Families that know their tails in logarithms keep all digits there; others give no score
+        beyond the last number below one.
+
+        Args:
+            x: as for ``log_prob``.
+            context: as for ``log_prob``.
+        """
+        points, conditions, lead = self._canonical(x, context)
+        with full_precision(x.device):
+            return self._spread_events(self._scores(points, conditions), lead)
+
+    def from_scores(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """The numbers that have these normal scores; the inverse of ``scores``."""
+        points, conditions, lead = self._canonical(z, context)
+        with full_precision(z.device):
+            return self._spread_events(self._from_scores(points, conditions), lead)
+
+    def _scores(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.special.ndtri(_inside(self._cdf(x, context)))
+
+    def _from_scores(self, z: Tensor, context: Tensor | None) -> Tensor:
+        return self._icdf(_inside(torch.special.ndtr(z)), context)
+
     @abstractmethod
     def _cdf(self, x: Tensor, context: Tensor | None) -> Tensor: ...
 
@@ -56,3 +83,9 @@ class Marginals(Distribution):
         if self.batch_shape:
             return expand_batch(y, self.batch_shape, len(self.event_shape))
         return y.reshape(*lead, *self.event_shape)
+
+
+def _inside(u: Tensor) -> Tensor:
+    """Shares that are neither nothing nor all."""
+    info = torch.finfo(u.dtype)
+    return u.clamp(info.tiny, 1 - info.eps / 2)

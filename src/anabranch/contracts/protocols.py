@@ -75,6 +75,20 @@ class Marginal(Protocol):
         ...
 
 
+@runtime_checkable
+class FitsRows(Protocol):
+    """A part that rows set at once, without gradients: kernels, quantiles, chosen vines."""
+
+    def fit_rows(self, x: Tensor, weights: Tensor | None = None) -> None:
+        r"""Become what these rows say.
+
+        Args:
+            x: (N, \*event_shape), or (\*batch_shape, N, \*event_shape).
+            weights: (N,) or (\*batch_shape, N), what rows count; None for one each.
+        """
+        ...
+
+
 class ClusterModel(Protocol):
     """A model with codes and clusters."""
 

@@ -25,6 +25,7 @@ from anabranch.distributions.heads import Head as Head
 from anabranch.distributions.heads import LaplaceMixtureHead as LaplaceMixtureHead
 from anabranch.distributions.hedged import Hedged as Hedged
 from anabranch.distributions.independent import Independent as Independent
+from anabranch.distributions.kernel_density import KernelDensity as KernelDensity
 from anabranch.distributions.latent_tree import LatentTree as LatentTree
 from anabranch.distributions.latent_tree import TreePosterior as TreePosterior
 from anabranch.distributions.levels import Categorical as Categorical
@@ -56,6 +57,7 @@ from anabranch.distributions.statistics import kl_divergence as kl_divergence
 from anabranch.distributions.statistics import mean as mean
 from anabranch.distributions.statistics import mode as mode
 from anabranch.distributions.student_t import StudentT as StudentT
+from anabranch.distributions.tailed_spline import TailedSpline as TailedSpline
 from anabranch.distributions.tempered import tempered as tempered
 from anabranch.distributions.temporal_prior import TemporalPrior as TemporalPrior
 from anabranch.distributions.torch_base import TorchBase as TorchBase

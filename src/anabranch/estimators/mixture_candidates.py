@@ -16,6 +16,7 @@ from anabranch.estimators.mixture_plan import MixturePlan
 from anabranch.estimators.table_prepared import TablePrepared
 from anabranch.models import MixtureModel, flow_mixture
 from anabranch.objectives import MixtureObjective
+from anabranch.procedures.fit_by_rows import sets_by_rows
 from anabranch.procedures.fit_flow_mixture import Candidate, MixtureTask, teach_invariance
 from anabranch.procedures.flow_annihilation import annihilated, hedged_with, responsibilities
 from anabranch.procedures.mixture_starts import (
@@ -101,6 +102,11 @@ class MixtureCandidates(TablePrepared):
 
     def _fewer(self, plan: MixturePlan, candidate: Candidate, task: MixtureTask) -> Candidate:
         """With the components that annihilation leaves, and the Gaussians of what they own."""
+        if sets_by_rows(candidate.model):
+            raise ValueError(
+                f"n_components='auto' takes components out by gradients, and flow={plan.flow!r} "
+                "has none: give a number"
+            )
         candidate = annihilated(candidate, task)
         R = responsibilities(candidate.model, task.rows)
         Z, V = task.rows.z.double().numpy(), task.validation.z.double().numpy()

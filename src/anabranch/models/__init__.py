@@ -32,6 +32,7 @@ from anabranch.models.densities.nade import nade as nade
 from anabranch.models.densities.product_density import product_density as product_density
 from anabranch.models.densities.rnade import rnade as rnade
 from anabranch.models.densities.sic import sic as sic
+from anabranch.models.densities.vine import vine as vine
 from anabranch.models.flows.bnaf import bnaf as bnaf
 from anabranch.models.flows.cnf import cnf as cnf
 from anabranch.models.flows.copula_flow import copula_flow as copula_flow

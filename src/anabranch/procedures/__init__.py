@@ -3,6 +3,7 @@
 from anabranch.procedures.cluster_watch import CollapsedWarning as CollapsedWarning
 from anabranch.procedures.cluster_watch import log_responsibilities as log_responsibilities
 from anabranch.procedures.codes_start import start_from_codes as start_from_codes
+from anabranch.procedures.fit_by_rows import fit_rows as fit_rows
 from anabranch.procedures.fit_cumulative import fit_cumulative as fit_cumulative
 from anabranch.procedures.fit_cumulative import fit_quantiles as fit_quantiles
 from anabranch.procedures.fit_dec import fit_dec as fit_dec

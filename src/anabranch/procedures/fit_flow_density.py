@@ -17,6 +17,7 @@ from anabranch.functional.ranks import smooth_targets
 from anabranch.models import flow_density
 from anabranch.models.specs import split_spec
 from anabranch.objectives import CumulativeRegression, Likelihood
+from anabranch.procedures.fit_by_rows import fit_rows, sets_by_rows
 from anabranch.procedures.fit_objective import fit_objective
 from anabranch.procedures.gaussian_guard import (
     PART,
@@ -220,10 +221,13 @@ def train_density(
         start = {"epoch": 0, "step": 0} | {f"validation_{k}": v for k, v in terms.items()}
         return fallback, FitResult([start], best_score=score)
     model = models[0]
-    if len(models) > 1 and task.optimisation.max_epochs:
+    if len(models) > 1 and task.optimisation.max_epochs and not sets_by_rows(model):
         scores = [_head_start(model, task) for model in models]
         model = models[int(np.argmin(scores))]
-    result = _fit(_objective(model), task, resume=resume)
+    if sets_by_rows(model):
+        result = _set_by_rows(model, task)
+    else:
+        result = _fit(_objective(model), task, resume=resume)
     if len(models) > 1:
         result.stages.insert(0, "race")
     if isinstance(model, Hedged) and task.optimisation.max_epochs:
@@ -239,6 +243,18 @@ def train_density(
         result.best_epoch, result.best_score = 0, score
         return fallback, result
     return model, result
+
+
+def _set_by_rows(model: Density, task: DensityTask) -> FitResult:
+    """Let rows set the parts that they set at once, in place of steps along gradients."""
+    if task.stream is not None:
+        raise ValueError("flow is set by all rows at once, which a streamed fit does not hold")
+    rows = task.rows.batch(task.device)
+    if task.optimisation.max_epochs:
+        fit_rows(flow_part(model), rows["x"], rows.get("weights"))
+    terms = evaluate(Likelihood(model), task.validation.batch(task.device), task.options.batch_size)
+    entry = {"epoch": 1, "step": 1} | {f"validation_{k}": v for k, v in terms.items()}
+    return FitResult([entry], best_score=task.options.monitored(terms), best_epoch=1, steps=1)
 
 
 def fit_likelihood(model: Distribution, task: DensityTask, *, resume: bool = False) -> FitResult:

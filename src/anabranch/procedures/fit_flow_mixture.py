@@ -14,6 +14,7 @@ from anabranch.algorithms.gaussians import RowWeights
 from anabranch.functional.averages import weighted_mean
 from anabranch.models import MixtureModel
 from anabranch.objectives import Loss, MixtureObjective, cross_entropy, marginal_joint
+from anabranch.procedures.fit_by_rows import Rounds, fit_mixture_by_rows, sets_by_rows
 from anabranch.procedures.gaussian_guard import (
     RACE_STEPS,
     convincing,
@@ -50,6 +51,8 @@ Data = dict[str, Tensor]
 State = dict[str, Tensor]
 # Steps over which consistency comes in, so that q finds the components first.
 RAMP_STEPS = 400
+# Rounds of EM by which starts are compared, where rows set the components.
+RACE_ROUNDS = 3
 # Of teaching q.
 TEACH_STEPS = 300
 # A q that is certain of the start has hardly any gradient left, and keeps its mistakes.
@@ -244,7 +247,7 @@ def pretrain(
     candidate: Candidate, task: MixtureTask, responsibilities: NDArray[np.float64]
 ) -> None:
     """Fit each component to the rows that trusted responsibilities give it."""
-    if not task.plan.optimisation.max_epochs:
+    if not task.plan.optimisation.max_epochs or sets_by_rows(candidate.model):
         return
     options, rate = with_rate(unrecorded(task.options), len(task.rows.z))
     data = task.data
@@ -266,6 +269,9 @@ def head_start(candidate: Candidate, task: MixtureTask) -> float:
     """How far a few hundred steps get a candidate: the best validation score."""
     options, data = task.options, task.data
     candidate.stages.append("race")
+    if sets_by_rows(candidate.model):
+        few = min(RACE_ROUNDS, task.plan.optimisation.max_epochs)
+        return _rounds(candidate, task, few).best_score
     epochs = epochs_of(RACE_STEPS, options, len(task.rows.z))
     return race(
         candidate.objective,
@@ -300,6 +306,8 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
     goes back to it; a fit with labels, or one that keeps its last state, does not. What flows weigh
     against the Gaussians that hedge them is learned from the rows that judge.
     """
+    if sets_by_rows(candidate.model):
+        return _set_by_rows(candidate, task)
     data, held_out = task.data, task.held_out
     model, objective = candidate.model, candidate.objective
     options, rate = with_rate(task.options, task.n_rows)
@@ -327,6 +335,50 @@ def train(candidate: Candidate, task: MixtureTask, *, resume: bool) -> Trained:
         result.stages.append("teach q")
     recorders = [schedule for schedule in schedules if isinstance(schedule, Snapshots)]
     return Trained(result, recorders[0].states if recorders else [])
+
+
+def _set_by_rows(candidate: Candidate, task: MixtureTask) -> Trained:
+    """EM whose components rows set, in place of steps along gradients."""
+    keeps_last = task.plan.optimisation.keep == "last"
+    result = _rounds(candidate, task, task.plan.optimisation.max_epochs, keeps_last=keeps_last)
+    result.stages[:0] = candidate.stages
+    guarded = not keeps_last and task.rows.targets is None
+    _conclude(candidate, task, result, guarded=guarded)
+    teach_end(candidate, task)
+    result.stages.append("teach q")
+    return Trained(result, [])
+
+
+def _rounds(
+    candidate: Candidate, task: MixtureTask, most: int, *, keeps_last: bool = False
+) -> FitResult:
+    plan = task.plan
+    refused = {
+        "inference": plan.inference != "exact",
+        "missing": task.rows.draws is not None or task.validation.draws is not None,
+        "fit_options.checkpoint": task.options.checkpoint is not None,
+        "X": task.stream is not None,
+        "model_options.levels": task.rows.raw is not None,
+    }
+    if any(refused.values()):
+        name = next(name for name, there in refused.items() if there)
+        raise ValueError(
+            f"{name}: a flow that rows set at once, such as 'vine', is fitted by EM to all rows, "
+            "complete and real, with inference='exact' and without checkpoints"
+        )
+    mixture = candidate.model.mixture
+    patience = plan.optimisation.patience
+    return fit_mixture_by_rows(
+        mixture,
+        task.data,
+        task.held_out,
+        Rounds(
+            most,
+            most if patience is None else patience,
+            learn_weights=plan.given_weights(mixture.n_components) is None,
+            keeps_last=keeps_last,
+        ),
+    )
 
 
 def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, guarded: bool) -> None:

@@ -20,6 +20,9 @@ from anabranch.transforms.coupling import two_sided_coupling as two_sided_coupli
 from anabranch.transforms.dense import DCT as DCT
 from anabranch.transforms.dense import DenseLinear as DenseLinear
 from anabranch.transforms.dependence import Dependence as Dependence
+from anabranch.transforms.distributional import (
+    DistributionalTransform as DistributionalTransform,
+)
 from anabranch.transforms.elementwise import Elementwise as Elementwise
 from anabranch.transforms.embedded_transform import EmbeddedTransform as EmbeddedTransform
 from anabranch.transforms.exponential_map import ExponentialMap as ExponentialMap
@@ -40,6 +43,7 @@ from anabranch.transforms.linear import TriangularAffine as TriangularAffine
 from anabranch.transforms.modulo import ModuloAffine as ModuloAffine
 from anabranch.transforms.modulo import OneHot as OneHot
 from anabranch.transforms.multi_scale import MultiScale as MultiScale
+from anabranch.transforms.normal_scores import NormalScores as NormalScores
 from anabranch.transforms.normalization import ActNorm as ActNorm
 from anabranch.transforms.normalization import BatchNorm as BatchNorm
 from anabranch.transforms.permutation import Permutation as Permutation
@@ -53,6 +57,7 @@ from anabranch.transforms.radial import Radial as Radial
 from anabranch.transforms.reflections import HouseholderProduct as HouseholderProduct
 from anabranch.transforms.reflections import QRLinear as QRLinear
 from anabranch.transforms.reflections import SVDLinear as SVDLinear
+from anabranch.transforms.regular_vine import RVine as RVine
 from anabranch.transforms.reshaping import Reshape as Reshape
 from anabranch.transforms.reshaping import Squeeze as Squeeze
 from anabranch.transforms.residual import Residual as Residual
