@@ -20,6 +20,7 @@ from anabranch.metrics.importance import pareto_k as pareto_k
 from anabranch.metrics.model_calibration import coverage as coverage
 from anabranch.metrics.model_calibration import largest_deviation as largest_deviation
 from anabranch.metrics.model_calibration import transform_by_draws as transform_by_draws
+from anabranch.metrics.nearest import nearest_neighbour_accuracy as nearest_neighbour_accuracy
 from anabranch.metrics.posterior_calibration import Calibration as Calibration
 from anabranch.metrics.posterior_calibration import Coverage as Coverage
 from anabranch.metrics.posterior_calibration import calibration as calibration

@@ -1,6 +1,8 @@
 """The published systems, one short recipe each."""
 
 from anabranch.models.autoencoders.autoencoder import autoencoder as autoencoder
+from anabranch.models.autoencoders.code_generator import CodeGenerator as CodeGenerator
+from anabranch.models.autoencoders.code_generator import vine_autoencoder as vine_autoencoder
 from anabranch.models.autoencoders.dec import dec as dec
 from anabranch.models.autoencoders.flow_vae import (
     FlowVariationalAutoencoder as FlowVariationalAutoencoder,

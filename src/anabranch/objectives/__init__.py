@@ -25,6 +25,7 @@ from anabranch.objectives.importance import vimco as vimco
 from anabranch.objectives.importance_bound import ImportanceBound as ImportanceBound
 from anabranch.objectives.latent_mixture import LatentMixtureBound as LatentMixtureBound
 from anabranch.objectives.likelihood import Likelihood as Likelihood
+from anabranch.objectives.map import MaximumAPosteriori as MaximumAPosteriori
 from anabranch.objectives.marginal import marginal_joint as marginal_joint
 from anabranch.objectives.mixture_bounds import Enumerated as Enumerated
 from anabranch.objectives.mixture_bounds import Gumbel as Gumbel

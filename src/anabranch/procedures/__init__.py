@@ -18,4 +18,7 @@ from anabranch.procedures.fit_ltvae import start_ltvae as start_ltvae
 from anabranch.procedures.fit_mixae import fit_mixae as fit_mixae
 from anabranch.procedures.fit_svae import fit_svae as fit_svae
 from anabranch.procedures.fit_vade import fit_vade as fit_vade
+from anabranch.procedures.fit_vine_autoencoder import (
+    fit_vine_autoencoder as fit_vine_autoencoder,
+)
 from anabranch.procedures.training_run import TrainingRun as TrainingRun
