@@ -71,6 +71,7 @@ VARIANTS = [
     ("planar", {"features": 1, "batch_shape": [2]}),
     ("copula_flow", {"structure": "d", "families": "clayton", "context_features": 2}),
     ("copula_flow", {"features": 1, "batch_shape": [2]}),
+    ("copula_flow", {"structure": "triangular", "tails": "gaussian", "batch_shape": [2]}),
     ("radial", {"inverse": True, "learn_base": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"inverse": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"features": 1, "n_layers": 1}),

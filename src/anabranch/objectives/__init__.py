@@ -13,6 +13,7 @@ from anabranch.objectives.consistency import balance as balance
 from anabranch.objectives.consistency import consistency as consistency
 from anabranch.objectives.consistency import pseudo_label_likelihood as pseudo_label_likelihood
 from anabranch.objectives.consistency import shared_information as shared_information
+from anabranch.objectives.copula_likelihood import CopulaLikelihood as CopulaLikelihood
 from anabranch.objectives.cumulative import CumulativeRegression as CumulativeRegression
 from anabranch.objectives.cumulative import PenalisedCumulative as PenalisedCumulative
 from anabranch.objectives.cumulative import QuantileMatching as QuantileMatching

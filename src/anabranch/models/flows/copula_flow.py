@@ -1,23 +1,30 @@
-"""Copula flows: a map for each column, then a vine."""
+"""Copula flows: a map for each column, then a vine or a triangular map."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from anabranch.distributions import Flow, Normal
+from anabranch.distributions import Flow, Normal, TailedSpline
+from anabranch.functional.shapes import Shape
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
+from anabranch.models.specs import Spec
 from anabranch.transforms import (
     Affine,
+    Autoregressive,
     Compose,
     CVine,
     DVine,
     Elementwise,
+    NormalScores,
     RationalQuadratic,
     SinhArcsinh,
     Transform,
 )
 
-STRUCTURES: dict[str, type[CVine] | type[DVine]] = {"c": CVine, "d": DVine}
+VINES: dict[str, type[CVine] | type[DVine]] = {"c": CVine, "d": DVine}
+STRUCTURES = (*VINES, "triangular")
+# Of prescribed tails: the share beyond which a law holds alone, and the one that it is fitted to.
+TAIL_SHARE, FIT_SHARE = 0.05, 0.5
 
 
 @recipe
@@ -27,6 +34,7 @@ def copula_flow(
     structure: str = "c",
     families: str | Sequence[str] = "gaussian",
     trees: int | None = None,
+    tails: Spec | None = None,
     bins: int = 8,
     bound: float = 4.0,
     hidden: Sequence[int] = (64,),
@@ -40,16 +48,22 @@ def copula_flow(
         F_d = \Phi \circ f_d
 
     Each :math:`f_d` is an affine map, a sinh-arcsinh, which draws in heavy tails, and a
-    rational-quadratic spline. Whatever the parameters are, the vine has uniform marginals, so that
-    :math:`p_d` is the marginal of the flow. For data of about unit scale.
+    rational-quadratic spline; or, where tails are prescribed, a `TailedSpline` that rows set by
+    `anabranch.procedures.fit_rows` before the copula is trained. Whatever the parameters are, a
+    vine has uniform marginals, so that :math:`p_d` is the marginal of the flow; those of a
+    triangular map are held there by the penalty of `anabranch.objectives.CopulaLikelihood`. For
+    data of about unit scale.
 
     Source: Sklar (1959); Wiese, Knobloch, Korn (2019), "Copula & marginal flows", arXiv:1907.03361.
 
     Args:
         features: D. With one column there is no vine.
-        structure: "c" for `CVine`, whose first columns others depend on; "d" for `DVine`.
+        structure: "c" for `CVine`, whose first columns others depend on; "d" for `DVine`;
+            "triangular" for splines of each column given those before it, of any copula.
         families: of the pairs' copulas, one name or one for each tree, as in the vines.
         trees: of the vine; None for all.
+        tails: law of the tails of all columns, as of `TailedSpline`, such as {"name": "student",
+            "df": 3.0}; None for tails that are learned.
         bins: of each spline.
         bound: half the side of the box of the splines.
         hidden: hidden sizes of the MLPs that give the parameters, used with a context only.
@@ -58,7 +72,7 @@ def copula_flow(
         seed: of the initial weights.
 
     Raises:
-        ValueError: for an unknown structure or family, or a number of trees that cannot be.
+        ValueError: for an unknown structure, family or tail, or a number of trees that cannot be.
 
     Example:
         >>> flow = copula_flow(3, families="clayton", trees=1, seed=0)
@@ -73,8 +87,29 @@ def copula_flow(
         "batch_shape": tuple(batch_shape),
         "generator": make_generator(seed),
     }
-    maps = (Affine(), SinhArcsinh(), RationalQuadratic(bins, bound, ends="free"))
-    layers: list[Transform] = [Elementwise(scalar, features, **common) for scalar in maps]
-    if features > 1:
-        layers.append(STRUCTURES[structure](features, families=families, trees=trees, **common))
+    layers: list[Transform] = []
+    if tails is None:
+        maps = (Affine(), SinhArcsinh(), RationalQuadratic(bins, bound, ends="free"))
+        layers = [Elementwise(scalar, features, **common) for scalar in maps]
+    else:
+        layers = [NormalScores(_prescribed(features, tails, tuple(batch_shape)))]
+    if features > 1 and structure == "triangular":
+        layers.append(Autoregressive(RationalQuadratic(bins, bound), features, **common))
+    elif features > 1:
+        layers.append(VINES[structure](features, families=families, trees=trees, **common))
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), Compose(layers))
+
+
+def _prescribed(features: int, tails: Spec, batch_shape: Shape) -> TailedSpline:
+    """Splines with tails of one law, on either side, which is fitted to as much as it may be."""
+    if not isinstance(tails, str | dict):
+        raise ValueError(f"tails must be a name or a dict with a 'name', got {tails!r}")
+    pareto = (tails if isinstance(tails, str) else tails.get("name")) == "pareto"
+    return TailedSpline(
+        features,
+        lower=tails,
+        upper=tails,
+        tail_share=TAIL_SHARE,
+        fit_share=None if pareto else FIT_SHARE,
+        batch_shape=batch_shape,
+    )
