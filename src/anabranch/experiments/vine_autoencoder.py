@@ -15,13 +15,8 @@ from anabranch.experiments import Figure, Outcome, Rows, Run, experiment, per_se
 from anabranch.experiments.image_data import images
 from anabranch.experiments.pictures import image_sheet
 from anabranch.metrics import maximum_mean_discrepancy, nearest_neighbour_accuracy
-from anabranch.models import (
-    CodeGenerator,
-    VariationalAutoencoder,
-    vae,
-    vine,
-    vine_autoencoder,
-)
+from anabranch.models import CodeGenerator, vae, vine, vine_autoencoder
+from anabranch.models.autoencoders.vae import VariationalAutoencoder
 from anabranch.objectives import VariationalBound
 from anabranch.procedures import TrainingRun, fit_rows, fit_vine_autoencoder
 from anabranch.training import CosineDecay, FitOptions
