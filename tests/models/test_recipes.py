@@ -76,6 +76,7 @@ VARIANTS = [
     ("bnaf", {"inverse": True, "context_features": 2, "batch_shape": [2]}),
     ("bnaf", {"features": 1, "n_layers": 1}),
     ("vine", {"features": 1, "batch_shape": [2], "marginals": "kernel"}),
+    ("deep_density", {"features": 1, "batch_shape": [2], "alpha": 2.0}),
     ("sic", {"inverse": True, "batch_shape": [2]}),
     ("tabak_turner", {"batch_shape": [4]}),
     ("autoencoder", {"activation": "tanh", "seed": 2}),

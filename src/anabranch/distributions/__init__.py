@@ -36,6 +36,7 @@ from anabranch.distributions.line_families import GeneralizedNormal as Generaliz
 from anabranch.distributions.line_families import Gumbel as Gumbel
 from anabranch.distributions.line_families import Laplace as Laplace
 from anabranch.distributions.local_context import LocalContext as LocalContext
+from anabranch.distributions.logistic_beta import LogisticBeta as LogisticBeta
 from anabranch.distributions.low_rank_normal import LowRankNormal as LowRankNormal
 from anabranch.distributions.metropolis_flow import MetropolisFlow as MetropolisFlow
 from anabranch.distributions.mixture import Mixture as Mixture

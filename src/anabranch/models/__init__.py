@@ -28,6 +28,7 @@ from anabranch.models.conditional.tzk import TzK as TzK
 from anabranch.models.conditional.tzk import tzk as tzk
 from anabranch.models.conditional.videoflow import VideoFlow as VideoFlow
 from anabranch.models.conditional.videoflow import videoflow as videoflow
+from anabranch.models.densities.deep_density import deep_density as deep_density
 from anabranch.models.densities.flow_density import flow_density as flow_density
 from anabranch.models.densities.made import made as made
 from anabranch.models.densities.nade import nade as nade

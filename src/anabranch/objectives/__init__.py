@@ -17,6 +17,8 @@ from anabranch.objectives.copula_likelihood import CopulaLikelihood as CopulaLik
 from anabranch.objectives.cumulative import CumulativeRegression as CumulativeRegression
 from anabranch.objectives.cumulative import PenalisedCumulative as PenalisedCumulative
 from anabranch.objectives.cumulative import QuantileMatching as QuantileMatching
+from anabranch.objectives.deep_density import DeepDensityLoss as DeepDensityLoss
+from anabranch.objectives.deep_density import beta_divergence as beta_divergence
 from anabranch.objectives.dual_factorization import DualFactorization as DualFactorization
 from anabranch.objectives.elbo import elbo_enumerated as elbo_enumerated
 from anabranch.objectives.flow_matching import FlowMatching as FlowMatching
