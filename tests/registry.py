@@ -622,7 +622,7 @@ def _integers(n: int, features: int, generator: Generator) -> Tensor:
 def _student_spline(features: int, batch_shape: Shape) -> TailedSpline:
     return TailedSpline(
         features,
-        lower={"name": "student", "df": 4.0},
+        lower={"name": "student", "df": 10.0},
         fit_share=0.3,
         bins=3,
         batch_shape=batch_shape,
@@ -630,7 +630,9 @@ def _student_spline(features: int, batch_shape: Shape) -> TailedSpline:
 
 
 def _pareto_spline(features: int, batch_shape: Shape) -> TailedSpline:
-    return TailedSpline(features, upper="pareto", bins=3, batch_shape=batch_shape)
+    return TailedSpline(
+        features, upper={"name": "pareto", "index": 0.1}, bins=3, batch_shape=batch_shape
+    )
 
 
 AFFINE = MAPS["affine"]

@@ -230,8 +230,8 @@ class TailedSpline(Marginals):
             return torch.where(is_low, of_low, torch.where(is_high, of_high, within))
 
         return _Logs(
-            chosen(low[0], log1mexp(high[0]), body.lower),
-            chosen(log1mexp(low[0]), high[0], body.upper),
+            chosen(low[0], log1mexp(-high[0]), body.lower),
+            chosen(log1mexp(-low[0]), high[0], body.upper),
             chosen(low[1], high[1], body.density),
         )
 

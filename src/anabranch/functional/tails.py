@@ -58,7 +58,7 @@ class GaussianTail(Tail):
 
     def inverse(self, log_p: Tensor) -> Tensor:
         """See `Tail`."""
-        return -normal_score(log_p, log1mexp(log_p))
+        return -normal_score(log_p, log1mexp(-log_p))
 
     def log_density(self, s: Tensor) -> Tensor:
         """See `Tail`."""

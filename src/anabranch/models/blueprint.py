@@ -53,9 +53,16 @@ def check_blueprint(name: str, arguments: Mapping[str, Any], state: Mapping[str,
     expected = model.state_dict()
     if unlike := sorted(expected.keys() ^ state.keys()):
         raise ValueError(f"recipe {name!r} and the tensors differ in {', '.join(unlike[:3])}")
+    texts = {
+        f"{path}.{buffer}".lstrip(".")
+        for path, part in model.named_modules()
+        for buffer in getattr(part, "texts_in", ())
+    }
     for key, tensor in expected.items():
         found = state[key]
-        if found.shape != tensor.shape or found.is_floating_point() != tensor.is_floating_point():
+        end = -1 if key in texts else None  # texts are of any length
+        unlike = found.ndim != tensor.ndim or found.shape[:end] != tensor.shape[:end]
+        if unlike or found.is_floating_point() != tensor.is_floating_point():
             raise ValueError(
                 f"{key} is {found.dtype} of shape {tuple(found.shape)}, recipe {name!r} makes it "
                 f"{tensor.dtype} of shape {tuple(tensor.shape)}"

@@ -149,7 +149,8 @@ def _groups(mixture: Mixture) -> Iterator[Flow]:
         flow = group.density if isinstance(group, Hedged) else group
         if not isinstance(flow, Flow) or not sets_by_rows(flow):
             raise ValueError(
-                "components that rows set at once, such as 'vine', stand in no mixture with others"
+                "components that rows set at once, such as 'vine', are of real columns alone, and "
+                "stand in no mixture with others"
             )
         yield flow
 

@@ -249,6 +249,8 @@ def _set_by_rows(model: Density, task: DensityTask) -> FitResult:
     """Let rows set the parts that they set at once, in place of steps along gradients."""
     if task.stream is not None:
         raise ValueError("flow is set by all rows at once, which a streamed fit does not hold")
+    if not isinstance(model.density if isinstance(model, Hedged) else model, Flow):
+        raise ValueError("flow is set by rows of real columns alone, without angles and places")
     rows = task.rows.batch(task.device)
     if task.optimisation.max_epochs:
         fit_rows(flow_part(model), rows["x"], rows.get("weights"))

@@ -28,6 +28,8 @@ KINDS = {
     "gaussian": ("indep", "gaussian"),
 }
 CRITERIA = ("loglik", "aic", "bic", "mbicv")
+# Rows, by their weights, below which no dependence can be told; and weights that count nothing.
+FEWEST, LEAST_WEIGHT = 10, 1e-6
 INNERMOST, OUTERMOST = 1e-10, 1 - 1e-10  # what the package takes
 # of derivatives by differences in four places, exact to the fourth order
 STEP, PLACES, FACTORS = 1e-3, (-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12)
@@ -75,6 +77,7 @@ class RVine(Transform):
     vines: Tensor
     anchor: Tensor
     shared_buffers = ("anchor",)
+    texts_in = ("vines",)  # buffers of any length
 
     def __init__(
         self,
@@ -124,7 +127,11 @@ class RVine(Transform):
     def _chosen(self, u: Array, weights: Array | None) -> str:
         pv = vine_module()
         if weights is not None:
-            u, weights = u[weights > 0], weights[weights > 0]
+            counted = weights > LEAST_WEIGHT * weights.max()
+            u, weights = u[counted], weights[counted]
+        effective = len(u) if weights is None else weights.sum() ** 2 / (weights**2).sum()
+        if effective < FEWEST:
+            return pv.Vinecop.from_dimension(u.shape[1]).to_json()
         if self.max_rows is not None and len(u) > self.max_rows:
             kept = np.linspace(0, len(u) - 1, self.max_rows).astype(int)
             u, weights = u[kept], None if weights is None else weights[kept]
