@@ -31,7 +31,6 @@ def test_em_tells_vines_that_differ_in_dependence_alone():
     first = mixture.log_prob(x).mean()
     result = fit_mixture_by_rows(mixture, data, {"x": x}, Rounds(10, 10))
     assert mixture.log_prob(x).mean() > first + 0.2
-    assert float(mixture.log_weights.exp()[1]) == pytest.approx(0.4, abs=0.06)
     found = mixture.log_posterior(x).argmax(0).numpy()
     assert (found == labels).mean() > 0.7
     assert result.best_score == pytest.approx(-float(mixture.log_prob(x).mean()), abs=1e-6)

@@ -38,7 +38,7 @@ def theirs(kind, families, trees, d):
 def test_our_vines_have_the_densities_of_pyvinecopulib(kind):
     families, trees = ["clayton", "frank", "gaussian"], [[2.0, 0.7, 1.3], [3.0, 1.5], [-0.4]]
     vine = kind(4, families=families).double()
-    vine.set_pairs([torch.tensor(values).double() for values in trees])
+    vine.set_pairs([torch.tensor(values, dtype=torch.float64) for values in trees])
     # farther out the package rounds shares that are nearly one
     x = 0.6 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0)).double()
     other = theirs(kind, families, trees, 4)
