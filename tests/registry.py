@@ -647,7 +647,7 @@ TRANSFORMS: list[Case] = [
     *(Case(f"block-{d}", d, _amortised(BlockAutoregressive, d), contextual=True) for d in (1, 3)),
     Case("expansion-3", 3, _elementwise(LocalExpansion(), 3), contextual=True),
     Case("rotation-3", 3, _rotation(3)),
-    Case("r-vine-3", 3, _set_by(partial(RVine, families="simple"), 3, _dependent)),
+    Case("r-vine-3", 3, _set_by(partial(RVine, families="gaussian"), 3, _dependent)),
     Case(
         "normal-scores-2",
         2,
@@ -1743,7 +1743,7 @@ DISTRIBUTIONS: list[Case] = [
         )
     ),
     *(
-        Case(f"{name}-{d}", d, _set_by(kind, d, _dependent))
+        Case(f"{name}-{d}", d, _set_by(kind, d, _dependent), smooth=name == "kernel-density")
         for name, kind in (
             ("kernel-density", partial(KernelDensity, kernels=8)),
             ("student-spline", _student_spline),

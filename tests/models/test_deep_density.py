@@ -47,7 +47,7 @@ def test_conditions_beyond_the_limit_cost():
     with torch.no_grad():
         objective.matrices[0].matrix.copy_(torch.diag(torch.tensor([1.0, 0.01])))
     found = objective({"x": torch.rand(8, 2)}).terms["invertibility"]
-    assert float(found) == pytest.approx(torch.log(torch.tensor(10.0)).item(), rel=1e-4)
+    assert found.item() == pytest.approx(torch.log(torch.tensor(10.0)).item(), rel=1e-4)
 
 
 def test_training_teaches_the_decoder_to_tell_rows_again():

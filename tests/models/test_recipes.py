@@ -168,14 +168,18 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, name, changes):
     assert torch.isfinite(before).all()
 
 
-@pytest.mark.parametrize("name", SMALL)
+# where rows set all that there is, nothing is drawn
+SEEDED = [name for name in SMALL if "seed" in registry.keywords(name)]
+
+
+@pytest.mark.parametrize("name", SEEDED)
 def test_a_seed_decides_all_weights(name):
     models = [build(name, **SMALL[name], seed=seed) for seed in (1, 1, 2)]
     assert same_modules(models[0], models[1])
     assert not same_modules(models[0], models[2])
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SEEDED)
 def test_a_seed_leaves_the_global_source_alone(name):
     before = torch.get_rng_state()
     build(name, **SMALL[name], seed=1)

@@ -49,7 +49,7 @@ class GaussianTail(Tail):
     Example:
         >>> tail = GaussianTail()
         >>> tail.inverse(tail.log_survival(torch.tensor(3.0).double()))
-        tensor(3., dtype=torch.float64)
+        tensor(3.0000, dtype=torch.float64)
     """
 
     def log_survival(self, s: Tensor) -> Tensor:
@@ -134,6 +134,8 @@ class StudentTail(Tail):
 
     def inverse(self, log_p: Tensor) -> Tensor:
         """See `Tail`."""
+        if log_p.is_meta:
+            return torch.empty_like(log_p)
         with torch.no_grad():
             found = special.stdtrit(self.df, log_p.detach().exp().cpu().numpy())
             root = torch.as_tensor(found, dtype=log_p.dtype, device=log_p.device)
@@ -187,6 +189,8 @@ class _StudentLogCDF(torch.autograd.Function):
     @staticmethod
     def forward(s: Tensor, law: StudentTail) -> Tensor:
         """Not less than the smallest number's logarithm."""
+        if s.is_meta:
+            return torch.empty_like(s)
         p = special.stdtr(law.df, s.detach().cpu().numpy())
         found = torch.as_tensor(p, dtype=s.dtype, device=s.device)
         return found.clamp_min(torch.finfo(s.dtype).tiny).log()

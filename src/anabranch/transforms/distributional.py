@@ -8,7 +8,6 @@ from anabranch.contracts.transform import Pair, Transform
 from anabranch.functional import expand_batch, standard_normal_log_prob
 from anabranch.functional.numbers import check_positive
 from anabranch.functional.shapes import Shape
-from anabranch.transforms.preprocessing import hashed_uniform
 
 
 class DistributionalTransform(Transform):
@@ -18,9 +17,8 @@ class DistributionalTransform(Transform):
         \qquad \mathrm{term} = \sum_d \log P_d(x_d) - \log\varphi(z_d)
 
     Whatever P is, z is standard normal where x has that law, so that a copula of numbers ties
-    categories and counts too; with none behind it the bound is exact. As for
-    `UniformDequantization`, v is random while training and a hash of the row's integers in
-    evaluation. Before ``fit_rows`` all levels are alike.
+    categories and counts too; with none behind it the bound is exact. Before ``fit_rows`` all
+    levels are alike.
 
     Source: Rüschendorf (2009), "On the distributional transform, Sklar's theorem, and the empirical
     copula process".
@@ -35,7 +33,7 @@ class DistributionalTransform(Transform):
         ValueError: for fewer than two levels, or a smoothing that is not positive.
 
     Example:
-        >>> transform = DistributionalTransform(1, levels=2).eval()
+        >>> transform = DistributionalTransform(1, levels=2)
         >>> transform.fit_rows(torch.tensor([[0.0], [1.0], [1.0], [1.0]]))
         >>> z, _ = transform.encode(torch.tensor([[0.0], [1.0]]))
         >>> transform.decode(z)[0]
@@ -69,10 +67,7 @@ class DistributionalTransform(Transform):
 
     def _encode(self, x: Tensor, context: Tensor | None, generator: Generator | None) -> Pair:
         whole = x.expand(*self.batch_shape, *x.shape[-2:])
-        if self.training:
-            v = torch.rand(whole.shape, dtype=x.dtype, device=x.device, generator=generator)
-        else:
-            v = hashed_uniform(x).expand_as(whole)
+        v = torch.rand(whole.shape, dtype=x.dtype, device=x.device, generator=generator)
         log_p, below = self._of(whole)
         # neither end of a level is reached, so that decode gives it back
         margin = 1e-4

@@ -28,7 +28,7 @@ class NormalScores(Transform):
         >>> z, _ = NormalScores(Logistic(1)).encode(torch.tensor([[0.0], [2.0]]))
         >>> z
         tensor([[0.0000],
-                [1.1781]])
+                [1.1790]])
     """
 
     def __init__(self, marginals: Marginals) -> None:

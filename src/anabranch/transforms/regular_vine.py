@@ -188,6 +188,8 @@ class RVine(Transform):
         if self.vines.shape[-1] == 0 or x.numel() == 0:
             return x, torch.zeros_like(x[..., 0])
         whole = x.expand(*self.batch_shape, *x.shape[-2:])
+        if x.is_meta:
+            return torch.empty_like(whole), torch.empty_like(whole[..., 0])
         return _Rosenblatt.apply(whole, self._bytes(), inverse)  # pyright: ignore[reportReturnType]
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: object) -> None:

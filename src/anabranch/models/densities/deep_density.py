@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from anabranch.distributions import Flow, LogisticBeta
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
@@ -66,7 +64,8 @@ def deep_density(
     stack: dict[str, Any] = {"batch_shape": tuple(batch_shape)}
     generator = make_generator(seed)
     centred = Standardize(features)
-    centred.set_statistics(torch.full((features,), 0.5), torch.full((features,), 0.5))
+    centred.loc.fill_(0.5)
+    centred.scale.fill_(0.5)
     layers: list[Transform] = [centred]
     for _ in range(n_layers):
         layers += [

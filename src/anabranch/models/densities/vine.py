@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from anabranch.contracts.marginals import Marginals
-from anabranch.distributions import Flow, KernelDensity, Normal, TailedSpline
+from anabranch.distributions import Flow, Normal
+from anabranch.models.copula_parts import make_marginals
 from anabranch.models.registry import recipe
-from anabranch.models.specs import Spec, parse_spec
+from anabranch.models.specs import Spec
 from anabranch.transforms import Compose, NormalScores, RVine, Transform
 
 
@@ -52,30 +52,9 @@ def vine(
         >>> flow.sample(4).shape
         torch.Size([4, 3])
     """
-    batch = tuple(batch_shape)
-    makers = {"kernel": _kernel, "spline": _spline}
-    name, keywords = parse_spec("marginals", marginals, makers)
-    known: dict[str, Any] = {"batch_shape": batch}
-    layers: list[Transform] = [NormalScores(makers[name](features, **keywords, **known))]
+    known: dict[str, Any] = {"batch_shape": tuple(batch_shape)}
+    layers: list[Transform] = [NormalScores(make_marginals(marginals, features, batch_shape))]
     if features > 1:
         chosen: dict[str, Any] = {"families": families, "trees": trees, "criterion": criterion}
         layers.append(RVine(features, **chosen, max_rows=max_rows, **known))
     return Flow(Normal(features, **known), Compose(layers))
-
-
-def _kernel(features: int, *, kernels: int = 128, width: float = 1.0, **batch: Any) -> Marginals:
-    return KernelDensity(features, kernels=kernels, width=width, **batch)
-
-
-def _spline(
-    features: int,
-    *,
-    lower: Spec = "gaussian",
-    upper: Spec = "gaussian",
-    tail_share: float = 0.05,
-    fit_share: float | None = None,
-    bins: int = 16,
-    **batch: Any,
-) -> Marginals:
-    shares: dict[str, Any] = {"tail_share": tail_share, "fit_share": fit_share}
-    return TailedSpline(features, lower=lower, upper=upper, bins=bins, **shares, **batch)

@@ -3,28 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from anabranch.distributions import Flow, Normal, TailedSpline
-from anabranch.functional.shapes import Shape
+from anabranch.distributions import Flow, Normal
+from anabranch.models.copula_parts import STRUCTURES, copula_layer, marginal_layers
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
 from anabranch.models.specs import Spec
-from anabranch.transforms import (
-    Affine,
-    Autoregressive,
-    Compose,
-    CVine,
-    DVine,
-    Elementwise,
-    NormalScores,
-    RationalQuadratic,
-    SinhArcsinh,
-    Transform,
-)
-
-VINES: dict[str, type[CVine] | type[DVine]] = {"c": CVine, "d": DVine}
-STRUCTURES = (*VINES, "triangular")
-# Of prescribed tails: the share beyond which a law holds alone, and the one that it is fitted to.
-TAIL_SHARE, FIT_SHARE = 0.05, 0.5
+from anabranch.transforms import Compose, RationalQuadratic
 
 
 @recipe
@@ -87,29 +71,9 @@ def copula_flow(
         "batch_shape": tuple(batch_shape),
         "generator": make_generator(seed),
     }
-    layers: list[Transform] = []
-    if tails is None:
-        maps = (Affine(), SinhArcsinh(), RationalQuadratic(bins, bound, ends="free"))
-        layers = [Elementwise(scalar, features, **common) for scalar in maps]
-    else:
-        layers = [NormalScores(_prescribed(features, tails, tuple(batch_shape)))]
-    if features > 1 and structure == "triangular":
-        layers.append(Autoregressive(RationalQuadratic(bins, bound), features, **common))
-    elif features > 1:
-        layers.append(VINES[structure](features, families=families, trees=trees, **common))
+    layers = marginal_layers(features, tails, bins=bins, bound=bound, common=common)
+    if features > 1:
+        pairs = {"families": families, "trees": trees}
+        spline = RationalQuadratic(bins, bound)
+        layers.append(copula_layer(structure, features, pairs, spline, common))
     return Flow(Normal(features, batch_shape=tuple(batch_shape)), Compose(layers))
-
-
-def _prescribed(features: int, tails: Spec, batch_shape: Shape) -> TailedSpline:
-    """Splines with tails of one law, on either side, which is fitted to as much as it may be."""
-    if not isinstance(tails, str | dict):
-        raise ValueError(f"tails must be a name or a dict with a 'name', got {tails!r}")
-    pareto = (tails if isinstance(tails, str) else tails.get("name")) == "pareto"
-    return TailedSpline(
-        features,
-        lower=tails,
-        upper=tails,
-        tail_share=TAIL_SHARE,
-        fit_share=None if pareto else FIT_SHARE,
-        batch_shape=batch_shape,
-    )
