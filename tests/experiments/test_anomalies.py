@@ -8,6 +8,7 @@ from anabranch.experiments import anomalies
 pd = pytest.importorskip("pandas")
 
 
+@pytest.mark.slow
 def test_odd_rows_far_out_are_found_by_all(monkeypatch):
     monkeypatch.setattr(anomalies, "COMPONENTS", (1,))
     random = np.random.RandomState(0)
