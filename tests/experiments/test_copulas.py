@@ -33,6 +33,7 @@ def test_the_truth_of_two_vines_tells_them_apart():
     assert (labels == 1).double().mean() == pytest.approx(vine_mixture.SHARE, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_small_table_by_vines(monkeypatch):
     monkeypatch.setattr(vine_mixture, "SEVERAL", (2,))
     monkeypatch.setattr(vine_mixture, "GAUSSIANS", (1,))
@@ -43,6 +44,7 @@ def test_a_small_table_by_vines(monkeypatch):
     assert row.above == pytest.approx(row.vines - max(row.single, row.gaussians))
 
 
+@pytest.mark.slow
 def test_small_copula_flows(monkeypatch):
     for name, value in (("ROWS", 300), ("HELD_OUT", 50), ("STEPS", 2), ("BATCH", 100)):
         monkeypatch.setattr(copula_flows, name, value)

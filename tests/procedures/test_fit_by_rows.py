@@ -22,6 +22,7 @@ def two_copulas(n, seed=0):
     return torch.special.ndtri(torch.from_numpy(pair)), labels.astype(int)
 
 
+@pytest.mark.slow
 def test_em_tells_vines_that_differ_in_dependence_alone():
     x, labels = two_copulas(1500)
     targets = torch.zeros(1500, 2).double()
