@@ -26,6 +26,9 @@ MODELS = {
     "videoflow",
     # others
     "sic",
+    "deep_density",
+    "vine",
+    "vine_autoencoder",
     "flow_mixture",
     "flow_vae",
     "flow_density",
