@@ -163,7 +163,7 @@ class TailedSpline(Marginals):
         ends = [r * self._end_density(tail) for r, tail in zip(rates, self.tails, strict=True)]
         slopes = np.maximum([ends[0], *inner, ends[1]], LEAST_SLOPE)
         rates = [s / self._end_density(t) for s, t in zip(slopes[[0, -1]], self.tails, strict=True)]
-        return _Column(knots, slopes, np.array(rates))
+        return _Column(np.asarray(knots, dtype=np.float64), slopes, np.array(rates))
 
     def _rate(self, tail: Tail, x: Array, end: float, weights: Array, edge: float) -> float:
         """The b of an upper tail by the likelihood of rows beyond an edge, given it."""

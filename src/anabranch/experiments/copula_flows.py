@@ -1,6 +1,6 @@
 """Copula and marginal flows: ten columns of a known vine, and tails that no Gaussian reaches."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -114,7 +114,8 @@ def one_vine(seed: int) -> Copula:
     fit_rows(chosen, x)
     learned = copula_flow(D, tails=STUDENT, seed=seed, **TRIANGULAR).double()
     fit_rows(learned, x)
-    marginals, copula = learned.transform.transforms  # pyright: ignore[reportAttributeAccessIssue]
+    layers: Any = learned.transform
+    marginals, copula = layers.transforms
     # the marginals stay as rows have set them: the copula is trained on their scores
     objective = CopulaLikelihood(Flow(learned.base, copula), copula, weight=PENALTY)
     found, split = marginals.encode(x)[0], int(0.9 * len(x))

@@ -1,6 +1,6 @@
 """Deep density models of one digit, beside other digits and images that are distorted."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -87,7 +87,8 @@ def ddm_digits(run: Run) -> Outcome:
 
 def one_fit(seed: int, way: str) -> Scored:
     """Train on one digit, and judge others."""
-    X, y = load_digits(return_X_y=True)
+    digits: Any = load_digits()
+    X, y = digits.data, digits.target
     random = np.random.RandomState(seed)
     ours, other = (random.permutation(X[y == digit]) for digit in (DIGIT, OTHER))
     train, test = ours[:TRAINED], ours[TRAINED:]
@@ -122,7 +123,8 @@ def trained(seed: int, way: str, x: Tensor) -> Distribution:
 
 def one_classifier(seed: int) -> Classified:
     """A deep density for each of ten classes: p(y|x) by their densities."""
-    X, y = load_digits(return_X_y=True)
+    digits: Any = load_digits()
+    X, y = digits.data, digits.target
     random = np.random.RandomState(seed)
     order = random.permutation(len(X))
     split = int((1 - TEST_SHARE) * len(X))

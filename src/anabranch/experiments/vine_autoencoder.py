@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -157,7 +157,8 @@ def _gaussian(codes: Tensor) -> Distribution:
 def _independent(codes: Tensor) -> Distribution:
     """The marginals of the vine, with no vine behind them."""
     flow = vine(LATENT)
-    marginals = flow.transform.transforms[0]  # pyright: ignore[reportAttributeAccessIssue]
+    layers: Any = flow.transform
+    marginals = layers.transforms[0]
     alone = Flow(Normal(LATENT), marginals)
     fit_rows(alone, codes)
     return alone
@@ -187,7 +188,8 @@ def _training(seed: int, steps: int, n: int) -> TrainingRun:
 def _images(run: Run, name: str) -> tuple[Tensor, Tensor]:
     """Shares of white of training images, and as many held out as are tested."""
     if name == "digits":
-        X = load_digits().data / 16
+        digits: Any = load_digits()
+        X = digits.data / 16
         order = np.random.RandomState(100 if run.tuning else 0).permutation(len(X))
         rows = X[order]
         train, test = rows[: SETS[name][0]], rows[SETS[name][0] :]

@@ -1,6 +1,6 @@
 """Vines: exact where they are Gaussian, beside pyvinecopulib, and chosen by rows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -137,7 +137,8 @@ def taus(x: Array) -> Array:
     found = np.eye(x.shape[1])
     for i in range(len(found)):
         for j in range(i):
-            found[i, j] = found[j, i] = stats.kendalltau(x[:, i], x[:, j]).statistic
+            tau: Any = stats.kendalltau(x[:, i], x[:, j])
+            found[i, j] = found[j, i] = tau.statistic
     return found
 
 

@@ -202,7 +202,7 @@ class _StudentLogCDF(torch.autograd.Function):
         ctx.save_for_backward(s)
 
     @staticmethod
-    def backward(ctx, gradient):  # noqa: ANN001, ANN205 - as torch calls it
+    def backward(ctx, gradient):  # noqa: ANN001, ANN205  # pyright: ignore[reportIncompatibleMethodOverride]
         """Density over distribution."""
         (s,) = ctx.saved_tensors
         return gradient * torch.exp(ctx.law.log_density(s) - _log_student(s, ctx.law)), None

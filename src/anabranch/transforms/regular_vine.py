@@ -192,7 +192,9 @@ class RVine(Transform):
             return torch.empty_like(whole), torch.empty_like(whole[..., 0])
         return _Rosenblatt.apply(whole, self._bytes(), inverse)  # pyright: ignore[reportReturnType]
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: object) -> None:
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, state_dict: Any, prefix: str, *args: object
+    ) -> None:
         stored = state_dict.get(f"{prefix}vines")
         if stored is not None and stored.shape[:-1] == self.vines.shape[:-1]:
             # texts are of any length
@@ -218,7 +220,7 @@ class _Rosenblatt(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, of_z, of_log_c):  # noqa: ANN001, ANN205 - as torch calls it
+    def backward(ctx, of_z, of_log_c):  # noqa: ANN001, ANN205  # pyright: ignore[reportIncompatibleMethodOverride]
         """By differences in each variable."""
         x = ctx.saved_tensors[0].double().cpu().numpy()
         g_z, g_c = (g.double().cpu().numpy() for g in (of_z, of_log_c))
