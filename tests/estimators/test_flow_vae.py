@@ -1,5 +1,7 @@
 """FlowVAE: its scores, codes and draws; its options; what it refuses."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,40 @@ def test_a_row_gets_its_own_score(fitted):
 @parametrize_with_checks([FlowVAE(2, hidden=(4,), max_epochs=1, objective={"score_draws": 5})])
 def test_check_estimator(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("posterior", ["iaf", "hamiltonian"])
+def test_rows_in_a_batch_get_what_each_gets_alone(posterior):
+    found = model(posterior=posterior, max_epochs=1, objective={"score_draws": 20}).fit(X)
+    for method in ("importance", "annealed"):
+        how = {"method": method, "temperatures": 5}
+        alone = [found.score_samples(FRESH[i : i + 1], **how)[0] for i in range(4)]
+        assert found.score_samples(FRESH[:4], **how) == pytest.approx(alone, rel=1e-12)
+
+
+def test_annealed_scores_need_no_good_posterior(fitted):
+    truth = fitted.score_samples(FRESH[:40])  # its posterior is exact
+    spoilt = copy.deepcopy(fitted)
+    with torch.no_grad():
+        for weight in spoilt.model_.posterior.parameters():
+            weight.fill_(0.5)
+    how = {"method": "annealed", "temperatures": 100}
+    assert np.abs(spoilt.score_samples(FRESH[:40]) - truth).mean() > 0.2
+    assert np.abs(spoilt.score_samples(FRESH[:40], **how) - truth).mean() < 0.06
+    assert (spoilt.effective_sample_size(FRESH[:40], **how) > 0.5).all()
+    with pytest.raises(ValueError, match="method must be one of"):
+        spoilt.score_samples(FRESH[:2], method="exact")
+    with pytest.raises(ValueError, match="temperatures must be an integer of at least 1, got 0"):
+        spoilt.score_samples(FRESH[:2], method="annealed", temperatures=0)
+
+
+def test_rows_of_the_model_lie_between_their_bounds(fitted):
+    found = fitted.sandwich(100, temperatures=150)
+    assert found.X.shape == (100, 4)
+    assert found.importance == pytest.approx(fitted.score_samples(found.X), abs=1e-6)
+    assert 0 < (found.upper - found.lower).mean() < 0.1
+    assert (found.upper - found.importance).mean() > 0
+    assert found.importance.mean() == pytest.approx(found.lower.mean(), abs=0.05)
 
 
 def test_labels_change_nothing():

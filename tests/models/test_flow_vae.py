@@ -7,6 +7,7 @@ import torch
 
 from anabranch.experiments.linear_gaussian_posteriors import exact_model
 from anabranch.models import build, flow_vae
+from anabranch.models.autoencoders.code_usage import code_usage
 from anabranch.objectives import ImportanceBound, iwae
 from anabranch.problems import LinearGaussian
 from tests.registry import perturb, seeded
@@ -199,3 +200,21 @@ def test_warm_up_weighs_the_divergence_in_training_only():
 def test_wrong_parts_are_named(changes, error, match):
     with pytest.raises(error, match=match):
         build("flow_vae", features=3, hidden=[4], **changes)
+
+
+def test_what_a_number_of_a_code_costs_is_the_closed_form_of_a_normal():
+    model = flow_vae(3, latent=3, hidden=[8], posterior="diagonal", seed=0).double()
+    x = torch.randn(40, 3, generator=seeded(0), dtype=torch.float64)
+    network = model.posterior.conditioner.last
+    with torch.no_grad():
+        network.weight[:2].normal_(0, 0.3, generator=seeded(1))
+        network.bias[3:5] = -0.5
+        loc, log_scale = model.posterior._moments(model.encoder(x))
+    closed = 0.5 * (loc.square() + (2 * log_scale).exp() - 1) - log_scale
+    found = code_usage(model, x, 4000, seeded(2))
+    torch.testing.assert_close(found.means, loc, atol=0.1, rtol=0)
+    torch.testing.assert_close(found.divergence, closed.mean(0), atol=0.05, rtol=0.05)
+    torch.testing.assert_close(found.total, closed.sum(1).mean(), atol=0.02, rtol=0)
+    assert found.active.tolist() == (loc.var(0) > 0.01).tolist() == [True, True, False]
+    with pytest.raises(ValueError, match="n_draws must be at least 2, got 1"):
+        code_usage(model, x, 1)

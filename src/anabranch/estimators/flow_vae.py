@@ -1,9 +1,9 @@
 """FlowVAE: a variational autoencoder with a flow as its posterior."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from anabranch.algorithms.annealed_importance import AnnealedImportance
 from anabranch.archive import Tree
 from anabranch.estimators.checks import check_draws, check_shares
 from anabranch.estimators.estimator import Json, ScoreKind, State
@@ -22,6 +23,12 @@ from anabranch.estimators.identity import loop_identity
 from anabranch.estimators.prepared import PreparedDensity
 from anabranch.estimators.rows import Seed, split_rows
 from anabranch.models import FlowVariationalAutoencoder, flow_vae
+from anabranch.models.autoencoders.code_usage import code_usage
+from anabranch.models.autoencoders.row_weights import (
+    annealed_log_weights,
+    importance_log_weights,
+    sandwich,
+)
 from anabranch.models.specs import Spec
 from anabranch.objectives import iwae
 from anabranch.procedures.fit_flow_vae import BoundOptions, Coders, FlowVAEOptions, fit_flow_vae
@@ -30,6 +37,41 @@ from anabranch.procedures.preparation import Preparation
 from anabranch.training import FitResult
 
 Array = NDArray[np.float64]
+METHODS = ("importance", "annealed")
+
+
+class RowBounds(NamedTuple):
+    """Rows that a model has drawn, and bounds of their log-density, nats in the units of the data.
+
+    Attributes:
+        X: the rows, (n, D).
+        importance: lower bounds as of ``score_samples``, (n,).
+        lower: lower bounds by annealed importance sampling, (n,).
+        upper: upper bounds by the same, backward, (n,).
+    """
+
+    X: Array
+    importance: Array
+    lower: Array
+    upper: Array
+
+
+class RowCodes(NamedTuple):
+    """What the J numbers of a code tell of rows.
+
+    Attributes:
+        means: of the code of each row, (n, J).
+        spread: variance of the means over the rows, (J,).
+        divergence: what each number costs by itself, mean over rows in nats, (J,).
+        total: what whole codes cost, KL(q(z|x) || p(z)), mean over rows in nats.
+        active: whether a number varies with the row, a spread above 0.01, (J,).
+    """
+
+    means: Array
+    spread: Array
+    divergence: Array
+    total: float
+    active: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +270,24 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         return self._told(self._by_row(lambda x: model.decode(model.encode(x)), X))
 
     @torch.no_grad()
+    def code_usage(self, X: ArrayLike, *, n_draws: int = 64, random_state: Seed = None) -> RowCodes:
+        """How much of a code is used: which numbers are active, and what each of them costs.
+
+        Args:
+            X: (n, D) array or frame.
+            n_draws: of the code of each row, at least 2.
+            random_state: by default that of the estimator.
+
+        Raises:
+            ValueError: for fewer than two draws.
+        """
+        model, source = self._precise(), self._source(random_state)
+        x = torch.cat([rows.z.double() for rows in self._batches(X)])
+        found = code_usage(model, x, n_draws, source)
+        means, spread, divergence = (each.cpu().numpy() for each in found[:3])
+        return RowCodes(means, spread, divergence, float(found.total), found.active.cpu().numpy())
+
+    @torch.no_grad()
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Means of p(x|z) at codes (n, J), (n, D), in the units of the data."""
         check_is_fitted(self)
@@ -238,28 +298,67 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
             )
         return self._told(self._precise().decode(z).cpu().numpy())
 
-    def score_samples(self, X: ArrayLike) -> Array:
+    def score_samples(
+        self, X: ArrayLike, *, method: str = "importance", temperatures: int = 100
+    ) -> Array:
         """A lower bound of log p(x), in nats and in the units of X, (n,).
 
-        The importance-weighted bound of ``objective.score_draws`` draws of z: its mean is at most
-        the log-density, and rises with the draws. The same noise serves all rows and calls; how far
-        a bound can be trusted, `effective_sample_size` tells.
-        """
-        scores = [iwae(weights) + term for weights, term in self._log_weights(X)]
-        return torch.stack(scores).cpu().numpy()
+        Of ``objective.score_draws`` draws of z: its mean is at most the log-density, and rises with
+        the draws. The same noise serves all rows and calls; how far a bound can be trusted,
+        `effective_sample_size` and `sandwich` tell.
 
-    def effective_sample_size(self, X: ArrayLike) -> Array:
+        Args:
+            X: (n, D) array or frame.
+            method: "importance", draws from q(z|x); or "annealed", chains from the prior to the
+                posterior of each row, which need no good q and cost a few gradients of the decoder
+                at each temperature.
+            temperatures: of the chains; the more, the tighter the bound.
+
+        Raises:
+            ValueError: for another method, or fewer than one temperature.
+        """
+        return self._of_weights(iwae, X, method, temperatures, units=True)
+
+    def effective_sample_size(
+        self, X: ArrayLike, *, method: str = "importance", temperatures: int = 100
+    ) -> Array:
         r"""How many of the draws count in the score of each row, a share in (0, 1], (n,).
 
-        .. math:: \frac{(\sum_m w_m)^2}{M \sum_m w_m^2}, \qquad w_m = p(x, z_m) / q(z_m \mid x)
+        .. math:: \frac{(\sum_m w_m)^2}{M \sum_m w_m^2}
 
         One for a posterior that is exact; where it is next to nothing, the bound is loose.
+        Arguments and errors are those of ``score_samples``.
         """
-        shares = [
-            torch.exp(2 * weights.logsumexp(0) - (2 * weights).logsumexp(0)) / len(weights)
-            for weights, _ in self._log_weights(X)
-        ]
-        return torch.stack(shares).cpu().numpy()
+        return self._of_weights(_effective_share, X, method, temperatures, units=False)
+
+    def sandwich(
+        self, n_samples: int = 100, *, temperatures: int = 100, random_state: Seed = None
+    ) -> RowBounds:
+        """Rows drawn from the model, with bounds of their log-density from below and above.
+
+        What ``score_samples`` lacks on them, is at most ``upper - importance`` in the mean.
+
+        Args:
+            n_samples: how many rows.
+            temperatures: of the chains; the more, the closer are lower and upper bound.
+            random_state: by default that of the estimator.
+
+        Raises:
+            ValueError: for fewer than one temperature.
+        """
+        check_is_fitted(self)
+        check_draws(n_samples)
+        found = sandwich(
+            self._precise(),
+            n_samples,
+            self._score_draws,
+            AnnealedImportance(temperatures),
+            self._source(random_state),
+        )
+        x = self._told(found.x.cpu().numpy())
+        term = self.preparation_.encode(x)[1].double().to(self.device)
+        bounds = ((bound + term).cpu().numpy() for bound in found[1:])
+        return RowBounds(x, *bounds)
 
     def sample(self, n_samples: int = 1, *, random_state: Seed = None) -> Array:
         """Draw rows.
@@ -273,25 +372,54 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         """
         check_is_fitted(self)
         check_draws(n_samples)
-        given = self.random_state if random_state is None else random_state
-        seed = int(check_random_state(given).randint(2**31 - 1))
-        x = self.model_.sample(n_samples, torch.Generator(self.device).manual_seed(seed))
+        x = self.model_.sample(n_samples, self._source(random_state))
         return self._told(x.cpu().numpy())
 
-    @torch.no_grad()
-    def _log_weights(self, X: ArrayLike) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of each row, log p(x, z) - log q(z|x) of all draws, and the term of the preparation.
+    def sample_codes(self, n_samples: int = 1, *, random_state: Seed = None) -> Array:
+        """Draw codes of the prior, (n_samples, J), of which ``inverse_transform`` makes rows.
 
-        Rows come one by one, so that what a row gets does not depend on the rows beside it.
+        Args:
+            n_samples: how many.
+            random_state: by default that of the estimator.
         """
-        model = self._precise()
-        draws = read_group("objective", self.objective, BoundOptions).score_draws
+        check_is_fitted(self)
+        check_draws(n_samples)
+        source = self._source(random_state)
+        return self.model_.prior.sample(n_samples, generator=source).double().cpu().numpy()
+
+    def _of_weights(
+        self,
+        of: Callable[[Tensor], Tensor],
+        X: ArrayLike,
+        method: str,
+        temperatures: int,
+        *,
+        units: bool,
+    ) -> Array:
+        """A function of log-weights (M, n), (n,), with the term of the preparation for units."""
+        model, draws = self._precise(), self._score_draws
+        annealing = AnnealedImportance(temperatures)
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+        found: list[Tensor] = []
         for rows in self._batches(X):
-            terms = rows.term.double().to(self.device)
-            for row, term in zip(rows.z.double(), terms, strict=True):
-                source = torch.Generator(self.device).manual_seed(0)
-                reconstruction, divergence = model.terms(row[None], draws, source)
-                yield (reconstruction - divergence).squeeze(1), term
+            x = rows.z.double()
+            if method == "annealed":
+                weights = annealed_log_weights(model, x, draws, annealing)
+            else:
+                weights = importance_log_weights(model, x, draws)
+            term = rows.term.double().to(self.device) if units else 0.0
+            found.append(of(weights) + term)
+        return torch.cat(found).cpu().numpy()
+
+    @property
+    def _score_draws(self) -> int:
+        return read_group("objective", self.objective, BoundOptions).score_draws
+
+    def _source(self, random_state: Seed) -> torch.Generator:
+        given = self.random_state if random_state is None else random_state
+        seed = int(check_random_state(given).randint(2**31 - 1))
+        return torch.Generator(self.device).manual_seed(seed)
 
     def _by_row(self, of: Callable[[Tensor], Tensor], X: ArrayLike) -> Array:
         return torch.cat([of(rows.z.double()) for rows in self._batches(X)]).cpu().numpy()
@@ -327,3 +455,9 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
     def _restore(self, state: State) -> None:
         super()._restore(state)
         self._keep(module_from(state["model"]), FitResult(**state["result"]))
+
+
+def _effective_share(log_weights: Tensor) -> Tensor:
+    """Effective sample size of weights along the first axis, as a share of them."""
+    total, squares = log_weights.logsumexp(0), (2 * log_weights).logsumexp(0)
+    return torch.exp(2 * total - squares) / len(log_weights)

@@ -69,8 +69,4 @@ def score(log_density: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
         ...     score(lambda z: -0.5 * z.square().sum(-1), torch.tensor([[1.0, 2.0]]))
         tensor([[-1., -2.]])
     """
-    keep = torch.is_grad_enabled()
-    with torch.enable_grad():
-        at = z if keep and z.requires_grad else z.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(log_density(at).sum(), at, create_graph=keep)
-    return gradient
+    return torch.func.grad(lambda at: log_density(at).sum())(z)

@@ -9,6 +9,7 @@ import numpy as np
 
 from anabranch.data import atomic_write, check_output
 from anabranch.reports.calibration import calibration_section
+from anabranch.reports.codes import codes_section, has_codes, reconstructions_section
 from anabranch.reports.columns import columns_section
 from anabranch.reports.comparison import labels_section
 from anabranch.reports.density_sections import data_section, sample_images_section
@@ -155,6 +156,9 @@ def _density_sections(
         sections.append(sample_images_section(ev, request, rng))
     elif len(ev.samples) and context is None:
         sections.insert(-1, calibration_section(ev, request, rng))
+    if has_codes(est):
+        sections.insert(2, codes_section(est, ev, request, rng))
+        sections.insert(3, reconstructions_section(est, ev, request, rng))
     return [*sections, training_section(est), settings_section(est, request)]
 
 

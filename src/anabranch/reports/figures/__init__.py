@@ -3,6 +3,8 @@
 from anabranch.reports.figures.clusters import line_figure as line_figure
 from anabranch.reports.figures.clusters import plane_figure as plane_figure
 from anabranch.reports.figures.clusters import projection_figure as projection_figure
+from anabranch.reports.figures.codes import codes_figure as codes_figure
+from anabranch.reports.figures.codes import usage_figure as usage_figure
 from anabranch.reports.figures.columns import columns_figure as columns_figure
 from anabranch.reports.figures.density import density_line as density_line
 from anabranch.reports.figures.density import density_map as density_map
