@@ -21,7 +21,9 @@ from anabranch.algorithms.gaussians import (
 )
 from anabranch.algorithms.gaussians.starts import StartOptions
 from anabranch.models.autoencoders.nvisa import GaussianMixtureVAE
+from anabranch.models.autoencoders.tree_prior import TreePrior
 from anabranch.objectives import Loss, cross_entropy
+from anabranch.procedures.tree_start import start_tree
 from anabranch.training import FitOptions, FitResult, fit
 
 Array = NDArray[np.float64]
@@ -96,7 +98,8 @@ def start_from_codes(
         The responsibilities, (N, K): what autoencoder and mixture alone say.
 
     Raises:
-        ValueError: for fewer rows than components, or responsibilities of another shape.
+        ValueError: for fewer rows than components, or responsibilities of another shape, or any
+            where the prior is a tree.
     """
     if len(x) < model.n_components:
         raise ValueError(f"x has {len(x)} rows for {model.n_components} components")
@@ -104,6 +107,8 @@ def start_from_codes(
         raise ValueError(
             f"responsibilities must be {(len(x), model.n_components)}, got {responsibilities.shape}"
         )
+    if responsibilities is not None and isinstance(model.prior, TreePrior):
+        raise ValueError("responsibilities go with a mixture as the prior, and not with a tree")
     options = options or FitOptions(max_epochs=50, batch_size=256, learning_rate=1e-3)
     random_state = np.random.RandomState() if random_state is None else random_state
     options = _plain(options)
@@ -116,6 +121,12 @@ def start_from_codes(
     if responsibilities is not None:
         _set_clusters(model, codes, responsibilities)
         return responsibilities
+    if isinstance(model.prior, TreePrior):
+        begun = start_tree(model.prior, codes, WITHIN, random_state)
+        _scale_codes(model, begun.centre, begun.factor)
+        R = begun.responsibilities
+        teach_classifier(model.classifier, x, R, options, random_state, loops[1])
+        return R
     R = _clusters(codes, model.n_components, targets, random_state)
     _set_clusters(model, codes, R)
     teach_classifier(model.classifier, x, R, options, random_state, loops[1])

@@ -195,7 +195,7 @@ def start_ltvae(
     random_state = np.random.RandomState() if random_state is None else random_state
     white, centre, matrix = _white(coder, x, random_state)
     if n_init is None:
-        tree, rotation = _searched(white, n_components, random_state)
+        tree, rotation = searched_tree(white, n_components, random_state)
     else:
         rotation = torch.as_tensor(independent_axes(white.numpy(), random_state))
         how = {"full": True, "n_init": n_init, "reg_covar": REG_COVAR}
@@ -214,7 +214,7 @@ def _white(
     return white[torch.as_tensor(random_state.permutation(len(codes)))], centre, matrix
 
 
-def _searched(
+def searched_tree(
     white: Tensor, max_states: int, random_state: np.random.RandomState
 ) -> tuple[LatentTree, Tensor]:
     """A tree, and the rotation (J, J) of white codes that it is over."""

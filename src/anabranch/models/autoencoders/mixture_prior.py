@@ -106,6 +106,11 @@ class MixturePrior(nn.Module):
         noise = (z - self.mean.mT.unsqueeze(-1)) / std.mT.unsqueeze(-1)
         return self.flows.log_prob(noise.mT) - std.log().sum(0).unsqueeze(-1)
 
+    def draw_labels(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Labels (n,), all equally likely."""
+        n_components = self.mean.shape[1]
+        return torch.randint(n_components, (n,), generator=generator, device=self.mean.device)
+
     def sample(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One draw for each of the labels (n,), as columns (L, n)."""
         noise = self._noise(labels, generator)

@@ -1,6 +1,7 @@
 """NVISA: a mixture in a latent space, and networks from there to the data and back."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from anabranch.distributions import Distribution
 from anabranch.functional.draws import gumbel_draws, normal_draws, one_hot_of_largest
 from anabranch.models.autoencoders.likelihoods import make_likelihood
 from anabranch.models.autoencoders.mixture_prior import MixturePrior
+from anabranch.models.autoencoders.tree_prior import TreePrior, VariableLogits
 from anabranch.models.coders import make_coders
 from anabranch.models.generators import make_generator
 from anabranch.models.inner_densities import build_inner_density
@@ -22,6 +24,7 @@ from anabranch.objectives import iwae
 from anabranch.objectives.mixture_bounds import log_weights
 
 POSTERIORS = ("mean_field", "structured")
+TREE = "latent-tree"
 
 
 class GaussianMixtureVAE(nn.Module):
@@ -41,7 +44,7 @@ class GaussianMixtureVAE(nn.Module):
         classifier: a network from (N, D) to (N, K) logits of q(y|x).
         encoder: gives mean and scale of q(z|y,x), (2 L, ...); without labels it is q(z|x).
         decoder: from z to the parameters of p(x|z): D logits, or D means and D scales.
-        prior: K Gaussians over z, or flows that bend them.
+        prior: K Gaussians over z, or flows that bend them; or a tree of several variables.
         likelihood: "gaussian" or "bernoulli".
         floor: least standard deviation of p(x|z) and q(z|y,x).
 
@@ -61,7 +64,7 @@ class GaussianMixtureVAE(nn.Module):
         classifier: nn.Module,
         encoder: LabelledMLP | ConvEncoder,
         decoder: MLP | ConvDecoder,
-        prior: MixturePrior,
+        prior: MixturePrior | TreePrior,
         *,
         likelihood: str = "gaussian",
         floor: float = 1e-4,
@@ -142,8 +145,7 @@ class GaussianMixtureVAE(nn.Module):
             component: of all of them; None for a random one each.
             generator: source of randomness.
         """
-        device = self.floor.device
-        labels = torch.randint(self.n_components, (n,), generator=generator, device=device)
+        labels = self.prior.draw_labels(n, generator)
         if component is not None:
             labels.fill_(component)
         parameters = self.decoder.columns(self.prior.sample(labels, generator))
@@ -217,7 +219,9 @@ def nvisa(
         network: of encoder and decoder, see `anabranch.models.coders.make_coders`.
         likelihood: "gaussian", or "bernoulli" for values in [0, 1].
         prior: "gaussian", or the recipe of a flow by name or as {"name": ..., keyword: value}: one
-            for each component, which bends its Gaussian; see `MixturePrior`.
+            for each component, which bends its Gaussian, see `MixturePrior`; or {"name":
+            "latent-tree", "states": [3, 2]} for several clusterings, whose states multiply to K,
+            see `TreePrior`.
         posterior: "structured" for q(z|y,x), "mean_field" for q(z|x).
         classifier: network of q(y|x), see `anabranch.models.mixtures.posterior.make_posterior`;
             None for one of the same kind and sizes as the encoder.
@@ -245,18 +249,57 @@ def nvisa(
     spec = classifier or coders.classifier
     # arguments are evaluated in turn, and so the initial weights are drawn
     return GaussianMixtureVAE(
-        make_posterior(spec, features, n_components, generator=generator),
+        _classifier(spec, features, n_components, prior, generator),
         coders.encoder(n_labels, 2 * latent),
         coders.decoder(latent, make_likelihood(likelihood).n_parameters),
-        MixturePrior(
-            latent,
-            n_components,
-            _prior_flows(prior, latent, n_components, seed),
-            generator=generator,
-        ),
+        _make_prior(prior, latent, n_components, seed, generator),
         likelihood=likelihood,
         floor=floor,
     )
+
+
+def _states(prior: Spec, n_components: int) -> tuple[int, ...] | None:
+    """Of the variables of a tree; None for a prior that is none."""
+    name, keywords = split_spec("prior", prior)
+    if name != TREE:
+        return None
+    given: Any = dict(keywords)
+    states = given.pop("states", None)
+    if given or not isinstance(states, Sequence) or isinstance(states, str):
+        raise TypeError(f"prior {TREE!r} takes states, a list of integers, got {dict(keywords)}")
+    if prod(states) != n_components:
+        raise ValueError(
+            f"the states of prior {TREE!r} must multiply to n_components {n_components}, got "
+            f"{list(states)}"
+        )
+    return tuple(states)
+
+
+def _classifier(
+    spec: Spec,
+    features: int,
+    n_components: int,
+    prior: Spec,
+    generator: torch.Generator | None,
+) -> nn.Module:
+    states = _states(prior, n_components)
+    n_logits = n_components if states is None else sum(states)
+    network = make_posterior(spec, features, n_logits, generator=generator)
+    return network if states is None else VariableLogits(network, states)
+
+
+def _make_prior(
+    spec: Spec,
+    latent: int,
+    n_components: int,
+    seed: int | None,
+    generator: torch.Generator | None,
+) -> MixturePrior | TreePrior:
+    states = _states(spec, n_components)
+    if states is not None:
+        return TreePrior(latent, states, generator=generator)
+    flows = _prior_flows(spec, latent, n_components, seed)
+    return MixturePrior(latent, n_components, flows, generator=generator)
 
 
 def _prior_flows(
