@@ -8,8 +8,12 @@ from anabranch.distributions import DiagonalNormal, Flow, Normal
 from anabranch.models.alternation import alternating_order
 from anabranch.models.generators import make_generator
 from anabranch.models.registry import recipe
+from anabranch.models.specs import Spec, split_spec
 from anabranch.models.stacks import stack_layers
+from anabranch.networks import FeatureConvolution, FeatureLSTM
 from anabranch.transforms import Affine, Autoregressive, GatedAffine, Inverse
+
+NETWORKS = {"made": None, "lstm": FeatureLSTM, "pixelcnn": FeatureConvolution}
 
 
 @recipe
@@ -22,6 +26,7 @@ def iaf(
     bound: float = 1.0,
     law: str = "tanh",
     gate: float | None = None,
+    network: Spec = "made",
     norm: str | None = None,
     learn_base: bool = False,
     context_features: int = 0,
@@ -39,7 +44,7 @@ def iaf(
 
     Args:
         features: D. With D = 1 a layer is an affine map (of the context, if there is one).
-        n_layers: MADE layers, in natural and reversed order in turn.
+        n_layers: layers, in natural and reversed order in turn.
         hidden: hidden sizes of each MADE.
         activation: of the MADEs.
         bound: limit of the log-scale of one layer.
@@ -47,6 +52,9 @@ def iaf(
         gate: instead of a bounded scale, the paper's gates with this bias, one or two,
             :math:`x = g z + (1 - g) m`; then a fresh flow is a contraction, not the identity, and
             no layer ever enlarges a volume: let the base learn its scales.
+        network: what says how a feature moves: "made"; "lstm", which goes from feature to feature,
+            {"width": 32}; or "pixelcnn", gated convolutions over the features, {"width": 32}.
+            The last two take neither hidden nor activation.
         norm: "actnorm" or "batchnorm" after each layer, or None.
         learn_base: whether the base has a mean and scales of its own, linear in a context.
         context_features: size of the context.
@@ -70,6 +78,7 @@ def iaf(
         features,
         hidden=hidden,
         activation=activation,
+        network=_network(network),
         **shared,
     )
     orders = (alternating_order(features, i) for i in range(n_layers))
@@ -78,3 +87,16 @@ def iaf(
     if learn_base:
         base = DiagonalNormal(features, hidden=(), **shared)
     return Flow(base, stack_layers(layers, norm))
+
+
+def _network(spec: Spec) -> Any:
+    """Makes the network of a layer; None for a MADE."""
+    name, settings = split_spec("network", spec)
+    if name not in NETWORKS:
+        raise ValueError(f"network must be one of {sorted(NETWORKS)}, got {name!r}")
+    kind = NETWORKS[name]
+    if kind is None:
+        if settings:
+            raise TypeError(f"network 'made' has no keywords, got {sorted(settings)}")
+        return None
+    return partial(kind, **settings)
