@@ -72,12 +72,13 @@ def reconstructions_section(
         shown = random_state.permutation(len(ev.X))[:SAMPLE_IMAGES]
         low, high = float(ev.X.min()), float(ev.X.max())
         pairs = (("data", ev.X[shown]), ("by their codes", told[shown]))
+        n, size = len(shown), request.image_shape
         strips = [
-            Strip(name, image_strip(rows, request.image_shape, (low, high)), len(rows), len(rows))
+            StripRow(name, [Strip("", image_strip(rows, size, (low, high)), n, n)])
             for name, rows in pairs
         ]
         text = "Rows of the data, chosen at random, and below them what their codes tell of them."
-        return Section("codes-told", title, [text], strips=[StripRow("", [s]) for s in strips])
+        return Section("codes-told", title, [text], strips=strips)
     variance = ev.X.var(0)
     error = np.square(ev.X - told).mean(0)
     share = 1 - error / np.where(variance > 0, variance, np.inf)
