@@ -21,6 +21,7 @@ from anabranch.networks.degrees import DegreeMLP as DegreeMLP
 from anabranch.networks.diagonal_lstm import DiagonalBiLSTM as DiagonalBiLSTM
 from anabranch.networks.feature_lstm import FeatureConvolution as FeatureConvolution
 from anabranch.networks.feature_lstm import FeatureLSTM as FeatureLSTM
+from anabranch.networks.feature_lstm import FeatureReader as FeatureReader
 from anabranch.networks.gated_attention import GatedAttentionNet as GatedAttentionNet
 from anabranch.networks.gated_pixels import GatedPixels as GatedPixels
 from anabranch.networks.glow_net import GlowNet as GlowNet

@@ -4,20 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from anabranch.contracts.domain import Circle
 from anabranch.contracts.transform import Transform
 from anabranch.functional import expand_batch, split_parameters
 from anabranch.functional.shapes import Shape
-from anabranch.networks import MADE, CausalTransformer
+from anabranch.networks import MADE, CausalTransformer, FeatureReader
 from anabranch.transforms.scalar import ScalarMap
 
-<<<<<<< HEAD
-Conditioner = Callable[..., CausalTransformer]
-=======
-MakesAutoregressive = Callable[..., nn.Module]
->>>>>>> da12df4 (Let an LSTM or gated convolutions be the network of inverse autoregressive flows)
+Conditioner = Callable[..., CausalTransformer | FeatureReader]
 
 
 class Autoregressive(Transform):
@@ -44,24 +40,14 @@ class Autoregressive(Transform):
         adjacency: (D, D), true where feature d (row) depends on feature j (column); instead of
             ordering and passes.
         activation: activation of the MADE.
-<<<<<<< HEAD
         conditioner: makes another network in place of the MADE, of ``hidden`` and ``activation`` of
-            its own, such as `anabranch.networks.CausalTransformer`.
-=======
-        network: makes another network in place of the MADE, such as ``partial(FeatureLSTM,
-            width=64)``; hidden, activation, passes and adjacency are then not asked for.
->>>>>>> da12df4 (Let an LSTM or gated convolutions be the network of inverse autoregressive flows)
+            its own, such as `anabranch.networks.CausalTransformer` or `FeatureLSTM`.
         batch_shape: the component axis.
         generator: source of the initial weights.
 
     Raises:
-<<<<<<< HEAD
         ValueError: for an order or a graph that cannot be, see `anabranch.networks.MADE`, or one
             with another conditioner.
-=======
-        ValueError: for an order or a graph that cannot be, see `anabranch.networks.MADE`; or a
-            network beside angles, passes or a graph.
->>>>>>> da12df4 (Let an LSTM or gated convolutions be the network of inverse autoregressive flows)
 
     Source: Papamakarios, Pavlakou, Murray (2017), arXiv:1705.07057; Kingma et al. (2016),
     arXiv:1606.04934; graphs: Wehenkel, Louppe (2021), arXiv:2006.02548.
@@ -85,18 +71,13 @@ class Autoregressive(Transform):
         passes: int | None = None,
         adjacency: Sequence[Sequence[bool]] | None = None,
         activation: str = "relu",
-<<<<<<< HEAD
         conditioner: Conditioner | None = None,
-=======
-        network: MakesAutoregressive | None = None,
->>>>>>> da12df4 (Let an LSTM or gated convolutions be the network of inverse autoregressive flows)
         batch_shape: Shape = (),
         generator: Generator | None = None,
     ) -> None:
         super().__init__((features,), batch_shape=batch_shape, context_shape=context_features)
         self.scalar_map = scalar_map
         self.domain = self.codomain = scalar_map.domain
-<<<<<<< HEAD
         how: dict[str, Any] = {
             "context_features": context_features,
             "ordering": ordering,
@@ -104,26 +85,13 @@ class Autoregressive(Transform):
             "generator": generator,
         }
         circular = isinstance(scalar_map.domain, Circle)
-        self.conditioner: MADE | CausalTransformer
+        self.conditioner: MADE | CausalTransformer | FeatureReader
         if conditioner is not None:
             if circular or passes is not None or adjacency is not None:
                 raise ValueError(
                     "conditioner: another network than a MADE knows no angles, passes or adjacency"
                 )
             self.conditioner = conditioner(features, scalar_map.n_params, **how)
-=======
-        if network is not None:
-            if isinstance(scalar_map.domain, Circle) or passes is not None or adjacency is not None:
-                raise ValueError("network goes with no angles, and without passes and adjacency")
-            self.conditioner: Any = network(
-                features,
-                scalar_map.n_params,
-                context_features=context_features,
-                ordering=ordering,
-                batch_shape=batch_shape,
-                generator=generator,
-            )
->>>>>>> da12df4 (Let an LSTM or gated convolutions be the network of inverse autoregressive flows)
             return
         self.conditioner = MADE(
             features,

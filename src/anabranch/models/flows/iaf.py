@@ -78,7 +78,7 @@ def iaf(
         features,
         hidden=hidden,
         activation=activation,
-        network=_network(network),
+        conditioner=_network(network),
         **shared,
     )
     orders = (alternating_order(features, i) for i in range(n_layers))
