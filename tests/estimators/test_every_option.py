@@ -142,6 +142,7 @@ ELSEWHERE = {
     "device": "test_optimisation.py, tests/cli",
     "verbose": "test_optimisation.py, test_gaussian_mixture.py",
     "verbose_interval": "test_gaussian_mixture.py",
+    "model_options__local_dependence": "test_local_dependence.py; FlowGMM has no categories",
     "model_options__trunk": "below: the flow of a FlowGMM is its trunk",
 }
 # what a group or a recipe holds only where it is given

@@ -40,6 +40,7 @@ from anabranch.estimators.rows import Seed, as_weights, at, relative_weights, sp
 from anabranch.estimators.streamed import check_streamable, scan_rows
 from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
+from anabranch.procedures.category_shift import CategoryShift
 from anabranch.procedures.fit_flow_mixture import (
     ahead,
     train,
@@ -421,6 +422,10 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
 
     def _joint(self, z: Tensor) -> Tensor:
         """Log p(x, c), (K, n) in float64; missing cells are summed out."""
+        shift = self._moves
+        column = None if shift is None else shift.lacking(z)
+        if shift is not None and column is not None:
+            return self._over_categories(z, shift, column)
         gaps = z[:, : self.model_features].isnan().any(1)
         if not bool(gaps.any()):
             return self._whole_joint(z)
@@ -428,6 +433,16 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
         joint[:, ~gaps] = self._whole_joint(z[~gaps])
         proposal = getattr(self.preparation_, "proposal", None)
         joint[:, gaps] = joint_of_known(self.model_.mixture, proposal, z[gaps])
+        return joint
+
+    def _over_categories(self, z: Tensor, shift: CategoryShift, column: int) -> Tensor:
+        """The same where the category of a column, which moves others, is missing in some rows."""
+        joint = torch.empty((self.n_components_, len(z)), dtype=torch.float64, device=z.device)
+        gaps = z[:, self.model_features + column].isnan()
+        parts = [self._joint(filled) for filled in shift.filled(z[gaps], column)]
+        joint[:, gaps] = torch.stack(parts).logsumexp(0)
+        if not bool(gaps.all()):
+            joint[:, ~gaps] = self._joint(z[~gaps])
         return joint
 
     def _whole_joint(self, z: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ from anabranch.procedures.product_starts import (
     set_product_mixture,
 )
 from anabranch.procedures.stray_rows import Fence, learn_contamination
-from anabranch.procedures.table_task import table_starts
+from anabranch.procedures.table_task import shifted_starts, table_starts
 
 Array = NDArray[np.float64]
 
@@ -171,17 +172,23 @@ class MixtureCandidates(TablePrepared):
         random_state: np.random.RandomState,
     ) -> list[tuple[Candidate, Start]]:
         """The same of a table of mixed columns, whose missing cells the best one then fills."""
-        starts = table_starts(
-            MixedRows(task.rows.z.double().numpy(), self._levels, task.targets, task.rows.counts),
-            MixedRows(
-                task.validation.z.double().numpy(), self._levels, None, task.validation.counts
-            ),
-            plan.start_options(n_components),
+        rows, V = (
+            MixedRows(part.z.double().numpy(), self._levels, targets, part.counts)
+            for part, targets in ((task.rows, task.targets), (task.validation, None))
+        )
+        options = plan.start_options(n_components)
+        search = partial(
+            table_starts,
+            options=options,
             init_params=plan.init_params,
             n_init=1 if given is not None else plan.n_init,
             random_state=random_state,
             given=given,
         )
+        starts = search(rows, V)
+        if plan.model_options.local_dependence:
+            shift, starts = shifted_starts(starts, rows, V, options, search)
+            self._shift(shift, task.rows, task.validation)
         self._propose(starts[0][0].parameters)
         self._complete(task.rows, task.validation, task.seed)
         candidates = []

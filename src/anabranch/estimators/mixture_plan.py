@@ -39,7 +39,7 @@ OLD_NAMES = {
     **{
         name: f"model_options__{name}"
         for name in ModelOptions.__dataclass_fields__
-        if name not in ("hedge", "contamination")
+        if name not in ("hedge", "contamination", "local_dependence")
     },
     "temperature_decay": "temperature__decay",
     "temperature_floor": "temperature__floor",
@@ -198,6 +198,7 @@ class MixturePlan(FlowMixtureOptions):
             ("semi_supervised", labelled, "there are no labels"),
             ("model_options.max_components", self.is_auto, auto),
             ("model_options.component_cost", self.is_auto, auto),
+            ("model_options.local_dependence", self.columns is not None, "columns is None"),
             (
                 "model_options.contamination",
                 self.model_options.levels is None,

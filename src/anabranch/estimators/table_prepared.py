@@ -22,6 +22,7 @@ from anabranch.estimators.independent_columns import IndependentColumns
 from anabranch.estimators.spaces import Spaces
 from anabranch.estimators.supports import Bounds
 from anabranch.estimators.table_columns import TableColumns, bounds_of, widths_of
+from anabranch.procedures.category_shift import CategoryShift
 from anabranch.procedures.preparation import Preparation
 from anabranch.procedures.product_preparation import Layout, ProductPreparation
 from anabranch.procedures.rows import Rows
@@ -102,6 +103,22 @@ class TablePrepared(Spaces, TableColumns, IndependentColumns):
         if isinstance(self.preparation_, TablePreparation):
             self.preparation_.proposal = proposal
 
+    @property
+    def _moves(self) -> CategoryShift | None:
+        """How far categories move real columns; None for not at all."""
+        preparation = self.preparation_
+        return preparation.shift if isinstance(preparation, TablePreparation) else None
+
+    def _shift(self, shift: CategoryShift | None, *parts: Rows) -> None:
+        """Keep how far categories move real columns, and take it from rows."""
+        preparation = self.preparation_
+        if shift is None or not isinstance(preparation, TablePreparation):
+            return
+        preparation.shift = shift
+        d = preparation.n_real
+        for rows in parts:
+            rows.z[:, :d] -= shift.of(rows.z[:, d:])
+
     def _complete(self, rows: Rows, validation: Rows, seed: int) -> None:
         """Draw missing cells of rows to train on, and several times those of rows that judge."""
         preparation = self.preparation_
@@ -127,6 +144,8 @@ class TablePrepared(Spaces, TableColumns, IndependentColumns):
             return super()._table_state() | layout
         if not (isinstance(preparation, TablePreparation) and preparation.proposal):
             return super()._table_state()
+        shift = preparation.shift
+        moves: dict[str, Tree] = {} if shift is None else {"shift": list(shift.tables)}
         gaussian = preparation.proposal.gaussian
         proposal: Tree = {
             "weights": torch.as_tensor(gaussian.weights),
@@ -135,7 +154,7 @@ class TablePrepared(Spaces, TableColumns, IndependentColumns):
             "factors": [torch.as_tensor(table) for table in preparation.proposal.factors],
         }
         state: dict[str, Tree] = {"proposal": proposal}
-        return super()._table_state() | state
+        return super()._table_state() | state | moves
 
     def _restore(self, state: State) -> None:
         self._restore_table(state)
@@ -147,4 +166,7 @@ class TablePrepared(Spaces, TableColumns, IndependentColumns):
         names = ("weights", "means", "covariances")
         gaussian = GaussianParameters(*(proposal[name].numpy() for name in names))
         factors = tuple(table.numpy() for table in proposal["factors"])
-        cast("TablePreparation", self.preparation_).proposal = MixedParameters(gaussian, factors)
+        preparation = cast("TablePreparation", self.preparation_)
+        preparation.proposal = MixedParameters(gaussian, factors)
+        if state.get("shift"):  # older files have none
+            preparation.shift = CategoryShift(tuple(state["shift"]))

@@ -49,6 +49,9 @@ class ModelOptions:
         logit_alpha: margin of the logit for integer data.
         hedge: whether each flow is hedged with the Gaussian it starts from, so that no row falls
             far below that, see `anabranch.distributions.Hedged`.
+        local_dependence: of a table with categories, whether these may move the means of real
+            columns, by as much in all components, where rows held out gain by it
+            (`anabranch.procedures.category_shift.CategoryShift`).
         contamination: share of a broad density for rows that belong to no component: a given one
             below .5, "learned", or "auto" to learn it where rows stand apart from all others
             (`anabranch.procedures.stray_rows.Fence`); 0 for none.
@@ -64,10 +67,11 @@ class ModelOptions:
     levels: int | None = None
     logit_alpha: float = 1e-6
     hedge: bool = True
+    local_dependence: bool = True
     contamination: float | Literal["auto", "learned"] = "auto"
 
     def __post_init__(self) -> None:
-        check_flag(self, ("hedge",))
+        check_flag(self, ("hedge", "local_dependence"))
         if isinstance(self.contamination, str):
             check_choice(self, "contamination", ("auto", "learned"))
         elif not 0 <= real(self.contamination) < 0.5:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from anabranch.algorithms.gaussians import GaussianParameters
 from anabranch.algorithms.mixed_gaussians import Completion, MixedParameters
 from anabranch.contracts.domain import REAL
+from anabranch.procedures.category_shift import CategoryShift
 from anabranch.procedures.preparation import Preparation, robust_statistics
 from anabranch.transforms import Cells, Compose, Standardize, Support
 
@@ -27,11 +28,13 @@ class TablePreparation(Preparation):
     Attributes:
         transform: of the real columns; of one that there is not where there is none.
         n_real: D.
+        shift: how far categories move the standardised columns; None for not at all.
         proposal: the mixture, of what ``precisely`` gives, from which missing real cells are drawn
             in training; None where there is none.
     """
 
     n_real: int = 0
+    shift: CategoryShift | None = None
     proposal: MixedParameters | None = None
     _completion: tuple[Tensor, Completion] | None = field(default=None, repr=False)
 
@@ -86,6 +89,7 @@ class TablePreparation(Preparation):
             z = cells.encode(reals, generator=generator)[0]
             z, terms = (z, torch.zeros_like(z)) if support is None else support.columnwise(z)
             z = standardize.encode(z)[0]
+            z = z if self.shift is None else z - self.shift.of(codes)
             terms = torch.where(z.isnan(), 0.0, terms - standardize.scale.log())
         return torch.cat([z, codes], 1), terms.sum(1)
 
@@ -98,6 +102,7 @@ class TablePreparation(Preparation):
         """Rows in the units of the data."""
         reals, codes = z.double().cpu().split([self.n_real, z.shape[1] - self.n_real], dim=1)
         if self.n_real:
+            reals = reals if self.shift is None else reals + self.shift.of(codes)
             with torch.no_grad():  # far draws of logarithms overflow
                 reals = self.transform.decode(reals)[0].nan_to_num()
         return torch.cat([reals, codes], 1).numpy()

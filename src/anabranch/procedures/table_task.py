@@ -1,6 +1,6 @@
 """A table of mixed columns among the rows of a fit: its starts, and draws of what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from anabranch.algorithms.gaussians import RowWeights, StartOptions
 from anabranch.algorithms.mixed_gaussians import Completion, MixedParameters, MixedRows
 from anabranch.distributions import ContaminatedMixture, Mixture
 from anabranch.objectives import marginal_joint
+from anabranch.procedures.category_shift import CategoryShift, fitted_shift, tied_shift
 from anabranch.procedures.mixture_starts import Start, StartRows, make_starts
 from anabranch.procedures.rows import Rows
 from anabranch.procedures.table_preparation import TablePreparation
@@ -62,6 +63,43 @@ def table_starts(
     )
     pairs = list(_continued(found, rows, V, options))
     return sorted(pairs, key=lambda pair: pair[0].score, reverse=True)
+
+
+TableStarts = list[tuple[MixedStart, Start]]
+
+
+def shifted_starts(
+    starts: TableStarts,
+    rows: MixedRows,
+    V: MixedRows,
+    options: StartOptions,
+    again: Callable[[MixedRows, MixedRows], TableStarts],
+) -> tuple[CategoryShift | None, TableStarts]:
+    """The shift by categories that the best start asks for, and the starts that go with it.
+
+    Args:
+        starts: without a shift, the best first.
+        rows: training rows.
+        V: validation rows.
+        options: how starts are searched.
+        again: searches them among other rows.
+
+    Returns:
+        The shift and starts of the rows without it; None and the given starts where none pays.
+    """
+    best = starts[0][0]
+    beginnings = [best.responsibilities]
+    if rows.levels:  # where a category took the clusters, what it explains by itself frees them
+        alone = tied_shift(rows, np.ones((len(rows.X), 1)))
+        beginnings.append(again(alone.without(rows), alone.without(V))[0][0].responsibilities)
+    found = [fitted_shift(rows, V, best, R, options) for R in beginnings]
+    paying = [pair for pair in found if pair is not None]
+    if not paying:
+        return None, starts
+    shift, then = max(paying, key=lambda pair: pair[1].score)
+    goes_on = then, Start(then.gaussian, then.responsibilities, starts[0][1].trusted)
+    searched = [*again(shift.without(rows), shift.without(V)), goes_on]
+    return shift, sorted(searched, key=lambda pair: pair[0].score, reverse=True)
 
 
 def _continued(
