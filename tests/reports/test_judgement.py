@@ -122,3 +122,25 @@ def test_a_page_serves_everybody(table, tmp_path, width):
             assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
             assert page.evaluate("document.documentElement.scrollWidth") == width
         browser.close()
+
+
+def test_other_starts_are_compared(monkeypatch):
+    X = np.random.RandomState(0).randn(300, 2)
+    page = Page(build_report(GaussianMixture(4, random_state=0).fit(X), X))
+    assert "ARI between restarts" in page.text
+    assert "Warning: they do not agree" in page.text
+    X[150:] += 20
+    mixture = FlowMixture(2, max_epochs=1, init_params="kmeans", random_state=0).fit(X)
+    page = Page(build_report(mixture, X))
+    assert "4 starts alone" in page.text
+    assert "the clusters do not depend on luck" in page.text
+    made = []
+    fit = FlowMixture.fit
+    monkeypatch.setattr(
+        FlowMixture, "fit", lambda own, X: made.append(own.max_epochs) or fit(own, X)
+    )
+    page = Page(build_report(mixture, X, restarts=2))
+    assert made == [1, 1]
+    assert "2 fits with other seeds" in page.text
+    with pytest.raises(ValueError, match="restarts: got -1"):
+        build_report(mixture, X, restarts=-1)

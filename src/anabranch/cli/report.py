@@ -39,6 +39,13 @@ def report(
             "have been fitted with --snapshots.",
         ),
     ] = None,
+    restarts: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Whole fits from other starts to compare the clusters with; 0 for starts alone.",
+        ),
+    ] = 0,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the rows shown and the samples.")
     ] = 0,
@@ -87,6 +94,7 @@ def report(
         projection=projection.value,
         random_state=seed,
         animation=gif,
+        restarts=restarts,
     )
     with atomic_write(output) as file:
         file.write(page.encode())

@@ -30,6 +30,7 @@ from anabranch.reports.sections import (
     training_section,
 )
 from anabranch.reports.separation import separation_section
+from anabranch.reports.stability import stability_section
 from anabranch.reports.summary import settings_section, summary_section
 
 LINE_POINTS, PLANE_POINTS = 600, 160
@@ -51,6 +52,7 @@ def build_report(
     max_points: int = 5000,
     projection: str = "pca",
     animation: bytes | None = None,
+    restarts: int = 0,
 ) -> str:
     """Show a fitted mixture, or one density, on one HTML page that opens without a network.
 
@@ -72,6 +74,8 @@ def build_report(
         random_state: Seed of the choice of rows and of the samples.
         max_points: Most rows that a picture shows.
         projection: `"pca"` or `"tsne"` when D > 2.
+        restarts: How many times to fit the mixture again, from other starts, to compare the
+            clusters; 0 for fits of the start alone, where it has one.
         animation: The training as `render_animation` gives it, to be shown on the page.
 
     Returns:
@@ -87,7 +91,9 @@ def build_report(
 
     require_extra(projection)
     title = title or ("Mixture of normalizing flows" if has_clusters(est) else "Density")
-    wanted = Wanted(title, columns, image_shape, label_names, max_points, projection, row_names)
+    wanted = Wanted(
+        title, columns, image_shape, label_names, max_points, projection, row_names, restarts
+    )
     request = check_request(est, X, labels, wanted)
     if path is not None:
         check_output(path)
@@ -96,6 +102,10 @@ def build_report(
         mixture = cast("FittedMixture", est)
         ev = evaluate(mixture, X, max_points=max_points, random_state=rng)
         sections = _sections(mixture, ev, request, rng, animation)
+        if request.image_shape is None or request.restarts:
+            stability = stability_section(mixture, ev, X, rng, restarts=request.restarts)
+            place = next((i for i, part in enumerate(sections) if part.key == "rivals"), 2)
+            sections[place:place] = [] if stability is None else [stability]
     else:
         C = None if context is None else np.asarray(context, dtype=float)
         density = cast("FittedDensity", est)

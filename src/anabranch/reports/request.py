@@ -27,6 +27,7 @@ class Request:
         max_points: Most rows that a picture shows.
         projection: `"pca"` or `"tsne"`.
         row_names: What each of the n rows is called; None for its number.
+        restarts: How many whole fits the clusters are compared with.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Request:
     max_points: int
     projection: str
     row_names: tuple[str, ...] | None = None
+    restarts: int = 0
 
     def row_name(self, row: int) -> str:
         """What a row is called."""
@@ -54,6 +56,7 @@ class Wanted:
     max_points: int
     projection: str
     row_names: Names | None = None
+    restarts: int = 0
 
 
 def check_request(
@@ -73,6 +76,8 @@ def check_request(
         raise ValueError(f"max_points: got {max_points!r}; expected an integer of 2 or more.")
     if projection not in PROJECTIONS:
         raise ValueError(f"projection: got {projection!r}; expected one of {PROJECTIONS}.")
+    if not isinstance(wanted.restarts, Integral) or wanted.restarts < 0:
+        raise ValueError(f"restarts: got {wanted.restarts!r}; expected an integer of 0 or more.")
     known = _known_labels(labels, n)
     return Request(
         title=wanted.title,
@@ -83,6 +88,7 @@ def check_request(
         max_points=max_points,
         projection=projection,
         row_names=_row_names(X, wanted.row_names, n),
+        restarts=wanted.restarts,
     )
 
 
