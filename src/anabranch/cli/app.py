@@ -31,7 +31,6 @@ app = typer.Typer(
     name="anabranch",
     help="Mixtures of normalizing flows: clusters of any shape, densities, samples.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -264,6 +264,7 @@ def fit(
             "--verbose/--quiet", show_default=False, help="Print all settings, or nothing."
         ),
     ] = None,
+    as_json: options.AsJson = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -354,6 +355,7 @@ def fit(
             checkpoint=checkpoint,
             resume=resume,
             verbose=verbose,
+            as_json=as_json,
             stream=_stream(stream, {"sample_rows": sample_rows, "buffer_mb": buffer_mb}),
         )
     )

@@ -1,5 +1,6 @@
 """What `anabranch fit` does once its arguments are understood."""
 
+import json
 import time
 import warnings
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from anabranch.cli.request import Fit
 from anabranch.cli.rows import framed, split_columns, split_weights, take
 from anabranch.cli.settings import check_parameters, check_recipes, place, put
 from anabranch.cli.streaming import streamed_rows, streamed_summary
-from anabranch.cli.summary import summary
+from anabranch.cli.summary import summary, told_facts
 from anabranch.cli.text import listing
 from anabranch.data import Table, read_mixed, read_tables
 from anabranch.data.atomic import check_output, is_special
@@ -78,7 +79,10 @@ def _run(request: Fit, *, first: bool) -> None:
         _save(request, estimator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
-    if request.verbose is not False:
+    if request.as_json:
+        told = told_facts(request, estimator, table, X)
+        typer.echo(json.dumps(told | {"seconds": seconds}))
+    elif request.verbose is not False:
         typer.echo(listing(summary(request, estimator, table, X, numbers, seconds)))
 
 
@@ -93,7 +97,10 @@ def _run_streamed(request: Fit, *, first: bool) -> None:
             _save(request, estimator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_to_go_on(request)) from None
-    if first and request.verbose is not False:
+    if first and request.as_json:
+        facts = {"rows": len(rows), **estimator.facts(), "model": str(request.output)}
+        typer.echo(json.dumps(facts | {"seconds": seconds}))
+    elif first and request.verbose is not False:
         typer.echo(listing(streamed_summary(request, estimator, rows, seconds)))
 
 

@@ -30,6 +30,7 @@ class Fit:
         checkpoint: file for the state of an unfinished fit; None for none.
         resume: True to go on, False to discard an unfinished fit, None to ask.
         stream: settings of `anabranch.data.ParquetRows` where rows are not held; else None.
+        as_json: whether the summary is one line of JSON.
         verbose: True to print all settings, False to print nothing.
     """
 
@@ -50,6 +51,7 @@ class Fit:
     resume: bool | None
     verbose: bool | None
     stream: Mapping[str, Any] | None = None
+    as_json: bool = False
 
     @property
     def is_mixed(self) -> bool:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from anabranch.cli.agreement import scores
 from anabranch.cli.request import Fit
 from anabranch.data import Table
@@ -40,6 +42,17 @@ def summary(
         settings = estimator.settings()
         pairs["settings"] = ", ".join(f"{k}={json.dumps(settings[k])}" for k in sorted(settings))
     return {**pairs, "model": str(request.output)}
+
+
+def told_facts(request: Fit, estimator: Estimator, table: Table, X: Any) -> dict[str, Any]:
+    """The facts of a fit in JSON values, and how well it agrees with labels that taught nothing."""
+    facts: dict[str, Any] = {"rows": len(table), **estimator.facts()}
+    known = table.labels is not None and bool((table.labels >= 0).any())
+    if estimator.has_clusters and known and not request.use_labels:
+        found: Any = estimator
+        agreed = scores(np.asarray(table.labels), found.predict(X))
+        facts |= {name: float(value) for name, value in agreed.items()}
+    return {**facts, "model": str(request.output)}
 
 
 def _columns_line(table: Table) -> str:

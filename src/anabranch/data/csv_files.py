@@ -74,8 +74,24 @@ class CsvSource(Source):
         except (pa.ArrowInvalid, StopIteration) as error:
             self._inspect(set())
             reason = str(error).splitlines()[0]
+            if "UTF8" in reason:
+                reason = f"it is not text in UTF-8, as which it must be saved ({reason})"
             raise ValueError(f"{self.path} cannot be read as CSV: {reason}") from error
-        return to_frame(table)
+        frame = to_frame(table)
+        if self._text.decimal == ".":
+            self._check_commas(frame)
+        return frame
+
+    def _check_commas(self, frame: Any) -> None:
+        """Refuse numbers with decimal commas, which would pass for categories."""
+        for name in frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns:
+            known = frame[name].dropna().astype(str)
+            found = [cell for cell in known if "," in cell]
+            if found and all(self._text.is_number_with_comma(cell) for cell in known):
+                raise ValueError(
+                    f"{self.path}: column {name!r} holds numbers with a decimal comma, such as "
+                    f"{found[0]}: say decimal=','"
+                )
 
     def _record_batches(self, columns: list[str], label_column: str | None) -> Iterator[Batch]:
         pa = pyarrow_module("pyarrow")

@@ -118,6 +118,10 @@ class CsvText:
                 hint = "" if "expected after" in str(error) else " (has a quote that opens no end?)"
                 raise ValueError(f"{self.path}: row {row + 1}: {error}{hint}") from error
 
+    def is_number_with_comma(self, cell: str) -> bool:
+        """Whether a cell is a number where a comma stands before the fraction."""
+        return bool(_DECIMAL_COMMA.fullmatch(cell)) or self._is_number(cell)
+
     def open(self) -> BinaryIO:
         """The bytes of the file, decompressed."""
         if self.path.suffix.lower() == ".zst":  # Python has none before 3.14

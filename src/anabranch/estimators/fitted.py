@@ -59,6 +59,7 @@ def result_facts(result: FitResult) -> dict[str, Json]:
         "best_epoch": result.best_epoch,
         "stopped": result.stopped,
         "seconds": result.seconds,
+        **({"gain": list(result.gain)} if result.gain else {}),
     }
 
 

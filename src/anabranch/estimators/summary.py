@@ -23,8 +23,8 @@ def fit_lines(facts: Mapping[str, Any]) -> dict[str, str]:
     elif "epochs" in facts:
         best = f"best {facts['best_epoch']}, stopped by {facts['stopped']}"
         lines["epochs"] = f"{facts['epochs']}, {best}"
-    if facts.get("epochs") and facts.get("best_epoch") == 0:
-        lines["kept"] = "the start: nothing after it was convincingly better on rows held out"
+    if facts.get("epochs"):
+        lines |= verdict(facts)
     if "seconds" in facts:
         lines["seconds"] = f"{facts['seconds']:.1f}"
     if facts.get("score") is not None:
@@ -34,6 +34,23 @@ def fit_lines(facts: Mapping[str, Any]) -> dict[str, str]:
     if "weights" in facts:
         lines["weights"] = " ".join(f"{weight:.3f}" for weight in facts["weights"])
     return lines
+
+
+def verdict(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Whether what was trained was worth it, on rows held out, and by how much.
+
+    Example:
+        >>> verdict({"best_epoch": 0, "gain": [0.01, 0.02]})
+        {'kept': 'the start: training was not convincingly better on rows held out, +0.010 ± ...'}
+        >>> verdict({"best_epoch": 3, "gain": [0.3, 0.02]})
+        {'gain': '+0.300 ± 0.020 nats per row over the start, on rows held out'}
+    """
+    gain = facts.get("gain")
+    said = "" if not gain else f"{gain[0]:+.3f} ± {gain[1]:.3f} nats per row"
+    if facts.get("best_epoch") != 0:
+        return {"gain": f"{said} over the start, on rows held out"} if said else {}
+    kept = "the start: training was not convincingly better on rows held out"
+    return {"kept": f"{kept}, {said}" if said else kept}
 
 
 def _held_out(facts: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from anabranch.procedures.gaussian_guard import (
     convincing,
     epochs_of,
     fitted_share,
+    gain_with_error,
     precise,
     race,
 )
@@ -239,6 +240,7 @@ def train_density(
     if task.optimisation.keep == "last":
         return model, result
     gain = log_prob_rows(model, held_out) - log_prob_rows(fallback, held_out)
+    result.gain = gain_with_error(gain, held_out.get("weights"))
     if not convincing(gain, held_out.get("weights")):
         result.best_epoch, result.best_score = 0, score
         return fallback, result

@@ -19,6 +19,7 @@ from anabranch.procedures.gaussian_guard import (
     RACE_STEPS,
     convincing,
     epochs_of,
+    gain_with_error,
     hedge_weights,
     race,
     settle,
@@ -392,7 +393,9 @@ def _conclude(candidate: Candidate, task: MixtureTask, result: FitResult, *, gua
     given = task.plan.given_weights(model.mixture.n_components) is not None
     counts = held_out.get("weights")
     settle(model.mixture, anchors, held_out["x"], counts, given=given)
-    if guarded and not convincing(log_prob_rows(model, held_out) - before, counts):
+    gain = log_prob_rows(model, held_out) - before
+    result.gain = gain_with_error(gain, counts)
+    if guarded and not convincing(gain, counts):
         model.load_state_dict(candidate.gaussian)
         result.best_epoch = 0
     result.best_score = options.monitored(

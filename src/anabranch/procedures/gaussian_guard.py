@@ -35,11 +35,21 @@ def convincing(gain: Tensor, weights: Tensor | None = None) -> bool:
         >>> convincing(torch.tensor([1.0, 1.1, 0.9])), convincing(torch.tensor([9.0, -8.0, 0.0]))
         (True, False)
     """
-    if weights is None:
-        return bool(gain.mean() > 2 * gain.std(correction=0) / len(gain) ** 0.5)
-    shares = weights.double() / weights.double().sum()
+    mean, error = gain_with_error(gain, weights)
+    return mean > 2 * error
+
+
+def gain_with_error(gain: Tensor, weights: Tensor | None = None) -> list[float]:
+    """The mean gain of validation rows and its standard error, as of `convincing`.
+
+    Example:
+        >>> gain_with_error(torch.tensor([1.0, 3.0]))
+        [2.0, 0.707...]
+    """
+    shares = torch.ones_like(gain) if weights is None else weights
+    shares = shares.double() / shares.double().sum()
     mean = (shares * gain).sum()
-    return bool(mean > 2 * (shares * (gain - mean)).norm())
+    return [float(mean), float((shares * (gain - mean)).norm())]
 
 
 def fitted_share(gain: Tensor, weights: Tensor | None = None) -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from anabranch.estimators.summary import verdict
 from anabranch.metrics import bits_per_dim
 from anabranch.reports.evaluation import Evaluation
 from anabranch.reports.protocol import FittedDensity, FittedMixture, has_clusters
@@ -24,6 +25,7 @@ def summary_section(
         *_hedge(est),
         (_name_of_score(est), _log_likelihood(ev.log_density)),
         *_held_out(est, ev),
+        *_verdict(est),
         *_gaps(ev),
     ]
     if request.image_shape is not None:
@@ -78,6 +80,14 @@ def _hedge(est: Any) -> list[tuple[str, str]]:
     """What flows weigh against the Gaussians that hedge them."""
     share = est.facts().get("share_of_flows") if hasattr(est, "facts") else None
     return [] if share is None else [("share of the flows", f"{share:.3f}, the rest is Gaussian")]
+
+
+def _verdict(est: Any) -> list[tuple[str, str]]:
+    """Whether what was trained was worth it."""
+    facts = est.facts() if hasattr(est, "facts") else {}
+    lines = verdict(facts) if facts.get("epochs") else {}
+    names = {"kept": "kept", "gain": "gained by training"}
+    return [(names[name], text) for name, text in lines.items()]
 
 
 def _log_likelihood(log_density: np.ndarray) -> str:

@@ -26,6 +26,8 @@ class FitResult:
         stopped: "max_epochs", "patience" or "diverged"; of clusters also "settled" or "collapsed".
         seconds: duration, over all resumed parts.
         stages: names of the fits that led here, this one last; empty where it has no name.
+        gain: mean nats that rows held out gained over the start, and their standard error, before
+            it was decided whether the model goes back to it; empty where nothing was compared.
 
     Raises:
         ValueError: for what is no number, count or text where one is expected.
@@ -40,6 +42,7 @@ class FitResult:
     stopped: str = "max_epochs"
     seconds: float = 0.0
     stages: list[str] = field(default_factory=list)
+    gain: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         counts = (self.best_epoch, self.steps, self.skipped_steps, self.rollbacks)
@@ -52,6 +55,8 @@ class FitResult:
         numbers = (v for entry in self.history for v in (*entry.values(), entry["epoch"]))
         if not all(isinstance(v, Real) for v in (self.best_score, self.seconds, *numbers)):
             raise ValueError("the scores, times and history of a result must be numbers")
+        if len(self.gain) not in (0, 2) or not all(isinstance(v, Real) for v in self.gain):
+            raise ValueError(f"gain must be a mean and its error, got {self.gain}")
         if not all(isinstance(stage, str) for stage in self.stages):
             raise ValueError("the stages of a result must be texts")
 
