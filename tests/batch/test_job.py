@@ -77,8 +77,8 @@ def test_patterns_and_addresses_are_files(inputs, tmp_path):
     assert [part.output for part in found] == names
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*\*\.json"):
         find_parts([inputs / "*.json"])
-    with pytest.raises(ValueError, match="s3://bucket/a is not on this machine"):
-        find_parts(["s3://bucket/a"])
+    with pytest.raises(ValueError, match="what://bucket/a cannot be reached"):
+        find_parts(["what://bucket/a"])
 
 
 def test_what_is_missing_or_changed_is_made_again(scorer, model, inputs, tmp_path):
@@ -140,6 +140,47 @@ def test_what_there_is_not_and_what_would_be_one(scorer, inputs, tmp_path):
     (inputs / "e.csv").write_text("id,x\n1,2\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"e\.csv: it lacks columns: y"):
         run_job(scorer, [inputs], tmp_path / "out")
+
+
+@pytest.fixture
+def store():
+    """A store of objects in memory, in which each write is one PUT."""
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/", recursive=True)
+
+
+def test_object_stores_hold_inputs_and_parts(scorer, model, inputs, store, tmp_path, monkeypatch):
+    store.put(f"{inputs}/", "/days/", recursive=True)
+    puts, pipe, put = [], type(store).pipe_file, type(store).put_file
+    monkeypatch.setattr(
+        type(store),
+        "pipe_file",
+        lambda self, path, *a, **k: puts.append(path) or pipe(self, path, *a, **k),
+    )
+    monkeypatch.setattr(
+        type(store),
+        "put_file",
+        lambda self, a, path, **k: puts.append(path) or put(self, a, path, **k),
+    )
+    out, parts = "memory://out", lambda: [put for put in puts if put.endswith(".parquet")]
+    assert run_job(scorer, ["memory://days"], out) == Done(rows=150, parts=3, made=3)
+    names = ["/out/a.csv.parquet", "/out/b.parquet.parquet", "/out/deep__c.csv.parquet"]
+    assert sorted(parts()) == names  # one PUT for each
+    store.get("/out/", f"{tmp_path}/out/", recursive=True)
+    pd.testing.assert_frame_equal(read(tmp_path / "out"), expected(model), check_dtype=False)
+    assert run_job(scorer, ["memory://days"], out, resume=True).made == 0
+    store.rm(names[0])
+    write_table(inputs / "deep/c.csv", rows(2, n=7))
+    store.put(str(inputs / "deep/c.csv"), "/days/deep/c.csv")
+    assert run_job(scorer, ["memory://days"], out, resume=True) == Done(rows=107, parts=3, made=2)
+    assert run_job(scorer, ["memory://days/*.csv"], "memory://other") == Done(50, 1, 1)
+    with pytest.raises(FileNotFoundError, match="no file or folder memory://none"):
+        run_job(scorer, ["memory://none"], out)
+    with pytest.raises(ValueError, match="memory://out holds a job already"):
+        run_job(scorer, ["memory://days"], out)
 
 
 @pytest.mark.slow

@@ -77,6 +77,55 @@ def test_files_in_any_order_and_interrupted_runs_end_with_the_same_bits(
         make(max_epochs=3, fit_options=options).fit(rows(folder, sample_rows=300), resume=True)
 
 
+def labelled(folder, text=False):
+    """Two clusters side by side, with a few labels that are the other way round than the start."""
+    random = np.random.RandomState(0)
+    side = np.repeat([0, 1], 600)
+    frame = pd.DataFrame(random.randn(1200, 2) + 8 * side[:, None], columns=["x", "y"])
+    known = np.where(np.arange(1200) % 10 == 0, 1 - side, -1)
+    names = np.array(["left", "right", None], dtype=object)
+    frame["kind"] = names[known] if text else known
+    frame["count"] = 1.0 + 2.0 * side
+    frame.to_parquet(folder / "a.parquet", row_group_size=200)
+    return frame
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_labels_and_weights_teach(text, tmp_path):
+    frame = labelled(tmp_path, text)
+    data = ParquetRows(tmp_path, label="kind", weight="count", buffer_mb=0.03)
+    model = FlowMixture(flow=None, max_epochs=2, random_state=0).fit(data)
+    assert model.n_components_ == 2
+    side = np.repeat([0, 1], 600)
+    assert (model.predict(frame[["x", "y"]]) == 1 - side).mean() > 0.99
+    assert model.classes_.tolist() == (["left", "right"] if text else [0, 1])
+    assert np.abs(model.weights_ - [0.75, 0.25]).max() < 0.02  # rows of the right count three
+
+
+def test_classes_that_a_sample_lacks_are_known(tmp_path):
+    frame = labelled(tmp_path)
+    frame.loc[frame.index[0], "kind"] = 5
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=200)
+    data = ParquetRows(tmp_path, ["x", "y"], label="kind", sample_rows=300, buffer_mb=0.03)
+    with pytest.warns(UserWarning, match="y has the 3 classes 0, 1, 5"):
+        model = FlowMixture(flow=None, max_epochs=1, random_state=0).fit(data)
+    assert model.classes_.tolist() == [0, 1, 5]
+
+
+def test_a_density_depends_on_a_streamed_context(tmp_path):
+    random = np.random.RandomState(0)
+    c = np.sort(random.rand(1500) * 4)
+    frame = pd.DataFrame({"x": 3 * c + 0.1 * random.randn(1500), "c": c})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    data = ParquetRows(tmp_path, context=["c"], buffer_mb=0.02)
+    model = FlowDensity(flow=None, max_epochs=3, random_state=0).fit(data)
+    told = model.score(frame[["x"]], context=frame[["c"]])
+    exact = -0.5 - np.log(0.1) - 0.5 * np.log(2 * np.pi)
+    assert abs(told - exact) < 0.05
+    with pytest.raises(ValueError, match="a mixture has no context"):
+        FlowMixture(2).fit(data)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_streamed_fit_is_as_good_as_one_in_memory(kind, tmp_path):
@@ -88,7 +137,7 @@ def test_a_streamed_fit_is_as_good_as_one_in_memory(kind, tmp_path):
 
 def test_what_needs_all_rows_is_refused(folder):
     data = rows(folder)
-    with pytest.raises(ValueError, match="y is for rows in memory"):
+    with pytest.raises(ValueError, match=r"y is for rows in memory: name columns by .*label"):
         FlowMixture(2).fit(data, y=np.zeros(N))
     with pytest.raises(ValueError, match=r"model_options\.algorithm asks for all rows"):
         FlowMixture(2, model_options={"algorithm": "em"}).fit(data)
@@ -121,8 +170,8 @@ def test_the_command_fits_the_same(folder, tmp_path):
     assert "1500, not held" in done.stdout
     expected = KINDS["mixture"](max_epochs=2).fit(rows(folder))
     assert bits(load(name)) == bits(expected)
-    done = CliRunner().invoke(app, [*command, "--weight-column", "x"])
-    assert "--weight-column needs the rows in memory" in done.output
+    done = CliRunner().invoke(app, [*command, "--classes", "1"])
+    assert "--classes needs the rows in memory" in done.output
     done = CliRunner().invoke(app, ["fit", str(folder), "-o", str(name), *limits.split()])
     assert "goes with --stream" in done.output
 

@@ -1,27 +1,24 @@
 """A model over a folder of files: one part for each, with a manifest that says what is done."""
 
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from anabranch.batch.engines import engine_of
+from anabranch.batch.places import Folder, StrPath, identity, local_copy, tables_of
 from anabranch.batch.scorer import Scorer, plain_column
-from anabranch.data import TableWriter, atomic_write, read_mixed, stream_table
-from anabranch.data.formats import ENDINGS
+from anabranch.data import TableWriter, read_mixed, stream_table
 from anabranch.data.locks import locked
-from anabranch.data.matching import matching_paths
 from anabranch.data.reading import open_source
 
-StrPath = str | PathLike[str]
 MANIFEST = "_manifest.json"
 VERSION = 1
 # Values read at once.
@@ -33,11 +30,11 @@ class Part:
     """One file and what comes of it.
 
     Attributes:
-        input: the file.
+        input: the file, a path or an address.
         output: the name of the part within the folder of the job.
     """
 
-    input: Path
+    input: str
     output: str
 
 
@@ -66,34 +63,25 @@ def find_parts(inputs: Sequence[StrPath]) -> list[Part]:
         FileNotFoundError: where there is nothing.
         ValueError: where two parts would have the same name.
     """
-    found: dict[str, Path] = {}
-    for path in (path for given in inputs for path in matching_paths(given)):
-        files = sorted(_tables(path)) if path.is_dir() else [path]
-        for file in files:
-            name = str(file.relative_to(path)) if path.is_dir() else file.name
-            output = f"{name.replace('/', '__')}.parquet"
-            if output in found:
-                raise ValueError(f"{found[output]} and {file} would both become {output}")
-            found[output] = file
+    found: dict[str, str] = {}
+    for address, name in (table for given in inputs for table in tables_of(given)):
+        output = f"{name.replace('/', '__')}.parquet"
+        if output in found:
+            raise ValueError(f"{found[output]} and {address} would both become {output}")
+        found[output] = address
     if not found:
         raise FileNotFoundError("there are no tables in " + ", ".join(map(str, inputs)))
-    return [Part(path, output) for output, path in found.items()]
-
-
-def _tables(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.name.lower().endswith(tuple(ENDINGS)):
-            yield path
+    return [Part(address, output) for output, address in found.items()]
 
 
 def run_job(
     scorer: Scorer,
     inputs: Sequence[StrPath],
-    folder: Path,
+    folder: StrPath,
     *,
     workers: int = 1,
     resume: bool = False,
+    engine: str = "local",
 ) -> Done:
     """Score files to parts, each written whole or not at all, and keep account of them.
 
@@ -102,15 +90,20 @@ def run_job(
 
     Args:
         scorer: what is told of each row.
-        inputs: files, folders, and patterns of them, see `anabranch.data.matching`.
-        folder: of the parts, made where it is missing.
-        workers: processes.
+        inputs: files, folders, and patterns of them, also in object stores ("s3://bucket/days",
+            "gs://...", whatever fsspec or pyarrow knows): each is fetched by the process that
+            scores it.
+        folder: of the parts, made where it is missing; in an object store each part is one PUT.
+        workers: processes, or tasks of Ray at a time.
         resume: go on with a job that is there.
+        engine: "local" for processes of this machine, "ray" for tasks of a cluster whose nodes
+            all see the files.
 
     Returns:
         How many rows and parts there are.
 
     Raises:
+        ImportError: for the engine "ray" where Ray is not installed.
         OSError: where something cannot be read or written.
         ValueError: where a job is there already, or is one of another model or other outputs; or
             for rows that cannot be scored, naming the file.
@@ -129,32 +122,34 @@ def run_job(
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
-    parts = find_parts(inputs)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / MANIFEST):
-        manifest = _begin(scorer, folder, resume=resume)
+    run, parts, place = engine_of(engine), find_parts(inputs), Folder(folder)
+    place.make()
+    # nothing keeps two drivers from one folder of an object store: their parts are the same
+    with nullcontext() if place.local is None else locked(place.local / MANIFEST):
+        manifest = _begin(scorer, place, resume=resume)
         done: dict[str, Any] = manifest["done"]
         scorer.estimator  # noqa: B018 - a model that cannot be used is refused before any work
-        left = [part for part in parts if not _is_done(part, done, folder)]
-        for output, fact in _run(scorer, left, folder, workers):
-            done[output] = fact
-            _write(folder, manifest)
+        left = [part for part in parts if not _is_done(part, done, place)]
+        make = partial(make_part, scorer=scorer, folder=place)
+        for part, fact in run(make, left, workers):
+            done[part.output] = fact
+            _write(place, manifest)
     rows = sum(done[part.output]["rows"] for part in parts)
     return Done(rows, len(parts), len(left))
 
 
-def _begin(scorer: Scorer, folder: Path, *, resume: bool) -> dict[str, Any]:
+def _begin(scorer: Scorer, folder: Folder, *, resume: bool) -> dict[str, Any]:
     """The manifest of a job that begins, or goes on."""
     settings = {name: value for name, value in asdict(scorer).items() if name != "model"}
     settings["outputs"] = list(scorer.outputs)
     model = sha256(Path(scorer.model).read_bytes()).hexdigest()
     fresh = {"version": VERSION, "model": model, "settings": settings, "done": {}}
-    path = folder / MANIFEST
-    if not path.exists():
+    written, path = folder.read(MANIFEST), f"{folder}/{MANIFEST}"
+    if written is None:
         _write(folder, fresh)
         return fresh
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(written)
         version, known = found["version"], (found["model"], found["settings"], dict(found["done"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no manifest of a job") from error
@@ -169,53 +164,28 @@ def _begin(scorer: Scorer, folder: Path, *, resume: bool) -> dict[str, Any]:
     return found
 
 
-def _is_done(part: Part, done: dict[str, Any], folder: Path) -> bool:
+def _is_done(part: Part, done: dict[str, Any], folder: Folder) -> bool:
     fact = done.get(part.output)
-    return (
-        fact is not None
-        and fact["input"] == _identity(part.input)
-        and (folder / part.output).is_file()
-    )
+    return fact is not None and fact["input"] == identity(part.input) and folder.holds(part.output)
 
 
-def _identity(path: Path) -> list[Any]:
-    status = path.stat()
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
-
-
-def _run(
-    scorer: Scorer, parts: Sequence[Part], folder: Path, workers: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Make parts, here or in other processes, and tell of each when it is there."""
-    if workers == 1 or len(parts) < 2:
-        for part in parts:
-            yield part.output, make_part(scorer, part, folder)
-        return
-    context = multiprocessing.get_context("spawn")  # torch's threads do not live through a fork
-    with ProcessPoolExecutor(min(workers, len(parts)), mp_context=context) as pool:
-        waiting = {pool.submit(make_part, scorer, part, folder): part for part in parts}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future].output, future.result()
-        except BrokenProcessPool as error:
-            raise OSError("a worker was killed; --resume makes the parts that are left") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def make_part(scorer: Scorer, part: Part, folder: Path) -> dict[str, Any]:
+def make_part(part: Part, scorer: Scorer, folder: Folder) -> dict[str, Any]:
     """Score one file, and say how many rows it has and which file it was."""
-    identity, n_rows = _identity(part.input), 0
+    known, n_rows = identity(part.input), 0
     try:
-        with TableWriter(folder / part.output) as writer:
-            for frame in _batches(scorer, part.input):
+        with (
+            local_copy(part.input) as path,
+            folder.part(part.output) as written,
+            TableWriter(written) as writer,
+        ):
+            for frame in _batches(scorer, path):
                 found = scorer(frame)
                 row = {} if scorer.key else {"row": np.arange(n_rows, n_rows + len(frame))}
                 writer.write(row | {name: plain_column(found[name]) for name in found})
                 n_rows += len(frame)
     except ValueError as error:
         raise ValueError(f"{part.input}: {error}") from error
-    return {"rows": n_rows, "input": identity}
+    return {"rows": n_rows, "input": known}
 
 
 def _batches(scorer: Scorer, path: Path) -> Iterator[Any]:
@@ -237,6 +207,5 @@ def _batches(scorer: Scorer, path: Path) -> Iterator[Any]:
         yield pd.DataFrame(table.X, columns=table.columns, copy=False)
 
 
-def _write(folder: Path, manifest: dict[str, Any]) -> None:
-    with atomic_write(folder / MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=1).encode())
+def _write(folder: Folder, manifest: dict[str, Any]) -> None:
+    folder.write(MANIFEST, json.dumps(manifest, indent=1).encode())

@@ -25,6 +25,7 @@ from anabranch.cli.sample import sample
 from anabranch.cli.score import score
 from anabranch.cli.serve import serve
 from anabranch.cli.text import say
+from anabranch.cli.tune import tune
 from anabranch.version import __version__
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     example,
     fit,
+    tune,
     predict,
     score,
     sample,

@@ -1,7 +1,6 @@
 """`anabranch batch`: a model over folders of files, in several processes."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,13 @@ class OnBad(StrEnum):
     null = "null"
 
 
+class Engine(StrEnum):
+    """What makes the parts."""
+
+    local = "local"
+    ray = "ray"
+
+
 def batch(
     model: options.Model,
     inputs: Annotated[
@@ -23,12 +29,14 @@ def batch(
         typer.Argument(
             metavar="INPUT",
             show_default=False,
-            help="Files to score, folders of files, and patterns of these in quotes.",
+            help="Files to score, folders, patterns of these in quotes, or addresses (s3://...).",
         ),
     ],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", show_default=False, help="Folder of the parts."),
+        str,
+        typer.Option(
+            "--output", "-o", show_default=False, help="Folder of the parts, or its address."
+        ),
     ],
     outputs: Annotated[
         str,
@@ -42,6 +50,9 @@ def batch(
         OnBad, typer.Option(help="Stop at rows with missing numbers, or give them none.")
     ] = OnBad.error,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    engine: Annotated[
+        Engine, typer.Option(help="Processes of this machine, or tasks of a cluster of Ray.")
+    ] = Engine.local,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a job, and make what is missing.")
     ] = False,
@@ -56,7 +67,7 @@ def batch(
 
     names = tuple(name.strip() for name in outputs.split(",") if name.strip())
     scorer = Scorer(model, names, key, on_bad.value)
-    done = run_job(scorer, inputs, output, workers=workers, resume=resume)
+    done = run_job(scorer, inputs, output, workers=workers, resume=resume, engine=engine.value)
     made = {"parts": f"{done.parts}, {done.made} made now", "rows": str(done.rows)}
     typer.echo(listing(made))
     say(f"wrote {output}")

@@ -17,15 +17,18 @@ def streamed_rows(request: Fit) -> ParquetRows:
             f"--stream fits a mixture or a density; a {request.estimator.__name__} needs its rows "
             "in memory"
         )
-    held = {
-        "--context": request.context,
-        "--weight-column": request.weight_column,
-        "--classes": request.classes,
-        "--kind and --missing": request.is_mixed or None,
-    }
+    held = {"--classes": request.classes, "--kind and --missing": request.is_mixed or None}
     if wrong := [name for name, value in held.items() if value is not None]:
         raise ValueError(f"{wrong[0]} needs the rows in memory: leave --stream out")
-    rows = ParquetRows(request.data, request.columns, **(request.stream or {}))
+    taught = request.use_labels and request.estimator.takes_labels
+    rows = ParquetRows(
+        request.data,
+        request.columns,
+        label=request.label_column if taught else None,
+        weight=request.weight_column,
+        context=request.context,
+        **(request.stream or {}),
+    )
     if request.columns is None:
         left = (request.id_column, request.label_column)
         rows.columns = [name for name in rows.columns if name not in left]

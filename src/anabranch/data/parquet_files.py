@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anabranch.data.arrow_columns import is_number, is_text, rebatch, to_batch, to_frame
 from anabranch.data.extras import pyarrow_module
 from anabranch.data.source import Batch, Source
@@ -51,13 +48,15 @@ class ParquetSource(Source):
             told = file.metadata
             return [told.row_group(group).num_rows for group in range(told.num_row_groups)]
 
-    def read_group(self, group: int, columns: list[str]) -> NDArray[np.float64]:
-        """The columns of a row group, (n, D) in double precision."""
-        self._check_types(columns, None)
+    def group_batches(
+        self, group: int, columns: list[str], label_column: str | None
+    ) -> Iterator[Batch]:
+        """The rows of a row group, some thousands at a time, so that groups may be of any size."""
+        self._check_types(columns, label_column)
+        wanted = columns if label_column is None else [*columns, label_column]
         with _parquet_errors(self.path), self._open() as file:
-            batches = file.iter_batches(row_groups=[group], columns=columns)
-            parts = [to_batch(self.path, batch, columns, None).X for batch in batches]
-        return np.concatenate(parts).astype(np.float64, copy=False)
+            for batch in file.iter_batches(row_groups=[group], columns=wanted):
+                yield to_batch(self.path, batch, columns, label_column)
 
     def _record_batches(
         self, columns: list[str], label_column: str | None, batch_rows: int

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from anabranch.data.parquet_rows import ParquetRows
+from anabranch.data.extras import pandas_module
+from anabranch.data.parquet_rows import ParquetRows, RowParts
 from anabranch.distributions import Flow, Logistic, Normal
 from anabranch.estimators.checks import check_spread, column_names
 from anabranch.estimators.column_warnings import constant_columns
@@ -48,6 +49,7 @@ from anabranch.procedures.fit_flow_density import (
 )
 from anabranch.procedures.mixture_options import Spec
 from anabranch.procedures.optimisation import flow_options
+from anabranch.procedures.rows import Rows
 from anabranch.transforms import Additive, Affine, Autoregressive, Coupling, Elementwise, Support
 
 Array = NDArray[np.float64]
@@ -177,7 +179,7 @@ class FlowDensity(FittedFlow):
 
         Args:
             X: (n, D) array or frame; or `anabranch.data.ParquetRows` of files that are larger than
-                memory.
+                memory, with their weights and contexts.
             y: ignored.
             sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
                 mean over rows is taken; columns are standardised by all of them alike. None for
@@ -199,8 +201,11 @@ class FlowDensity(FittedFlow):
         if isinstance(X, ParquetRows):
             given = {"sample_weight": sample_weight, "context": context, "X_val": X_val}
             given |= {"levels": self.levels, "start": self.start}
+            if X.label is not None:
+                raise ValueError("a density learns from no labels: leave label out")
             scan = scan_rows(X, plan.optimisation.validation_fraction, given)
-            table, X_val = scan.frames
+            (table, X_val), (context, context_val) = scan.frames, scan.contexts
+            sample_weight = scan.sample.weights
         X = self._validated(table, reset=True)
         flow_options(plan.optimisation, len(X))  # wrong ones are refused before any work
         if X_val is None and context_val is not None:
@@ -228,6 +233,7 @@ class FlowDensity(FittedFlow):
         else:
             rows, V = near, self._validated(X_val, reset=False)
             C_val = self._encoded(context_val, len(V))
+            W_val = None if scan is None else relative_weights(scan.judging.weights, len(V))
         seed = int(random_state.randint(2**30 - 1))
         if other is None:
             self._prepare(X[rows], seed)
@@ -241,12 +247,19 @@ class FlowDensity(FittedFlow):
             plan.optimisation, plan.reg_covar, train, validation, self.preparation_, seed
         )
         if scan is not None:
-            task = replace(task, stream=self._stream(scan, task.options))
+            task = replace(task, stream=self._stream(scan, task.options, self._conditioned))
         models = self._started(plan, task) if other is None else [self._gone_on(plan, other)]
         fallback = self._simple(plan, task) if other is None else other.model_
         self._keep_run(*train_density(models, task, resume=resume, fallback=fallback))
         self.held_out_ = apart
         return self
+
+    def _conditioned(self, rows: Rows, parts: RowParts) -> None:
+        """Complete rows of a stream by their context."""
+        if parts.context is not None and self.conditions_ is not None:
+            names = self.conditions_.names
+            context = pandas_module().DataFrame(parts.context, columns=names)
+            rows.context = self.conditions_.encode(context, len(context))
 
     def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Density:
         """The flow of another fit, as it was left."""

@@ -37,7 +37,7 @@ from anabranch.estimators.mixture_plan import (
 )
 from anabranch.estimators.programs import CHECKED, MixtureScores, Prepared, Program
 from anabranch.estimators.rows import Seed, as_weights, at, relative_weights, split_rows
-from anabranch.estimators.streamed import check_streamable, scan_rows
+from anabranch.estimators.streamed import check_streamable, class_targets, scan_rows, teaching
 from anabranch.models import MixtureModel
 from anabranch.models.counting import free_parameters
 from anabranch.procedures.category_shift import CategoryShift
@@ -208,7 +208,8 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
 
         Args:
             X: (n, D) array or frame; or `anabranch.data.ParquetRows` of files that are larger than
-                memory: starts are searched on a sample, epochs go through all rows.
+                memory, labels and weights among them: starts are searched on a sample, epochs go
+                through all rows.
             y: labels where known, -1 where not: (n,) integers, or (n, K) probabilities with rows
                 of zeros where unknown. A labelled row teaches its component and q.
             sample_weight: (n,) what each row counts, as if it were there so many times, wherever a
@@ -229,13 +230,18 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
         """
         plan, scan, table = self._plan(), None, cast(Any, X)
         if isinstance(X, ParquetRows):
-            check_streamable(plan)
+            check_streamable(plan, X)
             given = {"y": y, "sample_weight": sample_weight, "X_val": X_val}
             given |= {"columns": self.columns, "start": self.start}
             scan = scan_rows(X, plan.optimisation.validation_fraction, given)
             table, X_val = scan.frames
+            sample_weight, y = scan.sample.weights, scan.labels.values
         X = self._validated(table, reset=True)
-        targets, n_components = check_targets(y, len(X), plan.wanted)
+        if scan is None:
+            targets, n_components = check_targets(y, len(X), plan.wanted)
+        else:
+            teach, n_components = class_targets(scan.labels, plan.wanted)
+            targets = teach(scan.sample.labels)
         if plan.is_auto and targets is not None:
             raise ValueError("n_components='auto' finds as many as there are: leave y out")
         self._keep_classes(y, targets, plan.wanted)
@@ -260,7 +266,9 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
             rows = near[rows]
         else:
             rows, V = near, self._validated(X_val, reset=False)
-            V = V[~outside(V)] if not outside(V).all() else V
+            W_val = None if scan is None else relative_weights(scan.judging.weights, len(V))
+            kept = np.flatnonzero(~outside(V))
+            V, W_val = (V[kept], at(W_val, kept)) if len(kept) else (V, W_val)
         targets = at(targets, rows)
         other, given = self._beginning(plan, table if self.is_table else X, n_components)
         given = at(given, rows)
@@ -270,8 +278,8 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
             as_weights(W_val),
         )
         if scan is not None:
-            beside = outside if plan.contamination else None
-            task = replace(task, stream=self._stream(scan, task.options, beside))
+            teach = teaching(teach, outside if plan.contamination else None)
+            task = replace(task, stream=self._stream(scan, task.options, teach))
         if other is not None:
             candidate = self._gone_on(plan, task, other)
         else:

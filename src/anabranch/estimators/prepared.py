@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from anabranch.archive import Tree
-from anabranch.data.parquet_rows import Scan
+from anabranch.data.parquet_rows import RowParts, Scan
 from anabranch.estimators.base import MixtureEstimator
 from anabranch.estimators.checks import check_range, column_names
 from anabranch.estimators.column_warnings import (
@@ -30,7 +30,7 @@ from anabranch.estimators.fitted import (
     result_state,
 )
 from anabranch.estimators.held_out import HeldOut
-from anabranch.estimators.rows import length
+from anabranch.estimators.rows import as_weights, length
 from anabranch.estimators.streamed import row_stream
 from anabranch.estimators.trained import TrainedDensity
 from anabranch.procedures.preparation import Preparation, Preparing
@@ -130,19 +130,18 @@ class PreparedDensity(TrainedDensity):
         )
 
     def _stream(
-        self,
-        scan: Scan,
-        options: FitOptions,
-        outside: Callable[[Array], NDArray[np.bool_]] | None = None,
+        self, scan: Scan, options: FitOptions, complete: Callable[[Rows, RowParts], None]
     ) -> RowStream:
-        """Rows on disk as the flows see them; those outside count nothing."""
+        """Rows on disk as the flows see them, completed by what else is known of them."""
 
-        def prepare(X: Array, random_state: np.random.RandomState) -> Rows:
-            rows = self._rows(X, None, random_state)
-            self._check_range(rows.z, X)
+        def prepare(parts: RowParts, random_state: np.random.RandomState) -> Rows:
+            rows = self._rows(parts.X, None, random_state)
+            self._check_range(rows.z, parts.X)
+            rows.weights = as_weights(parts.weights)
+            complete(rows, parts)
             return rows
 
-        return row_stream(scan, prepare, options.batch_size, self.device, outside)
+        return row_stream(scan, prepare, options.batch_size, self.device)
 
     def _check_range(self, z: Tensor, X: Array) -> None:
         """Refuse values that single precision cannot hold."""

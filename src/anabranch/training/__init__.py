@@ -2,6 +2,8 @@
 
 from anabranch.training.adversarial import Game as Game
 from anabranch.training.adversarial import fit_adversarial as fit_adversarial
+from anabranch.training.callbacks import Callback as Callback
+from anabranch.training.callbacks import callbacks as callbacks
 from anabranch.training.evaluation import evaluate as evaluate
 from anabranch.training.fit import fit as fit
 from anabranch.training.fit_reverse_kl import fit_reverse_kl as fit_reverse_kl
@@ -22,3 +24,4 @@ from anabranch.training.step_functions import Annealing as Annealing
 from anabranch.training.step_functions import ExponentialDecay as ExponentialDecay
 from anabranch.training.step_functions import Halving as Halving
 from anabranch.training.step_functions import RampUp as RampUp
+from anabranch.training.tensorboard import TensorBoardTracker as TensorBoardTracker

@@ -1,13 +1,15 @@
-"""Progress bar, JSON lines and TensorBoard."""
+"""Progress bar, JSON lines, and callbacks."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from anabranch.training.callbacks import Callback, active_callbacks
 from anabranch.training.options import FitOptions
+from anabranch.training.result import FitResult
+from anabranch.training.tensorboard import TensorBoardTracker
 
 
 class Logs:
@@ -28,11 +30,12 @@ class Logs:
         self.lines = None
         if options.log_path is not None and first:
             self.lines = Path(options.log_path).open("a", encoding="utf-8")  # noqa: SIM115
-        self.board: Any = None
+        told: tuple[Callback, ...] = active_callbacks() if first else ()
         if options.tensorboard is not None and first:
-            from torch.utils.tensorboard import SummaryWriter  # heavy, and an extra
-
-            self.board = SummaryWriter(str(options.tensorboard))
+            told += (TensorBoardTracker(options.tensorboard, by_stage=False),)
+        self.stage, self.callbacks = stage, told
+        for callback in self.callbacks:
+            callback.on_start(stage, options)
 
     def write(self, entry: dict[str, float]) -> None:
         """Record one evaluation."""
@@ -43,14 +46,16 @@ class Logs:
         if self.lines is not None:
             self.lines.write(json.dumps(entry) + "\n")
             self.lines.flush()
-        if self.board is not None:
-            for name, value in entry.items():
-                self.board.add_scalar(name, value, entry["step"])
+        for callback in self.callbacks:
+            callback.on_evaluation(self.stage, entry)
+
+    def finish(self, result: FitResult | None) -> None:
+        """Tell of the end of a run; None for one that was cut short."""
+        for callback in self.callbacks:
+            callback.on_end(self.stage, result)
 
     def close(self) -> None:
         """Finish all outputs."""
         self.bar.close()
         if self.lines is not None:
             self.lines.close()
-        if self.board is not None:
-            self.board.close()

@@ -89,12 +89,16 @@ class Run(RunState, ABC):
                 deferred_interrupt(enabled=self.options.checkpoint is not None) as interrupted,
             ):
                 self._epochs(interrupted)
+        except BaseException:
+            self.logs.finish(None)
+            raise
         finally:
             self.logs.close()
             self.module.eval()
             self.optimizer.zero_grad()
         self._settle()
         self.result.seconds = time.perf_counter() - self.started
+        self.logs.finish(self.result)
         if self.result.stopped == "diverged":
             warnings.warn(
                 f"training diverged at step {self.result.steps}: {self.result.skipped_steps} steps "
