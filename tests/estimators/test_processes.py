@@ -11,17 +11,18 @@ import pytest
 
 from anabranch import load
 from anabranch.data import read_mixed, write_table
-from tests.estimators.launched import CHANGES, KINDS, rows
+from tests.estimators.launched import CHANGES, KINDS, SEEDED, rows, seeded
 
 ROOT = Path(__file__).parents[2]
 FIT = "fit rows.csv -k 2 -o {} --max-epochs 3 --seed 3 --set init_params=kmeans"
 
 
-def torchrun(words, folder):
-    """Two processes that run a module."""
+def torchrun(words, folder, restarts=0):
+    """Two processes that run a module, started again where one of them dies."""
     port = 20_000 + (os.getpid() * 7 + 1) % 20_000
     command = (
         f"-m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1 --master_port {port}"
+        f" --max-restarts {restarts}"
     )
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
@@ -63,6 +64,40 @@ def test_processes_that_differ_are_all_refused(told, name):
         assert process[name].startswith(wanted[name])
 
 
+@pytest.fixture(scope="module")
+def told_of_all(tmp_path_factory):
+    """What all estimators with a seed ended with in each of two processes."""
+    folder = tmp_path_factory.mktemp("all")
+    done = torchrun(["tests.estimators.launched", str(folder), "all"], folder)
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_end_where_one_does(told_of_all, name):
+    alone = seeded(name)
+    for process in told_of_all:
+        assert np.abs(np.array(process[f"seeded {name}"]) - alone).max() < 1e-5 * max(
+            1.0, np.abs(alone).max()
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mixture", "density"])
+def test_a_killed_process_changes_no_bit(kind, tmp_path):
+    ends = {}
+    for how in ("whole", "killed"):
+        folder = tmp_path / how
+        folder.mkdir()
+        done = torchrun(["tests.estimators.killed", str(folder), kind, how], folder, restarts=1)
+        assert done.returncode == 0, done.stderr
+        ends[how] = (folder / "hash").read_text()
+    assert (tmp_path / "killed" / "taken").exists()
+    assert ends["killed"] == ends["whole"]
+
+
 @pytest.mark.slow
 def test_the_shell_fits_once_in_all_processes(tmp_path):
     X = rows()
@@ -75,5 +110,5 @@ def test_the_shell_fits_once_in_all_processes(tmp_path):
     subprocess.run(alone, cwd=tmp_path, env=environment, check=True, capture_output=True)
     frame = read_mixed([tmp_path / "rows.csv"]).X
     one, two = (load(tmp_path / name).score_samples(frame) for name in ("one", "two"))
-    assert np.abs(one - two).max() < 1e-4
+    assert np.abs(one - two).max() < 1e-5
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "one", "two"}

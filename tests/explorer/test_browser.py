@@ -119,11 +119,15 @@ def test_a_fit_a_lasso_labels_and_a_refit(page, folder):
 def test_odd_rows_and_other_colours(page):
     page.select_option("#coloring-choice", "log-density")
     page.wait_for_selector("#map .colorbar")
-    fill(page, "#share", "0.005")
+    page.fill("#share", "0.5")
+    assert "3 of 600 rows, 0.5 %, lie below" in says(page, "#odd-said", "0.5 %")
     page.wait_for_function("document.querySelectorAll('#odd-rows tbody tr').length == 3")
     row = int(page.inner_text("#odd-rows tbody tr:first-child td:nth-child(2)"))
     assert np.linalg.norm(X[row]) > np.quantile(np.linalg.norm(X, axis=1), 0.5)
     page.select_option("#coloring-choice", "cluster")
+    page.select_option("#x-choice", "between clusters")
+    says(page, "#map .xtitle", "axis between clusters 1")
+    page.select_option("#x-choice", "x")
 
 
 @pytest.mark.slow

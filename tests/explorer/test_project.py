@@ -6,7 +6,7 @@ from matplotlib.path import Path as Polygon
 
 from anabranch import FlowMixture, GaussianMixture, save
 from anabranch.data import read_mixed, write_table
-from anabranch.explorer.project import PRINCIPAL, Project
+from anabranch.explorer.project import DISCRIMINANT, PRINCIPAL, Project
 from anabranch.explorer.selection import drawn_rows, inside, picked
 from anabranch.explorer.views import COLORINGS, curve_figure, map_figure, multiples_figure
 
@@ -134,6 +134,26 @@ def test_principal_components_are_those_of_scikit_learn(project):
     assert np.allclose(np.abs(project.plane(PRINCIPAL, PRINCIPAL)), np.abs(expected))
 
 
+def test_axes_between_clusters_part_what_variance_does_not(tmp_path):
+    random = np.random.RandomState(0)
+    side = np.repeat([0.0, 1.0], 100)
+    # both columns vary together for a reason that has nothing to do with the clusters
+    common = random.randn(200) * 10
+    frame = {"x": common + side, "y": common - side + 0.05 * random.randn(200)}
+    write_table(tmp_path / "t.csv", frame)
+    project = Project(tmp_path / "t.csv")
+    assert (project.plane(DISCRIMINANT, "y") == project.plane(PRINCIPAL, "y")).all()
+    name = fitted(project, 2)
+    answers = project.answers(name)
+    project._answers[name] = answers.__class__(side.astype(int), *list(vars(answers).values())[1:])
+    plane = project.plane(DISCRIMINANT, DISCRIMINANT, name)
+    gap = lambda z: abs(z[side == 1].mean() - z[side == 0].mean()) / z[side == 0].std()  # noqa: E731
+    assert gap(plane[:, 0]) > 5 > gap(project.plane(PRINCIPAL, PRINCIPAL)[:, 0])
+    assert abs(np.corrcoef(plane.T)[0, 1]) < 1e-6
+    one = fitted(project, 1)
+    assert np.isfinite(project.plane(DISCRIMINANT, DISCRIMINANT, one)).all()
+
+
 # --- models ---------------------------------------------------------------------------------------
 
 
@@ -144,7 +164,8 @@ def test_answers_are_those_of_the_model(project):
     assert (answers.clusters == model.predict(project.frame)).all()
     assert np.allclose(answers.log_density, model.score_samples(project.frame))
     odd = project.odd_rows(name, 0.05)
-    assert odd == np.argsort(answers.log_density)[:5].tolist()
+    assert odd.rows == np.argsort(answers.log_density)[:5].tolist()
+    assert (answers.log_density < odd.bound).sum() == odd.count == 5
     with pytest.raises(ValueError, match="between 0 and 1"):
         project.odd_rows(name, 0.0)
 
@@ -181,8 +202,8 @@ def test_models_of_other_tables_are_refused(project, tmp_path):
 @pytest.mark.parametrize("known", [False, True])
 def test_every_row_is_drawn_once(project, coloring, known):
     project.give(np.arange(100) < 7, "few")
-    answers = project.answers(fitted(project, 2)) if known else None
-    figure = map_figure(project, ("x", "y"), coloring, answers)
+    name = fitted(project, 2) if known else None
+    figure = map_figure(project, ("x", "y"), coloring, name)
     drawn = np.concatenate([trace.customdata for trace in figure.data])
     assert sorted(drawn) == list(range(100))
     for trace in figure.data:
@@ -193,7 +214,7 @@ def test_every_row_is_drawn_once(project, coloring, known):
 
 def test_above_the_limit_a_sample_is_drawn(project, monkeypatch):
     monkeypatch.setattr("anabranch.explorer.views.MOST_DRAWN", 30)
-    figure = map_figure(project, ("x", "y"), "cluster", project.answers(fitted(project, 2)))
+    figure = map_figure(project, ("x", "y"), "cluster", fitted(project, 2))
     assert sum(len(trace.x) for trace in figure.data) == 30
     assert figure.layout.title.text == "30 of 100 rows are drawn"
 

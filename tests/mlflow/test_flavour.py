@@ -8,6 +8,7 @@ from anabranch import FlowMixture, GaussianMixture
 from anabranch.training import callbacks
 
 mlflow = pytest.importorskip("mlflow")
+FLOW = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
 
@@ -89,7 +90,7 @@ def test_the_metrics_of_stages_are_tracked(tracked, model):
     from anabranch.mlflow import MLflowTracker
 
     with tracked.start_run() as run, callbacks(MLflowTracker()):
-        mixture = FlowMixture(2, flow=None, max_epochs=2, random_state=0).fit(model[1])
+        mixture = FlowMixture(2, flow=FLOW, max_epochs=2, random_state=0).fit(model[1])
     data = tracked.get_run(run.info.run_id).data
     stage = mixture.fit_result_.stages[-1].replace(" ", "_")
     assert data.params["train/max_epochs"] == "2"

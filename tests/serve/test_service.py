@@ -2,14 +2,8 @@
 
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -250,52 +244,11 @@ def test_limits_are_positive(name):
         Limits(**{name: 0})
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def rss(pid):
-    with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 @pytest.mark.slow
-def test_a_crowd_is_answered_and_memory_stays(path):
-    """The command, eight clients with 500 rows a request, then SIGTERM."""
-    port, body = free_port(), json.dumps({"rows": np.tile(frame, (9, 1))[:500].tolist()}).encode()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "anabranch", "serve", str(path), "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        failures = []
+def test_a_crowd_is_answered_and_memory_stays():
+    """The command: eight clients with 500 rows a request and some nonsense, then SIGTERM."""
+    from benchmarks.serve_load import run
 
-        def ask(n):
-            for _ in range(n):
-                request = urllib.request.Request(f"{url}/score", body)
-                request.add_header("Content-Type", "application/json")
-                with urllib.request.urlopen(request, timeout=60) as done:
-                    if len(json.load(done)["columns"]["log_prob"]) != 500:
-                        failures.append(done.status)
-
-        def crowd(n):
-            clients = [threading.Thread(target=ask, args=(n,)) for _ in range(8)]
-            [client.start() for client in clients]
-            [client.join() for client in clients]
-
-        crowd(20)
-        before = rss(server.pid)
-        crowd(100)
-        assert not failures
-        assert rss(server.pid) - before < 30 << 20
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(40) in (0, -signal.SIGTERM)
-    finally:
-        server.kill()
+    figures = {figure.name: figure for figure in run(requests=1600, clients=8, rows=500)}
+    assert figures["wrong answers"].met
+    assert figures["growth of memory MB"].met

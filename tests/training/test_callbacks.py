@@ -6,6 +6,8 @@ from anabranch import FlowMixture
 from anabranch.training import Callback, FitOptions, TensorBoardTracker, callbacks, fit
 from tests.training.toys import Mean, points
 
+FLOW = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
+
 
 class Notes(Callback):
     def __init__(self):
@@ -59,7 +61,7 @@ def test_an_estimator_tells_of_its_stages():
     notes = Notes()
     X = [[0.1 * i, (i * i) % 7] for i in range(40)]
     with callbacks(notes):
-        mixture = FlowMixture(2, flow=None, max_epochs=1, random_state=0).fit(X)
+        mixture = FlowMixture(2, flow=FLOW, max_epochs=1, random_state=0).fit(X)
     started = [told[1] for told in notes.told if told[0] == "start"]
     assert started == mixture.fit_result_.stages
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import typer
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ from anabranch.data.source import numbered_columns
 from anabranch.estimators import save
 from anabranch.estimators.estimator import Estimator
 from anabranch.training.agreement import launched_processes, wait_for_all
+from anabranch.training.devices import usable_device
 
 
 def run(request: Fit) -> None:
@@ -132,10 +132,9 @@ def _check(request: Fit) -> None:
 def check_device(name: str) -> None:
     """Raise ValueError where torch cannot compute on a device."""
     try:
-        torch.zeros(1, device=name).cpu()  # of "meta" there is nothing to see
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {name} cannot be used: {reason}") from error
+        usable_device(name)
+    except ValueError as error:
+        raise ValueError(f"--device {name} cannot be used: {error}") from error
 
 
 def _read(request: Fit) -> Table:

@@ -231,12 +231,12 @@ class Coder(DensityEstimator):
         held_out = held_out[:MOST_HELD_OUT] if len(held_out) else rows[:MOST_HELD_OUT]
         seed = int(state.randint(2**30 - 1))
         build = local_context if plan.n_components == 1 else local_context_mixture
-        model = build(**plan.recipe(X.shape[1]), seed=seed).to(self.device)
+        model = build(**plan.recipe(X.shape[1]), seed=seed).to(self._device)
         rate = plan.optimisation.rate(LEARNING_RATE)
         options = plan.optimisation.options(
             len(rows), least_batch=1, learning_rate=rate, min_evaluation_steps=1
         )
-        x = torch.as_tensor(X.astype(np.uint8)).view(-1, *model.event_shape).to(self.device)
+        x = torch.as_tensor(X.astype(np.uint8)).view(-1, *model.event_shape).to(self._device)
         found = fit_coder(
             model,
             x[rows],

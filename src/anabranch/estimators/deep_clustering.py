@@ -338,7 +338,7 @@ class DeepClustering(
         if x is None:
             x = self.preparation_.encode(X)[0]
             check_range(x, X, column_names(self, X.shape[1]))
-        return x.to(self.device)
+        return x.to(self._device)
 
     def _check_start(self, plan: ClusteringPlan, n_rows: int) -> None:
         check_rows(n_rows, plan.n_components)

@@ -28,6 +28,7 @@ from anabranch.estimators.rows import length
 from anabranch.estimators.summary import summary_html, summary_lines, summary_text
 from anabranch.estimators.tables import named_columns, plain_table
 from anabranch.functional.modes import usual_torch
+from anabranch.training.devices import usable_device
 from anabranch.training.threads import threads_for
 
 # Rows that a model sees at once, at most.
@@ -195,6 +196,11 @@ class Estimator(GroupedSettings):
             TypeError: where there are no classes.
         """
         raise TypeError(f"a {type(self).__name__} learns from no labels, and has no classes")
+
+    @property
+    def _device(self) -> str:
+        """Where torch computes: what ``device`` says, "auto" resolved."""
+        return usable_device(vars(self).get("device", "cpu"))
 
     @property
     def has_facets(self) -> bool:

@@ -97,11 +97,11 @@ class FittedFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Prep
         self._refuse_unasked(context)
         state = check_random_state(self.random_state if random_state is None else random_state)
         seed = int(state.randint(2**31 - 1))
-        generator = torch.Generator(self.device).manual_seed(seed)
+        generator = torch.Generator(self._device).manual_seed(seed)
         if self.conditions_ is None:
             z = self.model_.sample(n_samples, generator=generator)
         else:
-            C = self.conditions_.encode_for(context, n_samples).to(self.device)
+            C = self.conditions_.encode_for(context, n_samples).to(self._device)
             z = self.model_.sample(context=C, generator=generator)
         return self.preparation_.decode(z)
 
@@ -132,8 +132,8 @@ class FittedFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Spaces, Prep
         if latents.shape[1] != self.n_features_in_:
             raise ValueError(f"Z must have {self.n_features_in_} columns, got {latents.shape[1]}")
         C = self._encoded(context, len(latents))
-        z = torch.as_tensor(latents, dtype=torch.float32, device=self.device)
-        given = None if C is None else C.to(self.device)
+        z = torch.as_tensor(latents, dtype=torch.float32, device=self._device)
+        given = None if C is None else C.to(self._device)
         return self.preparation_.decode(transform.decode(z, given)[0])
 
     def bic(self, X: ArrayLike, *, context: ArrayLike | None = None) -> float:

@@ -264,7 +264,7 @@ class FlowDensity(FittedFlow):
     def _gone_on(self, plan: DensityPlan, other: "FlowDensity") -> Density:
         """The flow of another fit, as it was left."""
         check_same_model(other.model_, self._recipe(plan, self.model_features))
-        return copy.deepcopy(other.model_).to(self.device)
+        return copy.deepcopy(other.model_).to(self._device)
 
     def _simple(self, plan: DensityPlan, task: DensityTask) -> Density | None:
         """What spaces have for a Gaussian; None where there are none."""
@@ -273,7 +273,7 @@ class FlowDensity(FittedFlow):
         recipe: dict[str, Any] = self._recipe(plan, task.rows.z.shape[1]) | {"flow": None}
         model = product_density(**recipe)
         set_simple(model, task, self.layout.blocks)
-        return model.to(self.device)
+        return model.to(self._device)
 
     def _recipe(self, plan: DensityPlan, n_features: int) -> dict[str, object]:
         """The arguments of the model's recipe."""
@@ -292,7 +292,7 @@ class FlowDensity(FittedFlow):
             else:
                 model = product_density(**recipe, seed=task.seed + i)
                 set_simple(model, task, self.layout.blocks)
-            models.append(model.to(self.device))
+            models.append(model.to(self._device))
         if self.layout is not None:
             return models
         if n_features == 1 and plan.flow is not None and _is_affine(flow_part(models[0])):

@@ -214,14 +214,14 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
         rows, held_out = split_rows(len(X), None, share, state)
         seed = int(state.randint(2**30 - 1))
         recipe: Any = plan.recipe(X.shape[1])
-        model = flow_vae(**recipe, seed=seed).to(self.device)
+        model = flow_vae(**recipe, seed=seed).to(self._device)
         self._prepare(X[rows], seed)
         train = self._rows(X[rows], None, state)
         judged = self._rows(X[held_out if len(held_out) else rows], None, state)
         result = fit_flow_vae(
             model,
-            train.z.to(self.device),
-            judged.z.to(self.device),
+            train.z.to(self._device),
+            judged.z.to(self._device),
             plan,
             seed=seed,
             resume=resume,
@@ -291,7 +291,7 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Means of p(x|z) at codes (n, J), (n, D), in the units of the data."""
         check_is_fitted(self)
-        z = torch.as_tensor(np.asarray(X, dtype=np.float64), device=self.device)
+        z = torch.as_tensor(np.asarray(X, dtype=np.float64), device=self._device)
         if z.ndim != 2 or z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"codes must have shape (n, {self._n_features_out}), got {tuple(z.shape)}"
@@ -356,7 +356,7 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
             self._source(random_state),
         )
         x = self._told(found.x.cpu().numpy())
-        term = self.preparation_.encode(x)[1].double().to(self.device)
+        term = self.preparation_.encode(x)[1].double().to(self._device)
         bounds = ((bound + term).cpu().numpy() for bound in found[1:])
         return RowBounds(x, *bounds)
 
@@ -408,7 +408,7 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
                 weights = annealed_log_weights(model, x, draws, annealing)
             else:
                 weights = importance_log_weights(model, x, draws)
-            term = rows.term.double().to(self.device) if units else 0.0
+            term = rows.term.double().to(self._device) if units else 0.0
             found.append(of(weights) + term)
         return torch.cat(found).cpu().numpy()
 
@@ -419,7 +419,7 @@ class FlowVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PreparedDensity
     def _source(self, random_state: Seed) -> torch.Generator:
         given = self.random_state if random_state is None else random_state
         seed = int(check_random_state(given).randint(2**31 - 1))
-        return torch.Generator(self.device).manual_seed(seed)
+        return torch.Generator(self._device).manual_seed(seed)
 
     def _by_row(self, of: Callable[[Tensor], Tensor], X: ArrayLike) -> Array:
         return torch.cat([of(rows.z.double()) for rows in self._batches(X)]).cpu().numpy()

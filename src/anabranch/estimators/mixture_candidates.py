@@ -97,7 +97,7 @@ class MixtureCandidates(TablePrepared):
     ) -> Candidate:
         """The model of another fit, as it was left."""
         # the last model of this estimator is trained as it is, that of another one is left alone
-        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self.device)
+        model = self.model_ if other is self else copy.deepcopy(other.model_).to(self._device)
         objective = self._objective(plan, model, task.rows.z.shape[1])
         return Candidate(other.start_, objective, copy.deepcopy(model.state_dict()), task.noise())
 
@@ -249,7 +249,7 @@ class MixtureCandidates(TablePrepared):
         """A new model, where it is trained."""
         n_features = task.rows.z.shape[1]
         recipe = self._recipe(plan, n_features, n_components)
-        model = flow_mixture(**recipe, seed=task.seed % 2**30).to(self.device)
+        model = flow_mixture(**recipe, seed=task.seed % 2**30).to(self._device)
         return Candidate(name, self._objective(plan, model, n_features), {}, task.noise())
 
     def _objective(
@@ -266,7 +266,7 @@ class MixtureCandidates(TablePrepared):
             pseudo_labels=self._pseudo_labels,
             teach=isinstance(weights := plan.model_options.weights, str) and weights == "network",
         )
-        return objective.to(self.device)
+        return objective.to(self._device)
 
     def _set(
         self, model: MixtureModel, start: GaussianStart, plan: MixturePlan, task: MixtureTask
@@ -283,7 +283,7 @@ class MixtureCandidates(TablePrepared):
 
     def _contaminate(self, model: MixtureModel, plan: MixturePlan, task: MixtureTask) -> None:
         """Learn the share of the broad density beside a model at its start."""
-        z, weights = task.rows.z.to(self.device), task.rows.weights
+        z, weights = task.rows.z.to(self._device), task.rows.weights
         weights = None if weights is None else weights.to(z)
         given = plan.given_contamination
         learn_contamination(model.mixture, z, plan.n_stray, weights, given=given)

@@ -150,10 +150,10 @@ class NeuralPosterior(FlowDensity):
         assert C is not None
         state = check_random_state(self.random_state if random_state is None else random_state)
         seed = int(state.randint(2**31 - 1))
-        generator = torch.Generator(self.device).manual_seed(seed)
+        generator = torch.Generator(self._device).manual_seed(seed)
         drawn: list[Array] = []
         for part in C.split(max(1, PART // n_samples)):
-            z = self.model_.sample(n_samples, context=part.to(self.device), generator=generator)
+            z = self.model_.sample(n_samples, context=part.to(self._device), generator=generator)
             theta = self.preparation_.decode(z.flatten(0, 1))
             drawn.append(theta.reshape(n_samples, len(part), -1))
         theta = np.concatenate(drawn, axis=1)

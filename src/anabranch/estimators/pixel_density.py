@@ -205,14 +205,14 @@ class PixelDensity(TrainedDensity):
         state = check_random_state(self.random_state)
         rows, held_out = split_rows(len(X), None, plan.optimisation.validation_fraction, state)
         seed = int(state.randint(2**30 - 1))
-        model = build(plan.recipe_name, **arguments, seed=seed).to(self.device)
+        model = build(plan.recipe_name, **arguments, seed=seed).to(self._device)
         assert isinstance(model, PixelModel)
         options = plan.optimisation.options(
             len(rows), least_batch=8, learning_rate=plan.optimisation.rate(LEARNING_RATE)
         )
         data = {"x": self._images(X, model)}
         if self.conditions_ is not None:
-            data["context"] = self.conditions_.encode(context, len(X)).to(self.device)
+            data["context"] = self.conditions_.encode(context, len(X)).to(self._device)
         parts = [
             {name: tensor[torch.as_tensor(part)] for name, tensor in data.items()}
             for part in (rows, held_out if len(held_out) else rows)
@@ -230,7 +230,7 @@ class PixelDensity(TrainedDensity):
         return self
 
     def _images(self, X: Array, model: PixelModel) -> Tensor:
-        x = torch.as_tensor(X, dtype=torch.float32, device=self.device)
+        x = torch.as_tensor(X, dtype=torch.float32, device=self._device)
         return x.reshape(-1, *model.event_shape)
 
     def _check_values(self, X: Array, columns: list[str], *, reset: bool) -> None:
@@ -288,7 +288,7 @@ class PixelDensity(TrainedDensity):
         self._refuse_unasked(context)
         given = None
         if self.conditions_ is not None:
-            given = self.conditions_.encode_for(context, n_samples).to(self.device)
+            given = self.conditions_.encode_for(context, n_samples).to(self._device)
         model = self.model_ if temperature == 1 else self.model_.tempered(temperature)
         shape = n_samples if given is None else ()
         x = model.sample(shape, given, self._generator(random_state))
@@ -322,7 +322,7 @@ class PixelDensity(TrainedDensity):
     def _generator(self, random_state: Seed) -> torch.Generator:
         given = self.random_state if random_state is None else random_state
         seed = int(check_random_state(given).randint(2**31 - 1))
-        return torch.Generator(self.device).manual_seed(seed)
+        return torch.Generator(self._device).manual_seed(seed)
 
     def _given(
         self, X: ArrayLike, context: ArrayLike | None
@@ -332,7 +332,7 @@ class PixelDensity(TrainedDensity):
         self._refuse_unasked(context)
         codes = None
         if self.conditions_ is not None:
-            codes = self.conditions_.encode(context, length(X)).to(self.device)
+            codes = self.conditions_.encode(context, length(X)).to(self._device)
         X = self._validated(X, reset=False)
         for start in range(0, len(X), PART):
             part = slice(start, start + PART)

@@ -141,7 +141,7 @@ class PreparedDensity(TrainedDensity):
             complete(rows, parts)
             return rows
 
-        return row_stream(scan, prepare, options.batch_size, self.device)
+        return row_stream(scan, prepare, options.batch_size, self._device)
 
     def _check_range(self, z: Tensor, X: Array) -> None:
         """Refuse values that single precision cannot hold."""
@@ -182,9 +182,9 @@ class PreparedDensity(TrainedDensity):
             self._check_range(z, part)
             features = self.preparation_.features(part)
             if features is not None:
-                features = features.to(self.device)
-            given = None if context is None else context[start : start + rows].to(self.device)
-            yield Rows(z.to(self.device), term, features=features, context=given)
+                features = features.to(self._device)
+            given = None if context is None else context[start : start + rows].to(self._device)
+            yield Rows(z.to(self._device), term, features=features, context=given)
 
     # -- what it says of itself ------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class PreparedEstimator(PreparedDensity, MixtureEstimator):
         self, n: int, component: int | None, random_state: np.random.RandomState
     ) -> tuple[Array, NDArray[np.int64]]:
         seed = int(random_state.randint(2**31 - 1))
-        z, labels = self._draw(n, component, torch.Generator(self.device).manual_seed(seed))
+        z, labels = self._draw(n, component, torch.Generator(self._device).manual_seed(seed))
         return self.preparation_.decode(z), labels.cpu().numpy()
 
     def _seen(self, X: ArrayLike) -> Iterator[Tensor]:
@@ -243,4 +243,4 @@ class PreparedEstimator(PreparedDensity, MixtureEstimator):
         for part in np.array_split(self._validated(X, reset=False), length(X) // 8192 + 1):
             features = self.preparation_.features(part)
             assert features is not None
-            yield features.to(self.device)
+            yield features.to(self._device)

@@ -208,7 +208,7 @@ class RAD(PreparedEstimator):
         if other is None:
             flows = [self._started(plan, task, seed + i) for i in range(plan.n_init)]
         else:
-            flows = [copy.deepcopy(other.model_).to(self.device)]
+            flows = [copy.deepcopy(other.model_).to(self._device)]
         runs = [
             (flow, fit_likelihood(flow, replace(task, seed=seed + i)))
             for i, flow in enumerate(flows)
@@ -220,7 +220,7 @@ class RAD(PreparedEstimator):
     def _started(self, plan: RADPlan, task: DensityTask, seed: int) -> Flow:
         flow = rad(**plan.recipe(task.rows.z.shape[1]), seed=seed)
         flow.transform.initialize(task.rows.z)
-        return flow.to(self.device)
+        return flow.to(self._device)
 
     def predict_proba(self, X: ArrayLike, *, method: str | None = None) -> Array:
         """The cluster of each row as probabilities of 0 and 1, (n, K)."""
@@ -247,7 +247,7 @@ class RAD(PreparedEstimator):
 
     @torch.no_grad()
     def _codes(self, z: Tensor) -> NDArray[np.int64]:
-        return fold_codes(self.model_.transform, z.to(self.device)).cpu().numpy()
+        return fold_codes(self.model_.transform, z.to(self._device)).cpu().numpy()
 
     def _labels(self, z: Tensor) -> NDArray[np.int64]:
         """The cluster with the nearest code, the larger one where two are as near."""

@@ -193,8 +193,7 @@ def _draw_map(app: Dash, desk: Desk) -> None:
         Input("labels-version", "data"),
     )
     def draw(x: str, y: str, coloring: str, model: str | None, _: int) -> Any:
-        answers = desk.project.answers(model) if model in desk.project.models else None
-        return map_figure(desk.project, (x, y), coloring, answers)
+        return map_figure(desk.project, (x, y), coloring, model)
 
     app.clientside_callback(
         ClientsideFunction("anabranch", "lasso"),
@@ -204,12 +203,14 @@ def _draw_map(app: Dash, desk: Desk) -> None:
         prevent_initial_call=True,
     )
 
-    @app.callback(Output("selected", "children"), Input("lasso", "data"), *AXES)
-    def count(lasso: object, x: str, y: str) -> str:
+    @app.callback(
+        Output("selected", "children"), Input("lasso", "data"), *AXES, Input("model", "data")
+    )
+    def count(lasso: object, x: str, y: str, model: str | None) -> str:
         if lasso is None:
             return "no rows are selected"
         try:
-            rows = picked(lasso, desk.project.plane(x, y))
+            rows = picked(lasso, desk.project.plane(x, y, model))
         except ValueError as error:
             return str(error)
         return f"{rows.sum()} rows are selected"
@@ -226,13 +227,15 @@ def _take_labels(app: Dash, desk: Desk) -> None:
         State("lasso", "data"),
         State("x", "data"),
         State("y", "data"),
+        State("model", "data"),
         State("labels-version", "data"),
         prevent_initial_call=True,
     )
-    def give(_: int, name: str | None, lasso: object, x: str, y: str, version: int) -> Any:
+    def give(_: int, name: str | None, lasso: object, *axes: Any) -> Any:
+        *plane, version = axes
         with desk.lock:
             said = _told(
-                lambda: project.give(picked(lasso, project.plane(x, y)), name or ""), "labelled"
+                lambda: project.give(picked(lasso, project.plane(*plane)), name or ""), "labelled"
             )
         return _labels_line(desk, said), version + 1
 
@@ -278,19 +281,26 @@ def _cell(value: Any) -> str:
 
 
 def _find_odd_rows(app: Dash, desk: Desk) -> None:
-    @app.callback(Output("odd-rows", "children"), Input("share", "value"), Input("model", "data"))
-    def odd(share: str | None, model: str | None) -> Any:
+    @app.callback(
+        Output("odd-said", "children"),
+        Output("odd-rows", "children"),
+        Input("share", "value"),
+        Input("model", "data"),
+    )
+    def odd(percent: float | str | None, model: str | None) -> Any:
         if model not in desk.project.models:
-            return html.P("fit a model first")
+            return "fit a model first", ""
         try:
-            rows = desk.project.odd_rows(model, float(share or "nan"))
+            found = desk.project.odd_rows(model, float(percent or "nan") / 100)
         except ValueError as error:
-            return html.P(str(error))
-        answers = desk.project.answers(model)
-        found = [
-            {"log-density": f"{answers.log_density[row]:.3f}", **_row(desk, row)} for row in rows
-        ]
-        return table(found, "least likely rows")
+            return str(error), ""
+        density = desk.project.answers(model).log_density
+        rows = [{"log-density": f"{density[row]:.3f}", **_row(desk, row)} for row in found.rows]
+        said = (
+            f"{found.count} of {len(desk.project)} rows, {float(percent or 0):g} %, lie below "
+            f"{found.bound:.3f} nats"
+        )
+        return said, table(rows, "least likely rows")
 
 
 def _compare(app: Dash, desk: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 
 from anabranch.explorer.jobs import GAUSSIANS
-from anabranch.explorer.project import PRINCIPAL, Project
+from anabranch.explorer.project import PRINCIPAL, PROJECTIONS, Project
 from anabranch.explorer.views import COLORINGS, MAP_HEIGHT
 from anabranch.reports.page import CONFIG
 
@@ -95,7 +95,7 @@ def _fit(project: Project) -> Any:
 
 
 def _map(project: Project) -> Any:
-    names = [*project.columns, PRINCIPAL]
+    names = [*project.columns, *PROJECTIONS]
     first = PRINCIPAL if len(project.columns) > 2 else project.columns[0]
     second = PRINCIPAL if len(project.columns) > 2 else project.columns[-1]
     return html.Section(
@@ -134,9 +134,10 @@ def _odd() -> Any:
         [
             html.H2("Odd rows"),
             html.Div(
-                [field("Share of the rows, least likely first", _text("share", "0.01"))],
+                [field("Density threshold: percent of the rows below", _slider("share"))],
                 className="fields",
             ),
+            html.Div(id="odd-said", className="said", role="status"),
             html.Div(id="odd-rows"),
         ],
         id="odd",
@@ -188,6 +189,12 @@ def options(names: Sequence[str]) -> list[Any]:
 
 def _text(key: str, value: str) -> Any:
     return dcc.Input(id=key, value=value, type="text", debounce=True, autoComplete="off")
+
+
+def _slider(key: str) -> Any:
+    return dcc.Input(
+        id=key, value=1, type="range", min=0.1, max=20, step=0.1, debounce=0.2, className="slider"
+    )
 
 
 def _choice(label: str, key: str, names: Sequence[str], value: str | Sequence[str] | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import adjusted_rand_score
 
 from anabranch.data import read_mixed, write_table
@@ -17,6 +18,8 @@ from anabranch.estimators.files import load_estimator
 
 Array = NDArray[np.float64]
 PRINCIPAL = "principal components"
+DISCRIMINANT = "between clusters"
+PROJECTIONS = (PRINCIPAL, DISCRIMINANT)
 # No class, in labels as they are kept here and in files.
 UNKNOWN = ""
 # Rows whose oddness is told at once, at most.
@@ -36,6 +39,21 @@ class Answers:
     clusters: NDArray[np.int64]
     certainty: Array
     log_density: Array
+
+
+@dataclass(frozen=True)
+class Odd:
+    """Rows below a density.
+
+    Attributes:
+        rows: their numbers, least likely first, `MOST_ODD` at most.
+        count: how many there are.
+        bound: the log-density that all others have at least, in nats.
+    """
+
+    rows: list[int]
+    count: int
+    bound: float
 
 
 class Project:
@@ -74,6 +92,7 @@ class Project:
         self._before: list[NDArray[np.object_]] = []
         self.models: dict[str, Estimator] = {}
         self._answers: dict[str, Answers] = {}
+        self._planes: dict[str, Array] = {}
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -122,19 +141,27 @@ class Project:
         kind = self.frame[name].dtype
         return getattr(kind, "kind", "O") in "iuf"
 
-    def plane(self, x: str, y: str) -> Array:
-        """Rows on two axes, (n, 2): columns, or the first and second principal component.
+    def plane(self, x: str, y: str, model: str | None = None) -> Array:
+        """Rows on two axes, (n, 2): columns, or the first and second axis of a projection.
 
         Text counts by the order of its values; a missing cell is NaN.
+
+        Args:
+            x: name of a column, or one of `PROJECTIONS`.
+            y: likewise.
+            model: whose clusters `DISCRIMINANT` axes part; without one, or with one cluster, those
+                are principal components.
 
         Raises:
             ValueError: for a column that there is not.
         """
-        return np.stack([self._axis(x, 0), self._axis(y, 1)], axis=1)
+        return np.stack([self._axis(x, 0, model), self._axis(y, 1, model)], axis=1)
 
-    def _axis(self, name: str, place: int) -> Array:
+    def _axis(self, name: str, place: int, model: str | None) -> Array:
         if name == PRINCIPAL:
             return self._principal()[:, place]
+        if name == DISCRIMINANT:
+            return self._discriminant(model)[:, place]
         if name not in self.columns:
             raise ValueError(f"there is no column {name!r}")
         return self._numbers(name)
@@ -146,19 +173,27 @@ class Project:
         codes = values.astype("category").cat.codes.to_numpy(dtype=np.float64)
         return np.where(codes < 0, np.nan, codes)
 
+    def _standardised(self) -> Array:
+        """The numbers of the table on one scale, gaps at the median."""
+        numbers = [name for name in self.columns if self._is_numeric(name)]
+        X = np.stack([self._numbers(name) for name in numbers or self.columns], axis=1)
+        X = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
+        spread = X.std(axis=0)
+        return (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
     def _principal(self) -> Array:
-        """The plane of the numbers' largest variance, gaps at the median."""
-        if not hasattr(self, "_plane"):
-            numbers = [name for name in self.columns if self._is_numeric(name)]
-            X = np.stack([self._numbers(name) for name in numbers or self.columns], axis=1)
-            X = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
-            spread = X.std(axis=0)
-            Z = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
-            u, s, _ = np.linalg.svd(Z, full_matrices=False)
-            plane = np.zeros((len(X), 2))
-            plane[:, : min(2, len(s))] = (u * s)[:, :2]
-            self._plane = plane
-        return self._plane
+        """The plane of the numbers' largest variance."""
+        if PRINCIPAL not in self._planes:
+            self._planes[PRINCIPAL] = _first_two(self._standardised())
+        return self._planes[PRINCIPAL]
+
+    def _discriminant(self, model: str | None) -> Array:
+        """The plane in which clusters are furthest apart beside their spread (Fisher, 1936)."""
+        if model not in self.models:
+            return self._principal()
+        if model not in self._planes:
+            self._planes[model] = _parted(self._standardised(), self.answers(model).clusters)
+        return self._planes[model]
 
     # -- labels ----------------------------------------------------------------------------------
 
@@ -270,16 +305,19 @@ class Project:
             )
         return self._answers[name]
 
-    def odd_rows(self, name: str, share: float) -> list[int]:
-        """The share of the rows that are least likely, least first; `MOST_ODD` at most.
+    def odd_rows(self, name: str, share: float) -> "Odd":
+        """The rows that are least likely: a share of all, and the density that bounds them.
 
         Raises:
             ValueError: for a share outside of (0, 1).
         """
         if not 0 < share < 1:
             raise ValueError(f"the share of odd rows is between 0 and 1, got {share:g}")
-        n = min(MOST_ODD, max(1, int(share * len(self))))
-        return np.argsort(self.answers(name).log_density, kind="stable")[:n].tolist()
+        density = self.answers(name).log_density
+        count = max(1, int(share * len(self)))
+        order = np.argsort(density, kind="stable")
+        bound = float(density[order[min(count, len(self) - 1)]])
+        return Odd(order[: min(count, MOST_ODD)].tolist(), count, bound)
 
     def moved(self, before: str, after: str) -> list[int]:
         """Rows whose cluster has changed, clusters matched so that as few as possible have."""
@@ -306,6 +344,29 @@ class Project:
                 }
             )
         return found
+
+
+def _first_two(Z: Array) -> Array:
+    """Centred rows on the two axes of their largest variance, (n, 2)."""
+    u, s, _ = np.linalg.svd(Z, full_matrices=False)
+    plane = np.zeros((len(Z), 2))
+    plane[:, : min(2, len(s))] = (u * s)[:, :2]
+    return plane
+
+
+def _parted(Z: Array, clusters: NDArray[np.int64]) -> Array:
+    """Rows on Fisher's first two axes; where there is one, or none, principal ones follow."""
+    count = min(2, len(np.unique(clusters)) - 1, Z.shape[1])
+    if count < 1:
+        return _first_two(Z)
+    found = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3, n_components=count)
+    axes = found.fit_transform(Z, clusters)
+    axes = (axes - axes.mean(0)) / axes.std(0)
+    if count == 2:
+        return axes
+    return np.stack(
+        [axes[:, 0], _first_two(Z - np.outer(axes[:, 0], axes[:, 0] @ Z) / len(Z))[:, 0]], 1
+    )
 
 
 def _texts(

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from anabranch.explorer.project import PRINCIPAL, UNKNOWN, Answers, Project
+from anabranch.explorer.project import DISCRIMINANT, PRINCIPAL, UNKNOWN, Answers, Project
 from anabranch.explorer.selection import drawn_rows
 from anabranch.reports.palette import color, symbol
 
@@ -32,17 +32,18 @@ LAYOUT: dict[str, Any] = {
 
 
 def map_figure(
-    project: Project, axes: tuple[str, str], coloring: str, answers: Answers | None
+    project: Project, axes: tuple[str, str], coloring: str, model: str | None
 ) -> go.Figure:
     """Rows in a plane, coloured by what a model or the user says of them.
 
     Args:
         project: what is explored.
-        axes: names of columns, or `anabranch.explorer.project.PRINCIPAL`.
+        axes: names of columns, or of `anabranch.explorer.project.PROJECTIONS`.
         coloring: one of `COLORINGS`; without a model all but "label" are grey.
-        answers: of the model, or None.
+        model: name of the model that is asked; None for none.
     """
-    points = project.plane(*axes)
+    answers = project.answers(model) if model in project.models else None
+    points = project.plane(*axes, model)
     groups, names = _groups(project, coloring, answers)
     rows = drawn_rows(groups, MOST_DRAWN)
     figure = go.Figure(layout=LAYOUT)
@@ -123,8 +124,9 @@ def _scatter(points: Array, rows: NDArray[np.int64], **how: Any) -> Any:
 
 
 def _titles(axes: tuple[str, str]) -> list[str]:
+    words = {PRINCIPAL: "principal component", DISCRIMINANT: "axis between clusters"}
     return [
-        f"principal component {place}" if name == PRINCIPAL else name
+        f"{words[name]} {place}" if name in words else name
         for place, name in enumerate(axes, start=1)
     ]
 
@@ -156,7 +158,7 @@ def multiples_figure(
     project: Project, axes: tuple[str, str], names: Sequence[str], *, most: int = 2000
 ) -> go.Figure:
     """Small maps side by side, coloured by the clusters of each model."""
-    points = project.plane(*axes)
+    points = project.plane(*axes, names[-1] if names else None)
     across = min(ACROSS, max(1, len(names)))
     down = rows_of_maps(len(names))
     titles = [f"{project.models[name].facts()['components']} components" for name in names]

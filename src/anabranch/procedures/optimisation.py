@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
-import torch
 from torch import nn
 
 from anabranch.archive import fingerprint
@@ -20,6 +19,7 @@ from anabranch.functional.numbers import (
     real,
 )
 from anabranch.training import CosineDecay, FitOptions, HoldThenDecay, Schedule
+from anabranch.training.devices import usable_device
 
 KEEP = ("best", "last")
 # Of flows, where there are many rows.
@@ -60,7 +60,7 @@ class Optimisation:
         validation_fraction: share of the rows held out.
         keep: whether the state that was best on rows held out is what comes out, or the last.
         fit_options: further settings of `anabranch.training.FitOptions`.
-        device: where the model is trained.
+        device: where the model is trained; "auto" becomes what is there.
         random_state: None, a seed, or a source of numbers.
         verbose: whether progress is shown.
         identity: what a checkpoint must share beside what the loop knows, as plain values.
@@ -99,7 +99,7 @@ class Optimisation:
             raise ValueError(f"keep must be one of {KEEP}, got {self.keep!r}")
         check_dict(self, ("fit_options",))
         _check_names(self.fit_options or {})
-        _check_device(self.device)
+        object.__setattr__(self, "device", usable_device(self.device))
         check_random_state_setting(self.random_state)
         if not isinstance(self.verbose, bool):
             check_whole(self, ("verbose",), 0)
@@ -238,18 +238,6 @@ def _check_names(fit_options: Mapping[str, object]) -> None:
     for name in fit_options:
         if name not in known:
             raise ValueError(f"fit_options has no {name!r}: it takes {', '.join(known)}")
-
-
-def _check_device(device: object) -> None:
-    """Refuse what torch cannot compute on here; "meta" computes nothing."""
-    try:
-        usable = torch.empty(0, device=device).device.type != "meta"  # pyright: ignore
-    except (AssertionError, NotImplementedError, RuntimeError, TypeError):
-        usable = False
-    if device is None or isinstance(device, bool | int) or not usable:
-        raise ValueError(
-            f"device must be one that torch can compute on here, such as 'cpu', got {device!r}"
-        )
 
 
 def check_random_state_setting(state: object) -> None:

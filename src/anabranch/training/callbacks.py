@@ -19,8 +19,9 @@ class Callback:
         >>> class Print(Callback):
         ...     def on_evaluation(self, stage, entry):
         ...         print(stage, int(entry["epoch"]), sorted(entry)[-1])
+        >>> flow = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
         >>> with callbacks(Print()):
-        ...     _ = FlowDensity(flow=None, max_epochs=1, random_state=0).fit([[0.0], [1.0], [3.0]])
+        ...     _ = FlowDensity(flow, max_epochs=1, random_state=0).fit([[0.0, 1.0], [1.0, 3.0]])
         train 0 validation_nll
         train 1 validation_nll
     """
