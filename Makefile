@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Small tensors: threads cost more than they give, and test processes run side by side.
 THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-BENCHMARKS := house w1 w2 w3 w4 w5 spline_inverse fit_overhead consistency_step score_memory vimco_step iaf_step pixel_sampling images serve_load job_overhead explorer_drawing
+BENCHMARKS := house w1 w2 w3 w4 w5 spline_inverse fit_overhead consistency_step score_memory vimco_step iaf_step pixel_sampling images serve_load job_overhead explorer_drawing streaming
 
 # uv where it can be had, plain pip otherwise
 INSTALL = $(BIN)/python tools/install.py
@@ -70,7 +70,7 @@ $(VENV)/.stamp-all: pyproject.toml constraints.txt tools/install.py | $(BIN)/pyt
 	touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-all
-	$(INSTALL) --group test
+	$(INSTALL) --group test --group engines
 	touch $@
 
 $(VENV)/.stamp-lint: $(VENV)/.stamp-test

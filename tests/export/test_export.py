@@ -1,6 +1,7 @@
 """Programs say what the models say, for batches of any size, or are refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -127,6 +128,20 @@ def test_a_shared_trunk_takes_many_rows(tmp_path):
     with torch.no_grad():
         expected = flow.log_prob(x).numpy()
     assert np.abs(pt2_run(tmp_path / "m.pt2", x)["log_prob"] - expected).max() < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_a_program_compiled_ahead_of_time_says_the_same(mixture, tmp_path):
+    export_model(mixture, tmp_path / "m.pt2")
+    program, package = torch.export.load(tmp_path / "m.pt2"), str(tmp_path / "m.aoti.pt2")
+    torch._inductor.aoti_compile_and_package(program, package_path=package)
+    score = torch._inductor.aoti_load_package(package)
+    for n in (1, 700):
+        Y = mixture.sample(n, random_state=1)[0]
+        told = score(torch.as_tensor(Y))["log_prob"].numpy()
+        assert np.abs(told - mixture.score_samples(Y)).max() < 1e-4
 
 
 @pytest.mark.parametrize(

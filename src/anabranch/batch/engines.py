@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 Part = TypeVar("Part")
@@ -90,9 +91,7 @@ def ray_module() -> Any:
         ImportError: where it is not installed.
     """
     try:
-        import ray.data
-
-        import ray
+        ray, _ = import_module("ray"), import_module("ray.data")
     except ImportError as error:
         raise ImportError("Ray is not installed: pip install anabranch[ray]") from error
     if not ray.is_initialized():

@@ -16,7 +16,7 @@ from anabranch.data.finite import check_finite
 from anabranch.data.labels import encode_labels, label_names_of
 from anabranch.data.matching import matching_paths
 from anabranch.data.parquet_files import ParquetSource
-from anabranch.data.row_hashes import Hashes, row_hashes
+from anabranch.data.row_hashes import Hashes, mixed, row_hashes
 
 Array = NDArray[np.float64]
 StrPath = str | PathLike[str]
@@ -202,21 +202,21 @@ class ParquetRows:
         n_piles = max(1, -(-PILES * len(self) // window))
         width = len(self.numbers) + bool(self.label)
         dealing = _Dealing(DealtRows(len(self), width, n_piles), window * width * 8 // COPIES)
-        digests = []
+        found = np.zeros(2, np.uint64)  # sums, which no order changes
         for parts in self.chunks(labels.names):
             records = joined(parts)
             hashes = row_hashes(records)
             judging = hashes < limit
             if parts.labels is not None and not labels.complete:
                 judging &= parts.labels < 0
-            digests.append(int(hashes.sum(dtype=np.uint64)))
+            found += [hashes.sum(dtype=np.uint64), mixed(hashes).sum(dtype=np.uint64)]
             judges.add(records[judging], hashes[judging])
             train.add(records[~judging], hashes[~judging])
             dealing.add(records[~judging], hashes[~judging])
         dealing.finish()
-        facts = "|".join([*self.numbers, str(n_piles), *map(str, sorted(digests))])
+        facts = "|".join([*self.numbers, str(n_piles), *map(str, found.tolist())])
         digest = sha256(facts.encode()).hexdigest()
-        held = (self.split(found.X) for found in (train, judges))
+        held = (self.split(lowest.X) for lowest in (train, judges))
         return Scan(self, labels, *held, dealing.dealt, window, digest)
 
     def split(self, records: Array) -> RowParts:

@@ -237,6 +237,7 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
             table, X_val = scan.frames
             sample_weight, y = scan.sample.weights, scan.labels.values
         X = self._validated(table, reset=True)
+        teach = None
         if scan is None:
             targets, n_components = check_targets(y, len(X), plan.wanted)
         else:
@@ -277,9 +278,9 @@ class FlowMixture(ConditionalRows, MixtureCandidates):
             as_weights(at(weights, rows)),
             as_weights(W_val),
         )
-        if scan is not None:
-            teach = teaching(teach, outside if plan.contamination else None)
-            task = replace(task, stream=self._stream(scan, task.options, teach))
+        if scan is not None and teach is not None:
+            complete = teaching(teach, outside if plan.contamination else None)
+            task = replace(task, stream=self._stream(scan, task.options, complete))
         if other is not None:
             candidate = self._gone_on(plan, task, other)
         else:

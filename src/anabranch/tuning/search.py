@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -201,7 +202,7 @@ def optuna_module() -> Any:
         ImportError: where it is not installed.
     """
     try:
-        import optuna
+        optuna = import_module("optuna")
     except ImportError as error:
         raise ImportError("Optuna is not installed: pip install anabranch[tune]") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
