@@ -7,16 +7,21 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from anabranch import FlowDensity, FlowMixture, GaussianMixture, load
 from anabranch.archive import fingerprint
 from anabranch.cli import app
 from anabranch.data import ParquetRows
+from anabranch.data.parquet_rows import KnownLabels, RowParts
+from anabranch.estimators.streamed import class_targets, teaching
 from anabranch.problems import Moons
+from anabranch.procedures.rows import Rows
 from anabranch.training.row_stream import StreamedBatches
 
 N = 1500
+TINY = {"name": "realnvp", "n_layers": 1, "hidden": [4]}
 X, _ = Moons().sample(N, random_state=0)
 TEST, _ = Moons().sample(2000, random_state=1)
 FLOW = {"name": "realnvp", "n_layers": 2, "hidden": [8]}
@@ -95,12 +100,25 @@ def labelled(folder, text=False):
 def test_labels_and_weights_teach(text, tmp_path):
     frame = labelled(tmp_path, text)
     data = ParquetRows(tmp_path, label="kind", weight="count", buffer_mb=0.03)
-    model = FlowMixture(flow=None, max_epochs=2, random_state=0).fit(data)
+    model = FlowMixture(flow=TINY, max_epochs=1, random_state=0).fit(data)
     assert model.n_components_ == 2
     side = np.repeat([0, 1], 600)
     assert (model.predict(frame[["x", "y"]]) == 1 - side).mean() > 0.99
     assert model.classes_.tolist() == (["left", "right"] if text else [0, 1])
-    assert np.abs(model.weights_ - [0.75, 0.25]).max() < 0.02  # rows of the right count three
+    assert np.abs(model.weights_ - [0.75, 0.25]).max() < 0.05  # rows of the right count three
+
+
+def test_labels_are_targets_and_rows_apart_count_nothing():
+    targets, count = class_targets(KnownLabels(None, np.array([5, 7]), False), None)
+    assert count == 2
+    parts = RowParts(np.eye(3), weights=np.array([1.0, 2.0, 4.0]), labels=np.array([7, -1, 5]))
+    rows = Rows(torch.eye(3), torch.zeros(3), weights=torch.tensor([1.0, 2.0, 4.0]))
+    teaching(targets, lambda X: X[:, 1] > 0)(rows, parts)
+    assert rows.targets.tolist() == [[0, 1], [0, 0], [1, 0]]
+    assert rows.weights.tolist() == [1, 0, 4]
+    none, count = class_targets(KnownLabels(None, np.empty(0, np.int64), False), 3)
+    assert none(None) is None
+    assert count == 3
 
 
 def test_classes_that_a_sample_lacks_are_known(tmp_path):
@@ -119,7 +137,10 @@ def test_a_density_depends_on_a_streamed_context(tmp_path):
     frame = pd.DataFrame({"x": 3 * c + 0.1 * random.randn(1500), "c": c})
     frame.to_parquet(tmp_path / "a.parquet", row_group_size=100)
     data = ParquetRows(tmp_path, context=["c"], buffer_mb=0.02)
-    model = FlowDensity(flow=None, max_epochs=3, random_state=0).fit(data)
+    model = FlowDensity(flow=TINY, max_epochs=1, random_state=0).fit(data)
+    rows, parts = Rows(torch.zeros(2, 1), torch.zeros(2)), RowParts(np.zeros((2, 1)), c[:2, None])
+    model._conditioned(rows, parts)
+    assert (rows.context == model.conditions_.encode(frame[["c"]].head(2), 2)).all()
     told = model.score(frame[["x"]], context=frame[["c"]])
     exact = -0.5 - np.log(0.1) - 0.5 * np.log(2 * np.pi)
     assert abs(told - exact) < 0.05

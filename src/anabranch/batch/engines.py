@@ -70,7 +70,11 @@ def ray_tasks(
         ImportError: where Ray is not installed.
     """
     ray = ray_module()
-    task, left = ray.remote(num_cpus=1, max_retries=3)(make), list(parts)
+
+    def call(part: Part) -> Fact:  # Ray takes functions, and no objects that can be called
+        return make(part)
+
+    task, left = ray.remote(num_cpus=1, max_retries=3)(call), list(parts)
     waiting: dict[Any, Part] = {}
     while left or waiting:
         while left and len(waiting) < workers:

@@ -60,7 +60,7 @@ def tables_of(given: StrPath) -> Iterator[tuple[str, str]]:
             for file in files:
                 name = str(file.relative_to(path)) if path.is_dir() else file.name
                 if file == path or (file.is_file() and _is_table(name)):
-                    yield str(file), name
+                    yield str(file.absolute()), name
         return
     text = fspath(given)
     system, path = filesystem(text)
@@ -118,7 +118,7 @@ class Folder:
 
     def __init__(self, address: StrPath) -> None:
         self.address = fspath(address)
-        self.local = None if is_remote(address) else Path(address)
+        self.local = None if is_remote(address) else Path(address).absolute()
 
     def __str__(self) -> str:
         return self.address
