@@ -125,7 +125,7 @@ class ParquetRows:
         """The names of all columns of numbers: to use, of the context, and of weights."""
         return [*self.columns, *self.context, *([self.weight] if self.weight else [])]
 
-    def chunks(self, names: Sequence[str] | None = None) -> Iterator[RowParts]:
+    def chunks(self, names: list[str] | None = None) -> Iterator[RowParts]:
         """All rows, some thousands at a time, never of two row groups.
 
         Args:
@@ -216,8 +216,8 @@ class ParquetRows:
         dealing.finish()
         facts = "|".join([*self.numbers, str(n_piles), *map(str, found.tolist())])
         digest = sha256(facts.encode()).hexdigest()
-        held = (self.split(lowest.X) for lowest in (train, judges))
-        return Scan(self, labels, *held, dealing.dealt, window, digest)
+        sample, judging = self.split(train.X), self.split(judges.X)
+        return Scan(self, labels, sample, judging, dealing.dealt, window, digest)
 
     def split(self, records: Array) -> RowParts:
         """What records of rows say, as `joined` has made them."""
@@ -297,7 +297,8 @@ class Scan:
         frame, names = pandas_module().DataFrame, self.rows.context
         if not names:
             return None, None
-        return tuple(frame(each.context, columns=names) for each in (self.sample, self.judging))
+        sample, judging = self.sample.context, self.judging.context
+        return frame(sample, columns=names), frame(judging, columns=names)
 
 
 def joined(parts: RowParts) -> Array:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,9 +108,10 @@ class Tuner:
         X_train, X_judge = _rows(X, rows), _rows(X, judging)
 
         def score(settings: Mapping[str, object], *watching: Callback) -> Array:
+            tried: Any = clone(estimator)
             with callbacks(*watching):
-                fitted = clone(estimator).set_params(**settings).fit(X_train, taught)
-            return fitted.score_samples(X_judge)
+                tried.set_params(**settings).fit(X_train, taught)
+            return tried.score_samples(X_judge)
 
         base = score({})
         told: dict[int, Array] = {}
@@ -133,7 +134,8 @@ class Tuner:
         found: tuple[Callable[..., Array], Array, dict[int, Array]],
     ) -> Tuned[E]:
         (estimator, X, y), (score, base, told) = given, found
-        trials = [(_settings(trial, space), trial) for trial in study.trials]
+        ended = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+        trials = [(_settings(trial, space), trial) for trial in ended]
         values = [
             (settings, trial.value if _is_whole(trial) else None) for settings, trial in trials
         ]
@@ -145,7 +147,8 @@ class Tuner:
         else:
             settings = {}
         error = float((judged - base).std() / np.sqrt(len(base)))
-        fitted = cast("E", clone(estimator)).set_params(**settings).fit(X, y)  # pyright: ignore
+        fitted: Any = clone(estimator)
+        fitted.set_params(**settings).fit(X, y)
         return Tuned(fitted, settings, float(judged.mean()), float(base.mean()), error, values)
 
 
