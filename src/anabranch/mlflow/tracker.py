@@ -1,13 +1,14 @@
 """The metrics of fits in the run of MLflow that is active."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from anabranch.mlflow.modules import mlflow_module
 from anabranch.training import Callback, FitOptions, FitResult
 
 # Settings of the loop that say where, not what.
-_ELSEWHERE = ("checkpoint", "log_path", "tensorboard", "progress")
+_ELSEWHERE = ("checkpoint", "checkpoint_steps", "log_path", "tensorboard", "progress")
 
 
 class MLflowTracker(Callback):
@@ -37,7 +38,7 @@ class MLflowTracker(Callback):
             active = mlflow.active_run() or mlflow.start_run()
             self.run_id = active.info.run_id
         known = self.client.get_run(self.run_id).data.params
-        for name, value in options.trajectory().items():
+        for name, value in asdict(options).items():
             if name not in _ELSEWHERE and (key := _key(stage, name)) not in known:
                 self.client.log_param(self.run_id, key, value)
 
