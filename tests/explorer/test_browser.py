@@ -126,7 +126,9 @@ def test_odd_rows_and_other_colours(page):
     assert np.linalg.norm(X[row]) > np.quantile(np.linalg.norm(X, axis=1), 0.5)
     page.select_option("#coloring-choice", "cluster")
     page.select_option("#x-choice", "between clusters")
-    says(page, "#map .xtitle", "axis between clusters 1")
+    page.wait_for_function(
+        "document.querySelector('#map .xtitle').textContent.includes('between clusters 1')"
+    )
     page.select_option("#x-choice", "x")
 
 
