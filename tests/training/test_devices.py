@@ -37,7 +37,7 @@ def test_a_fit_on_auto_is_one_on_what_there_is():
 
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99", None, 0, True])
 def test_what_is_not_there_is_refused(device):
-    with pytest.raises(ValueError, match=r"device must be 'auto' or one .* here, cpu.*, got"):
+    with pytest.raises(ValueError, match=r"device must be one .* here, cpu.*, or 'auto', got"):
         usable_device(device)
 
 

@@ -27,8 +27,8 @@ def usable_device(device: object) -> str:
     if device is None or isinstance(device, bool | int) or not usable:
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ValueError(
-            f"device must be 'auto' or one that torch can compute on here, {', '.join(there)}, got "
-            f"{device!r}"
+            f"device must be one that torch can compute on here, {', '.join(there)}, or 'auto', "
+            f"got {device!r}"
         )
     name = str(device)
     if torch.device(name).type == "mps":
