@@ -1,5 +1,6 @@
 """What callbacks are told."""
 
+import numpy as np
 import pytest
 
 from anabranch import FlowMixture
@@ -59,7 +60,7 @@ def test_what_a_callback_raises_ends_the_run():
 
 def test_an_estimator_tells_of_its_stages():
     notes = Notes()
-    X = [[0.1 * i, (i * i) % 7] for i in range(40)]
+    X = np.random.RandomState(0).randn(60, 2)
     with callbacks(notes):
         mixture = FlowMixture(2, flow=FLOW, max_epochs=1, random_state=0).fit(X)
     started = [told[1] for told in notes.told if told[0] == "start"]
