@@ -109,7 +109,8 @@ def test_labels_and_weights_teach(text, tmp_path):
 
 
 def test_labels_are_targets_and_rows_apart_count_nothing():
-    targets, count = class_targets(KnownLabels(None, np.array([5, 7]), False), None)
+    with pytest.warns(UserWarning, match="y has the 2 classes 5, 7"):
+        targets, count = class_targets(KnownLabels(None, np.array([5, 7]), False), None)
     assert count == 2
     parts = RowParts(np.eye(3), weights=np.array([1.0, 2.0, 4.0]), labels=np.array([7, -1, 5]))
     rows = Rows(torch.eye(3), torch.zeros(3), weights=torch.tensor([1.0, 2.0, 4.0]))
@@ -134,15 +135,15 @@ def test_classes_that_a_sample_lacks_are_known(tmp_path):
 def test_a_density_depends_on_a_streamed_context(tmp_path):
     random = np.random.RandomState(0)
     c = np.sort(random.rand(1500) * 4)
-    frame = pd.DataFrame({"x": 3 * c + 0.1 * random.randn(1500), "c": c})
+    frame = pd.DataFrame({"x": 3 * c + 0.1 * random.randn(1500), "y": random.randn(1500), "c": c})
     frame.to_parquet(tmp_path / "a.parquet", row_group_size=100)
     data = ParquetRows(tmp_path, context=["c"], buffer_mb=0.02)
     model = FlowDensity(flow=TINY, max_epochs=1, random_state=0).fit(data)
-    rows, parts = Rows(torch.zeros(2, 1), torch.zeros(2)), RowParts(np.zeros((2, 1)), c[:2, None])
+    rows, parts = Rows(torch.zeros(2, 2), torch.zeros(2)), RowParts(np.zeros((2, 2)), c[:2, None])
     model._conditioned(rows, parts)
     assert (rows.context == model.conditions_.encode(frame[["c"]].head(2), 2)).all()
-    told = model.score(frame[["x"]], context=frame[["c"]])
-    exact = -0.5 - np.log(0.1) - 0.5 * np.log(2 * np.pi)
+    told = model.score(frame[["x", "y"]], context=frame[["c"]])
+    exact = -1 - np.log(0.1) - np.log(2 * np.pi)
     assert abs(told - exact) < 0.05
     with pytest.raises(ValueError, match="a mixture has no context"):
         FlowMixture(2).fit(data)
