@@ -56,6 +56,7 @@ def test_a_search_is_kept_and_gone_on_with(tmp_path):
     assert len(tuned.trials) == 3
 
 
+@pytest.mark.slow
 def test_labels_teach_every_trial():
     side = np.repeat([0, 1], 150)
     y = np.where(np.arange(300) % 5 == 0, 1 - side, -1)
