@@ -137,7 +137,7 @@ class ConditionalRows(TablePrepared):
             if not isinstance(component, Flow):
                 raise TypeError(f"component {k} is no Gaussian but a {type(component).__name__}")
             transform = copy.deepcopy(component.transform).double()
-            x, _ = transform.decode(places.to(self.device).double())
+            x, _ = transform.decode(places.to(self._device).double())
             x = np.asarray(self.preparation_.decode(x), dtype=np.float64)
             sides = x[1:] - x[0]
             means.append(x[0])
