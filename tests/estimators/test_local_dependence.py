@@ -40,7 +40,7 @@ def test_the_shift_is_that_of_the_rows(fitted):
     drawn, component = mixture.sample(4000, random_state=0)
     for c in (0, 1):
         means = drawn[component == c].groupby("sex")[["length", "mass"]].mean()
-        assert (means.loc["m"] - means.loc["f"]).tq_numpy() == pytest.approx([4, 6], abs=0.5)
+        assert (means.loc["m"] - means.loc["f"]).to_numpy() == pytest.approx([4, 6], abs=0.5)
 
 
 def test_clusters_and_density_are_better_than_without(fitted):

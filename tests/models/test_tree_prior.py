@@ -106,7 +106,7 @@ def test_a_start_finds_both_variables():
         assert max(clustering_accuracy(y, variable) for variable in found) > 0.95
     z = (codes - begun.centre) @ begun.factor
     mean = made.mean.detach().numpy()[:, begun.responsibilities.argmax(1)].T
-    assert (z - mean).std(0) == pytest.approx([1.2, 1.2], abs=0.1)
+    assert (z - mean).std(0) == pytest.approx([1.2, 1.2], abs=0.2)
     assert sorted(made.owners.tolist()) == [0, 1]
 
 

@@ -34,7 +34,7 @@ def test_a_feature_sees_those_before_it_and_no_other(kind):
 @pytest.mark.parametrize("batch_shape", [(), (3,)])
 def test_turns_give_what_one_pass_takes(kind, batch_shape):
     transform = Autoregressive(
-        Affine(), 4, network=kind, ordering=ORDER, context_features=3, batch_shape=batch_shape
+        Affine(), 4, conditioner=kind, ordering=ORDER, context_features=3, batch_shape=batch_shape
     )
     transform = perturb(transform).double()
     x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)
@@ -69,5 +69,5 @@ def test_what_cannot_be_is_refused():
         iaf(3, network={"name": "made", "width": 3})
     with pytest.raises(ValueError, match=r"ordering must be a permutation of 0..2"):
         FeatureLSTM(3, 2, ordering=(0, 1, 1))
-    with pytest.raises(ValueError, match="network goes with no angles"):
-        Autoregressive(Affine(), 3, network=FeatureLSTM, passes=2)
+    with pytest.raises(ValueError, match="knows no angles"):
+        Autoregressive(Affine(), 3, conditioner=FeatureLSTM, passes=2)

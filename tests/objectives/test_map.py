@@ -41,7 +41,9 @@ def test_the_mode_of_a_normal_mean_is_the_conjugate_one(scale):
         return total
 
     solver.step(closure)
-    assert float(parameter.flatten()[0]) == pytest.approx(2 * 10 / (10 + scale**-2), rel=1e-4)
+    assert float(parameter.detach().flatten()[0]) == pytest.approx(
+        2 * 10 / (10 + scale**-2), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("prior", ["normal", "laplace", "student"])

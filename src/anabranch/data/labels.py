@@ -1,7 +1,7 @@
 """Labels of any kind of column to integer codes, with -1 where the label is missing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def label_names_of(chunks: Iterable[Values]) -> list[str] | None:
     return sorted(texts - _UNKNOWN)
 
 
-def encode_labels(values: Values, names: list[str] | None) -> NDArray[np.int64]:
+def encode_labels(values: Values, names: Sequence[str] | None) -> NDArray[np.int64]:
     """Return the codes of labels: positions in `names`, or the integers themselves.
 
     Raises:

@@ -309,7 +309,8 @@ def joined(parts: RowParts) -> Array:
         array([[0., 0., 1., 3.]])
     """
     beside = (parts.context, parts.weights, parts.labels)
-    return np.column_stack([parts.X, *(part for part in beside if part is not None)])
+    whole = np.column_stack([parts.X, *(part for part in beside if part is not None)])
+    return whole.astype(np.float64, copy=False)
 
 
 class _Dealing:

@@ -111,5 +111,6 @@ def gaussian_scores(numbers: Array, seed: int) -> Array:
 
 def hdbscan_scores(numbers: Array) -> Array:
     """One less the strength with which a row belongs to its cluster; one for noise."""
-    fitted = HDBSCAN(min_cluster_size=SMALLEST, copy=True).fit(numbers)
+    fitted: Any = HDBSCAN(min_cluster_size=SMALLEST, copy=True)  # pyright: ignore[reportArgumentType]
+    fitted.fit(numbers)
     return 1 - np.where(fitted.labels_ < 0, 0.0, fitted.probabilities_)

@@ -163,7 +163,7 @@ def _fit(
     fit(objective, data, options=options, schedules=[CosineDecay(steps)], generator=source)
 
 
-def spread(X: Array, random: np.random.RandomState) -> Tensor:
+def spread(X: NDArray[Any], random: np.random.RandomState) -> Tensor:
     """Levels as shares of white, with noise within each level."""
     return torch.from_numpy((X + random.uniform(size=X.shape)) / LEVELS)
 

@@ -133,11 +133,13 @@ def clusters(table: Coded, k: int, seed: int) -> dict[str, Labels]:
     gaussians = best_gaussian_mixture(numbers, judged, [k], seed, reg_covars=RIDGES)
     prototypes = import_module("kmodes.kprototypes").KPrototypes(k, n_init=5, random_state=seed)
     mixed = np.concatenate([reals, codes], axis=1)
+    noise: Any = HDBSCAN(copy=True)  # pyright: ignore[reportArgumentType]
+    noise.fit(numbers)
     return {
         "gmm": gaussians.predict(numbers),
         "kmeans": kmeans(numbers, k, seed).labels_,
         "prototypes": prototypes.fit_predict(mixed, categorical=list(range(d, mixed.shape[1]))),
-        "hdbscan": HDBSCAN(copy=True).fit(numbers).labels_,
+        "hdbscan": noise.labels_,
     }
 
 

@@ -102,10 +102,19 @@ def compared(seed: int, name: str, table: PublicTable) -> Mixed:
     known = None if classes is None else classes[order[:n_train]]
     agreement = {by: _of(adjusted_rand, known, labels) for by, labels in found.items()}
     accuracy = _of(clustering_accuracy, known, found["ours"])
-    scores = [fit.score(test) for fit in fits]
     kept = fits[0].fit_result_.best_epoch > 0
+    ours, gaussians = (fit.score(test) for fit in fits)
     return Mixed(
-        seed, name, len(train), k, *scores, nats, **agreement, accuracy=accuracy, kept=kept
+        seed=seed,
+        table=name,
+        rows=len(train),
+        k=k,
+        nats=ours,
+        gaussians_nats=gaussians,
+        stepmix_nats=nats,
+        **agreement,
+        accuracy=accuracy,
+        kept=kept,
     )
 
 

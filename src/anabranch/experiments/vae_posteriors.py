@@ -221,6 +221,7 @@ def take_over(model: FlowVariationalAutoencoder, start: FlowVariationalAutoencod
     given: Any = start.posterior
     own: Any = model.posterior
     told = given.conditioner.last
+    last: Any
     if isinstance(own, GaussianCopula):
         last = own.parameters_of.network.last
     else:

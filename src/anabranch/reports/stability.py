@@ -80,7 +80,7 @@ def _copies(est: Any, restarts: int, random_state: np.random.RandomState) -> lis
         return []
     copies = []
     for _ in range(restarts or STARTS):
-        copy = clone(est)
+        copy: Any = clone(est)
         copy.set_params(random_state=seed(random_state))
         if "verbose" in names:
             copy.set_params(verbose=0)

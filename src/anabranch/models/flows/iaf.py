@@ -7,13 +7,11 @@ from typing import Any
 from anabranch.distributions import DiagonalNormal, Flow, Normal
 from anabranch.models.alternation import alternating_order
 from anabranch.models.generators import make_generator
+from anabranch.models.readers import reader_of
 from anabranch.models.registry import recipe
-from anabranch.models.specs import Spec, split_spec
+from anabranch.models.specs import Spec
 from anabranch.models.stacks import stack_layers
-from anabranch.networks import FeatureConvolution, FeatureLSTM
 from anabranch.transforms import Affine, Autoregressive, GatedAffine, Inverse
-
-NETWORKS = {"made": None, "lstm": FeatureLSTM, "pixelcnn": FeatureConvolution}
 
 
 @recipe
@@ -49,12 +47,9 @@ def iaf(
         activation: of the MADEs.
         bound: limit of the log-scale of one layer.
         law: how it is bounded, "tanh", "softsign" or "atan".
-        gate: instead of a bounded scale, the paper's gates with this bias, one or two,
-            :math:`x = g z + (1 - g) m`; then a fresh flow is a contraction, not the identity, and
-            no layer ever enlarges a volume: let the base learn its scales.
-        network: what says how a feature moves: "made"; "lstm", which goes from feature to feature,
-            {"width": 32}; or "pixelcnn", gated convolutions over the features, {"width": 32}.
-            The last two take neither hidden nor activation.
+        gate: instead, the paper's gates with this bias, one or two, :math:`x = g z + (1 - g) m`; no
+            layer then ever enlarges a volume: let the base learn its scales.
+        network: "made"; or "lstm" or "pixelcnn", of a {"width": 32} in place of hidden, activation.
         norm: "actnorm" or "batchnorm" after each layer, or None.
         learn_base: whether the base has a mean and scales of its own, linear in a context.
         context_features: size of the context.
@@ -62,41 +57,22 @@ def iaf(
         seed: of the initial weights.
 
     Example:
-        >>> flow = iaf(3, n_layers=2, hidden=[16], gate=1.0, seed=0)
-        >>> x, log_prob = flow.sample_and_log_prob(4)
-        >>> x.shape
+        >>> iaf(3, n_layers=2, hidden=[16], gate=1.0, seed=0).sample(4).shape
         torch.Size([4, 3])
     """
-    shared: dict[str, Any] = {
-        "context_features": context_features,
-        "batch_shape": tuple(batch_shape),
-    }
-    shared["generator"] = make_generator(seed)
+    stack, generator = tuple(batch_shape), make_generator(seed)
+    shared: Any = dict(context_features=context_features, batch_shape=stack, generator=generator)
     layer = partial(
         Autoregressive,
         Affine(bound, law) if gate is None else GatedAffine(gate),
         features,
         hidden=hidden,
         activation=activation,
-        conditioner=_network(network),
+        conditioner=reader_of(network),
         **shared,
     )
-    orders = (alternating_order(features, i) for i in range(n_layers))
-    layers = [Inverse(layer(ordering=order)) for order in orders]
-    base = Normal(features, batch_shape=tuple(batch_shape))
+    layers = [Inverse(layer(ordering=alternating_order(features, i))) for i in range(n_layers)]
+    base = Normal(features, batch_shape=stack)
     if learn_base:
         base = DiagonalNormal(features, hidden=(), **shared)
     return Flow(base, stack_layers(layers, norm))
-
-
-def _network(spec: Spec) -> Any:
-    """Makes the network of a layer; None for a MADE."""
-    name, settings = split_spec("network", spec)
-    if name not in NETWORKS:
-        raise ValueError(f"network must be one of {sorted(NETWORKS)}, got {name!r}")
-    kind = NETWORKS[name]
-    if kind is None:
-        if settings:
-            raise TypeError(f"network 'made' has no keywords, got {sorted(settings)}")
-        return None
-    return partial(kind, **settings)
