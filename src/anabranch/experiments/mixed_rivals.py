@@ -135,12 +135,13 @@ def clusters(table: Coded, k: int, seed: int) -> dict[str, Labels]:
     mixed = np.concatenate([reals, codes], axis=1)
     noise: Any = HDBSCAN(copy=True)  # pyright: ignore[reportArgumentType]
     noise.fit(numbers)
-    return {
+    found: dict[str, Any] = {
         "gmm": gaussians.predict(numbers),
         "kmeans": kmeans(numbers, k, seed).labels_,
         "prototypes": prototypes.fit_predict(mixed, categorical=list(range(d, mixed.shape[1]))),
         "hdbscan": noise.labels_,
     }
+    return found
 
 
 def _imputed(rows: Array, table: Coded, seed: int) -> Array:

@@ -61,7 +61,8 @@ def iaf(
         torch.Size([4, 3])
     """
     stack, generator = tuple(batch_shape), make_generator(seed)
-    shared: Any = dict(context_features=context_features, batch_shape=stack, generator=generator)
+    shared: Any = {"batch_shape": stack, "generator": generator}
+    shared["context_features"] = context_features
     layer = partial(
         Autoregressive,
         Affine(bound, law) if gate is None else GatedAffine(gate),
