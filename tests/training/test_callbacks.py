@@ -64,7 +64,8 @@ def test_an_estimator_tells_of_its_stages():
     with callbacks(notes):
         mixture = FlowMixture(2, flow=FLOW, max_epochs=1, random_state=0).fit(X)
     started = [told[1] for told in notes.told if told[0] == "start"]
-    assert started == mixture.fit_result_.stages
+    # every candidate races
+    assert list(dict.fromkeys(started)) == mixture.fit_result_.stages
 
 
 def test_only_callbacks_are_called():

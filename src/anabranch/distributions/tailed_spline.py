@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from torch import Generator, Tensor
 
 from anabranch.contracts.context import vector_size
@@ -170,6 +169,9 @@ class TailedSpline(Marginals):
         beyond = x >= edge
         if weights[beyond].sum() <= 0 or np.ptp(x[beyond]) == 0:
             return 1.0
+        # it changes the filters of warnings, which an import of ours does not
+        from scipy.optimize import minimize_scalar
+
         away = torch.as_tensor(x[beyond] - end)
         count = torch.as_tensor(weights[beyond] / weights[beyond].sum())
         start, first = self._end(tail), torch.tensor(edge - end, dtype=torch.float64)

@@ -4,9 +4,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
-from scipy import special
 from torch import Tensor
 
 from anabranch.functional.logspace import log1mexp
@@ -137,7 +137,7 @@ class StudentTail(Tail):
         if log_p.is_meta:
             return torch.empty_like(log_p)
         with torch.no_grad():
-            found = special.stdtrit(self.df, log_p.detach().exp().cpu().numpy())
+            found = _scipy_special().stdtrit(self.df, log_p.detach().exp().cpu().numpy())
             root = torch.as_tensor(found, dtype=log_p.dtype, device=log_p.device)
             slope = (self.log_density(root) - log_p).exp()
         return -implicit(lambda s: _log_student(s, self), root, log_p, slope)
@@ -181,6 +181,13 @@ def _log_student(s: Tensor, law: StudentTail) -> Tensor:
     return _StudentLogCDF.apply(s, law)  # pyright: ignore[reportReturnType]
 
 
+def _scipy_special() -> ModuleType:
+    """Import scipy where it is needed: it takes a while, and changes the filters of warnings."""
+    from scipy import special
+
+    return special
+
+
 class _StudentLogCDF(torch.autograd.Function):
     """torch has no incomplete beta function, scipy has; the derivative is the density."""
 
@@ -191,7 +198,7 @@ class _StudentLogCDF(torch.autograd.Function):
         """Not less than the smallest number's logarithm."""
         if s.is_meta:
             return torch.empty_like(s)
-        p = special.stdtr(law.df, s.detach().cpu().numpy())
+        p = _scipy_special().stdtr(law.df, s.detach().cpu().numpy())
         found = torch.as_tensor(p, dtype=s.dtype, device=s.device)
         return found.clamp_min(torch.finfo(s.dtype).tiny).log()
 
