@@ -93,7 +93,7 @@ class AnnealedImportance:
         >>> z = torch.randn(200, 1, generator=source)
         >>> found = how.forward(path, z, how.tuned(path, z, source), source)
         >>> truth = -0.5 * math.log(2)
-        >>> abs(found.log_weights.exp().mean().log().item() - truth) < 0.01
+        >>> abs(found.log_weights.exp().mean().log().item() - truth) < 0.05
         True
     """
 

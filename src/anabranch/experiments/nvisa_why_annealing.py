@@ -112,7 +112,12 @@ def course(seed: int, first: float) -> Course:
         LatentMixtureBound(model, Enumerated()),
         {"x": rows[:ROWS]},
         options=FitOptions(
-            max_epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE, patience=None, progress=False
+            max_epochs=EPOCHS,
+            batch_size=BATCH,
+            learning_rate=RATE,
+            patience=None,
+            min_evaluation_steps=1,
+            progress=False,
         ),
         schedules=[ScheduledBuffer("floor", model.floor, annealing), watch],
         generator=torch.Generator().manual_seed(seed),

@@ -75,11 +75,11 @@ def _errors_of(made: Transform, seed: int) -> Errors:
     log_det = torch.linalg.det(torch.stack(jacobians)).abs().log()
     log_density = density(made, grid())
     cell = (2 * REACH / (POINTS - 1)) ** 2
-    mass = float(log_density.exp().sum()) * cell
+    mass = float(log_density.detach().exp().sum()) * cell
     return Errors(
         mass=abs(mass - 1),
-        volume=float((term - log_det).abs().max()),
-        inverse=float((made.encode(x)[0] - z).abs().max()),
+        volume=float((term - log_det).detach().abs().max()),
+        inverse=float((made.encode(x)[0] - z).detach().abs().max()),
     )
 
 

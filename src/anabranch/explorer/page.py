@@ -134,7 +134,7 @@ def _odd() -> Any:
         [
             html.H2("Odd rows"),
             html.Div(
-                [field("Density threshold: percent of the rows below", _slider("share"))],
+                [field("Density threshold: percent of the rows below", _share("share"))],
                 className="fields",
             ),
             html.Div(id="odd-said", className="said", role="status"),
@@ -191,10 +191,9 @@ def _text(key: str, value: str) -> Any:
     return dcc.Input(id=key, value=value, type="text", debounce=True, autoComplete="off")
 
 
-def _slider(key: str) -> Any:
-    return dcc.Input(
-        id=key, value=1, type="range", min=0.1, max=20, step=0.1, debounce=0.2, className="slider"
-    )
+def _share(key: str) -> Any:
+    # not type="range": Dash sets a selection in it, which browsers refuse
+    return dcc.Input(id=key, value=1, type="number", min=0.1, max=20, step=0.1, debounce=0.2)
 
 
 def _choice(label: str, key: str, names: Sequence[str], value: str | Sequence[str] | None) -> Any:

@@ -57,6 +57,7 @@ def deep_density(
         ValueError: for parameters of the law, or a knee, that are not positive.
 
     Example:
+        >>> import torch
         >>> flow = deep_density(3, seed=0)
         >>> flow.log_prob(torch.full((2, 3), 0.5)).shape
         torch.Size([2])

@@ -42,6 +42,7 @@ def local_context_mixture(
         ValueError: for an image_shape that has not ``features`` pixels.
 
     Example:
+        >>> import torch
         >>> model = local_context_mixture(
         ...     16, n_components=3, image_shape=[4, 4], levels=2, hidden=[8], seed=0
         ... )
