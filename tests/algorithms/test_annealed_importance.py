@@ -91,6 +91,7 @@ def test_more_temperatures_tighten_the_bound():
     assert lacks[0] > 2 * lacks[1] > 4 * lacks[2] > 0
 
 
+@pytest.mark.slow
 def test_a_binary_decoder_lies_in_the_sandwich_of_its_bits():
     network = torch.randn(5, 2, generator=seeded(7), dtype=torch.float64) * 2
     bits = torch.tensor([[1.0, 0, 1, 1, 0]], dtype=torch.float64)

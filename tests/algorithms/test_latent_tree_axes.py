@@ -81,6 +81,7 @@ def test_turning_ends_when_it_gains_too_little(monkeypatch, tol, turns):
     assert len(seen) == turns
 
 
+@pytest.mark.slow
 def test_every_start_is_climbed_from_and_the_best_kept(monkeypatch):
     z, _ = two_facets(105, n=200)
     starts, climbed = [a_little(seed) for seed in range(3)], []

@@ -100,6 +100,7 @@ def test_annealed_scores_need_no_good_posterior(fitted):
         spoilt.score_samples(FRESH[:2], method="annealed", temperatures=0)
 
 
+@pytest.mark.slow
 def test_rows_of_the_model_lie_between_their_bounds(fitted):
     found = fitted.sandwich(100, temperatures=150)
     assert found.X.shape == (100, 4)

@@ -27,7 +27,8 @@ def species(n=240):
 def fitted():
     frame, kind = species()
     how = {"columns": "auto", "missing": "marginal", "max_epochs": 0, "random_state": 0}
-    return FlowMixture(2, flow=None, **how).fit(frame), frame, kind
+    options = {"local_dependence": True}
+    return FlowMixture(2, flow=None, model_options=options, **how).fit(frame), frame, kind
 
 
 def test_the_shift_is_that_of_the_rows(fitted):
@@ -45,8 +46,7 @@ def test_the_shift_is_that_of_the_rows(fitted):
 
 def test_clusters_and_density_are_better_than_without(fitted):
     mixture, frame, _ = fitted
-    options = {"local_dependence": False}
-    bare = FlowMixture(**mixture.get_params(deep=False) | {"model_options": options}).fit(frame)
+    bare = FlowMixture(**mixture.get_params(deep=False) | {"model_options": None}).fit(frame)
     assert bare._moves is None
     assert mixture.score(frame) > bare.score(frame) + 0.2
 
@@ -101,6 +101,6 @@ def test_rows_keep_their_density():
 
 def test_without_categories_it_is_no_setting():
     with pytest.warns(UnusedSettingWarning, match="local_dependence is not used"):
-        FlowMixture(1, flow=None, max_epochs=0, model_options={"local_dependence": False}).fit(
+        FlowMixture(1, flow=None, max_epochs=0, model_options={"local_dependence": True}).fit(
             np.random.RandomState(0).randn(50, 1)
         )

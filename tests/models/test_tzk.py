@@ -63,6 +63,7 @@ def test_given_codes_are_scored_by_both():
     assert known["decoder"].item() == pytest.approx(-decoder.mean().item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_with_codes_the_density_is_bounded_from_below():
     model = small(code_features=1)
     x = rows()["x"]

@@ -68,6 +68,7 @@ def test_a_density_is_set_at_once_and_kept_in_a_file(tmp_path):
         FlowDensity("vine").fit(x, context=x[:, :1])
 
 
+@pytest.mark.slow
 def test_a_mixture_of_vines_is_fitted_by_em(tmp_path):
     x = np.concatenate([two_copulas(400)[0].numpy(), 5 + two_copulas(400, seed=2)[0].numpy()])
     mixture = FlowMixture(2, flow={"name": "vine", "families": "simple"}, random_state=0).fit(x)

@@ -125,14 +125,17 @@ def test_a_page_serves_everybody(table, tmp_path, width):
 
 
 def test_other_starts_are_compared(monkeypatch):
-    X = np.random.RandomState(0).randn(300, 2)
-    page = Page(build_report(GaussianMixture(4, random_state=0).fit(X), X))
+    random = np.random.RandomState(0)
+    angle = 2 * np.pi * random.rand(300)
+    ring = np.c_[np.cos(angle), np.sin(angle)] + 0.02 * random.randn(300, 2)
+    page = Page(build_report(GaussianMixture(5, random_state=0).fit(ring), ring))
     assert "ARI between restarts" in page.text
-    assert "They agree in part" in page.text
+    assert "the clusters do not depend on luck" not in page.text  # a ring may be cut anywhere
+    X = random.randn(300, 2)
     X[150:] += 20
     mixture = FlowMixture(2, max_epochs=1, init_params="kmeans", random_state=0).fit(X)
     page = Page(build_report(mixture, X))
-    assert "4 starts alone" in page.text
+    assert "3 starts alone" in page.text
     assert "the clusters do not depend on luck" in page.text
     made = []
     fit = FlowMixture.fit

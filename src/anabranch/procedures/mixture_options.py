@@ -51,7 +51,8 @@ class ModelOptions:
             far below that, see `anabranch.distributions.Hedged`.
         local_dependence: of a table with categories, whether these may move the means of real
             columns, by as much in all components, where rows held out gain by it
-            (`anabranch.procedures.category_shift.CategoryShift`).
+            (`anabranch.procedures.category_shift.CategoryShift`); the start then takes several
+            times as long.
         contamination: share of a broad density for rows that belong to no component: a given one
             below .5, "learned", or "auto" to learn it where rows stand apart from all others
             (`anabranch.procedures.stray_rows.Fence`); 0 for none.
@@ -67,7 +68,7 @@ class ModelOptions:
     levels: int | None = None
     logit_alpha: float = 1e-6
     hedge: bool = True
-    local_dependence: bool = True
+    local_dependence: bool = False
     contamination: float | Literal["auto", "learned"] = "auto"
 
     def __post_init__(self) -> None:

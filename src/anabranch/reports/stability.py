@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Fits of starts alone, where whole ones are not asked for, and rows that they see at most.
-STARTS, MOST_ROWS = 4, 5_000
+STARTS, MOST_ROWS = 3, 2_000
 # Settings that begin every fit at the same place.
 GIVEN = {"start", "means_init", "weights_init", "precisions_init"}
 # Mean ARI from which other starts are said to find the same, and below which they do not.
