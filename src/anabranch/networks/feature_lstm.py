@@ -72,7 +72,7 @@ class FeatureReader(nn.Module, ABC):
 
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
-        arranged = self.arranged(expand_batch(x, self.batch_shape, 2))
+        arranged = self.arranged(expand_batch(x, self.batch_shape, 1))
         before = torch.cat((torch.zeros_like(arranged[..., :1, :]), arranged[..., :-1, :]), -2)
         params = self._read(before, context).index_select(-2, self.inverse_order)
         return torch.cat(params.unbind(0), -2)
