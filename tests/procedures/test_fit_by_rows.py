@@ -6,6 +6,7 @@ import torch
 
 from anabranch import FlowDensity, FlowMixture, load, save
 from anabranch.distributions import Mixture
+from anabranch.estimators.unused import UnusedSettingWarning
 from anabranch.models import realnvp, vine
 from anabranch.procedures.fit_by_rows import Rounds, fit_mixture_by_rows
 
@@ -79,6 +80,13 @@ def test_a_mixture_of_vines_is_fitted_by_em(tmp_path):
     save(mixture, tmp_path / "vines.anb")
     assert np.array_equal(load(tmp_path / "vines.anb").predict(x), mixture.predict(x))
     assert mixture.sample(7)[0].shape == (7, 2)
+
+
+@pytest.mark.parametrize("setting", [{"learning_rate": 0.1}, {"batch_size": 8}])
+def test_settings_of_steps_are_said_to_be_unused(setting):
+    x = two_copulas(60)[0].numpy()
+    with pytest.warns(UnusedSettingWarning, match=f"{next(iter(setting))} is not used"):
+        FlowMixture(2, flow="vine", max_epochs=1, random_state=0, **setting).fit(x)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from anabranch.procedures.mixture_options import (
 from anabranch.procedures.mixture_starts import INIT_PARAMS
 from anabranch.procedures.optimisation import HEDGED_FLOWS, Optimisation
 
+# recipes whose components are fitted by EM, without steps
+BY_ROWS = ("vine",)
 # of the broad density, before it is learned
 INITIAL_SHARE = 0.01
 # what `fit_options` holds beside the settings of the loop, and its default
@@ -186,6 +188,12 @@ class MixturePlan(FlowMixtureOptions):
             given = self.given.get(group, {})
             if not used and (key in given if key else given):
                 warn_unused(name, reason)
+        recipe = self.flow.get("name") if isinstance(self.flow, Mapping) else self.flow
+        if recipe in BY_ROWS:
+            steps = self.optimisation
+            for name, usual in (("learning_rate", "auto"), ("batch_size", 512)):
+                if getattr(steps, name) != usual:
+                    warn_unused(name, f"flow={self.flow!r} is fitted by EM to all rows")
 
     def _conditions(self, *, labelled: bool) -> list[tuple[str, bool, str]]:
         """Settings, whether they are used, and why not."""
