@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from anabranch.metrics import nearest_neighbour_accuracy
 
@@ -13,7 +14,7 @@ def test_one_law_gives_a_half_and_two_more():
     # of N(0, 1) and N(3, 1) on the line a neighbour errs where p q / (p + q) is
     grid = np.linspace(-8, 11, 20001)
     p, q = (np.exp(-((grid - m) ** 2) / 2) / np.sqrt(2 * np.pi) for m in (0, 3))
-    truth = 1 - np.trapezoid(p * q / (p + q), grid)
+    truth = 1 - trapezoid(p * q / (p + q), grid)
     found = nearest_neighbour_accuracy(x[:, 0], 3 + y[:, 0])
     assert found == pytest.approx(truth, abs=0.02)
 

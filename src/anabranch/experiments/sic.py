@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.integrate import trapezoid
 from torch import Tensor
 
 from anabranch.distributions import Flow
@@ -107,7 +108,7 @@ def one_set(seed: int) -> OneSet:
     kernel = stats.gaussian_kde(x[:, 0], bw_method="silverman")(GRID)
     found = [fitted(x, seed, targets) for targets in STEPS]
     densities = [kernel, *(density for density, _ in found)]
-    errors = [float(np.trapezoid((d - truth) ** 2, GRID)) for d in densities]
+    errors = [float(trapezoid((d - truth) ** 2, GRID)) for d in densities]
     return OneSet(
         errors[0], errors[1], errors[2], float(np.abs(found[0][1] - PROBLEM.cdf(GRID)).max())
     )
