@@ -26,7 +26,8 @@ def contents(folder):
 @pytest.mark.parametrize("name", ["t.csv", "soft.csv", "folder/t.csv", "hard.csv"])
 def test_an_output_over_a_table_is_refused(fail, desk, name):
     before = contents(desk)
-    for command in (["fit", "-k", 2, *TINY], ["predict", desk / "m.safetensors"]):
+    tune = ["tune", "-k", 2, "--trials", 1]
+    for command in (["fit", "-k", 2, *TINY], tune, ["predict", desk / "m.safetensors"]):
         sentence = fail(*command, desk / "t.csv", "-o", desk / name)
         assert sentence.endswith(f"{name} is an input, too; give two names")
     assert contents(desk) == before
@@ -38,6 +39,10 @@ def test_an_output_over_a_model_is_refused(fail, desk, name):
     for command in ("predict", "score", "report", "sample"):
         data = [] if command == "sample" else [desk / "t.csv"]
         assert "is an input, too" in fail(command, desk / "m.safetensors", *data, "-o", desk / name)
+    program = desk / "m.pt2"
+    program.symlink_to(desk / "m.safetensors")
+    assert "is an input, too" in fail("export", desk / "m.safetensors", "-o", program)
+    program.unlink()
     gif = desk / "m.gif"
     gif.symlink_to(desk / "m.safetensors")
     args = ["report", desk / "m.safetensors", desk / "t.csv", "-o", desk / "r.html"]

@@ -25,10 +25,12 @@ def export(
     It takes rows in the units of the data, batches of any size, and gives their log-densities and
     posteriors. Before the file is written, the program is compared with the model on 1000 rows.
     """
+    from anabranch.cli.paths import check_files
     from anabranch.cli.text import listing, say
     from anabranch.estimators import load
     from anabranch.export import export_model
 
+    check_files([model], {"--output": output})
     done = export_model(load(model), output)
     facts = {f"takes {name}": _shape(shape) for name, shape in done.inputs.items()}
     facts |= {f"gives {name}": _shape(shape) for name, shape in done.outputs.items()}

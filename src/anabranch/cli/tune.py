@@ -71,14 +71,14 @@ def tune(
     settings = merge_settings({"n_components": components, "random_state": seed}, further)
     kind = KINDS[model].load()
     from anabranch.cli.labels import number_classes
+    from anabranch.cli.paths import check_files
     from anabranch.cli.settings import check_parameters
     from anabranch.cli.text import listing, say
     from anabranch.data import read_tables
-    from anabranch.data.atomic import check_output
     from anabranch.estimators import save
     from anabranch.tuning import Tuner
 
-    check_output(output)
+    check_files(data, {"--output": output})
     check_parameters(kind, settings)
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     table = read_tables(data, names, label_column)
