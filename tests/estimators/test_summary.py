@@ -22,10 +22,9 @@ def test_the_summary_tells_weights_score_start_and_stages():
 def test_it_says_where_the_start_was_kept():
     mixture = quick(max_epochs=1, learning_rate=1.0).fit(X)
     assert mixture.fit_result_.best_epoch == 0
-    mean, error = mixture.fit_result_.gain
-    assert mean <= 2 * error
-    said = f"convincingly better on rows held out, {mean:+.3f} ± {error:.3f} nats per row"
-    assert said in mixture.summary()
+    assert mixture.fit_result_.gain == [0, 0]
+    assert "training was not convincingly better on rows held out" in mixture.summary()
+    assert "±" not in mixture.summary()
     assert "convincingly" not in GaussianMixture(2, random_state=0).fit(X).summary()
 
 

@@ -46,7 +46,8 @@ def verdict(facts: Mapping[str, Any]) -> dict[str, str]:
         {'gain': '+0.300 ± 0.020 nats per row over the start, on rows held out'}
     """
     gain = facts.get("gain")
-    said = "" if not gain else f"{gain[0]:+.3f} ± {gain[1]:.3f} nats per row"
+    # nothing to tell where no state of the training came before the start
+    said = "" if not gain or not any(gain) else f"{gain[0]:+.3f} ± {gain[1]:.3f} nats per row"
     if facts.get("best_epoch") != 0:
         return {"gain": f"{said} over the start, on rows held out"} if said else {}
     kept = "the start: training was not convincingly better on rows held out"
