@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anabranch.models import iaf
-from anabranch.networks import FeatureConvolution, FeatureLSTM
+from anabranch.networks import CausalTransformer, FeatureConvolution, FeatureLSTM, select_component
 from anabranch.transforms import Affine, Autoregressive
 from tests.registry import perturb, seeded
 
@@ -52,6 +52,13 @@ def test_components_are_networks_of_their_own(kind):
     one.load_state_dict({name: value[1] for name, value in net.state_dict().items()})
     x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)
     torch.testing.assert_close(net(x)[1], one(x))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, CausalTransformer])
+def test_a_component_is_taken_out_of_a_stack(kind):
+    net = made(kind, batch_shape=(3,), ordering=ORDER)
+    x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)
+    torch.testing.assert_close(select_component(net, 1)(x), net(x)[1])
 
 
 @pytest.mark.parametrize("network", ["lstm", {"name": "pixelcnn", "width": 4}])

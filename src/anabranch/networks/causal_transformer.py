@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, silu
 
-from anabranch.functional import expand_batch, split_parameters
+from anabranch.functional import split_parameters
 from anabranch.functional.numbers import check_whole
 from anabranch.functional.shapes import Shape
 from anabranch.networks.linear import Linear
+from anabranch.networks.ordered_features import OrderedFeatures
 
 Draw = Callable[[Tensor, slice], Tensor]
 Seen = tuple[Tensor, Tensor]  # keys and values of the tokens so far
@@ -46,7 +47,7 @@ class TransformerSizes:
             raise ValueError(f"heads must divide the width, got {self.heads} of {self.width}")
 
 
-class CausalTransformer(nn.Module):
+class CausalTransformer(OrderedFeatures):
     r"""Attention in the place of a MADE: parameters of each feature from those before it.
 
     An event is T tokens of P neighbouring features in the order. Token t is answered by what
@@ -75,10 +76,6 @@ class CausalTransformer(nn.Module):
         torch.Size([5, 8])
     """
 
-    shared_buffers = ("order", "inverse_order")
-    order: Tensor
-    inverse_order: Tensor
-
     def __init__(
         self,
         features: int,
@@ -90,20 +87,20 @@ class CausalTransformer(nn.Module):
         batch_shape: Shape = (),
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            features,
+            n_params,
+            context_features=context_features,
+            ordering=ordering,
+            batch_shape=batch_shape,
+        )
         self.token_size, self.width = sizes.token_size, sizes.width
         self.heads, self.n_blocks = sizes.heads, sizes.blocks
         if features % sizes.token_size:
             raise ValueError(
                 f"token_size must divide the features, got {sizes.token_size} of {features}"
             )
-        places = list(range(features)) if ordering is None else [int(place) for place in ordering]
-        if sorted(places) != list(range(features)):
-            raise ValueError(f"ordering must be a permutation of 0..{features - 1}, got {places}")
-        self.features, self.n_params = features, n_params
-        self.context_features, self.batch_shape = context_features, tuple(batch_shape)
-        self.register_buffer("inverse_order", torch.tensor(places), False)
-        self.register_buffer("order", self.inverse_order.argsort(), False)
+        self.features = features
         how = {"batch_shape": batch_shape, "generator": generator}
         width = sizes.width
         self.tokens = features // sizes.token_size
@@ -124,11 +121,6 @@ class CausalTransformer(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.last = Linear(width, n_params * sizes.token_size, zero=True, **how)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Map (*batch_shape, N, D) to (*batch_shape, N, n_params * D)."""
-        x = expand_batch(x, self.batch_shape, 1)
-        return self.columns(x.mT, None if context is None else context.mT).mT
-
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
         known = self.arranged(x).mT.unflatten(-1, (self.tokens, self.token_size))[..., :-1, :]
@@ -138,10 +130,6 @@ class CausalTransformer(nn.Module):
             states = self._block(i, states, None)[0]
         answers = self._answers(states).flatten(-2)  # (*batch_shape, N, n_params, D) by place
         return answers.index_select(-1, self.inverse_order).flatten(-2).mT
-
-    def arranged(self, columns: Tensor) -> Tensor:
-        """Columns (*batch_shape, D, N) in the order in which they take their turns."""
-        return columns.index_select(-2, self.order)
 
     def in_turn(self, draw: Draw, like: Tensor, context: Tensor | None = None) -> Tensor:
         r"""Give the features their values token by token, as `MADE.in_turn` does.

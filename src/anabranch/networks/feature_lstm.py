@@ -1,7 +1,8 @@
 """Autoregressive networks over features that read them one after another."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,47 +12,53 @@ from anabranch.functional.numbers import check_whole
 from anabranch.functional.shapes import Shape
 from anabranch.networks.linear import Linear
 from anabranch.networks.mlp import join_context
+from anabranch.networks.ordered_features import OrderedFeatures
 from anabranch.networks.row_lstm import lstm_cell
 
 Draw = Callable[[Tensor, slice], Tensor]
 
 
-class FeatureReader(nn.Module, ABC):
-    r"""A network whose parameters of a feature see the features that were read before; abstract.
+class FeatureReader(OrderedFeatures):
+    r"""A network whose parameters of a feature are read off all that stand before; abstract.
 
     Args:
         features: D.
         n_params: outputs per feature, parameter-major.
+        width: of what is inside.
         context_features: size of the context; 0 for none.
-        ordering: a permutation of 0..D-1, the features in the order in which they are read.
+        ordering: places of the features, a permutation of 0..D-1.
         batch_shape: the component axis.
+        generator: source of the initial weights.
 
     Raises:
-        ValueError: for an order that is no permutation.
+        ValueError: for a width below 1, or an order that is no permutation.
     """
-
-    order: Tensor
-    inverse_order: Tensor
 
     def __init__(
         self,
         features: int,
         n_params: int,
         *,
+        width: int = 32,
         context_features: int = 0,
         ordering: Sequence[int] | None = None,
         batch_shape: Shape = (),
+        generator: Generator | None = None,
     ) -> None:
-        super().__init__()
-        places = list(range(features)) if ordering is None else [int(place) for place in ordering]
-        if sorted(places) != list(range(features)):
-            raise ValueError(f"ordering must be a permutation of 0..{features - 1}, got {ordering}")
-        self.n_params, self.context_features = n_params, context_features
-        self.batch_shape = tuple(batch_shape)
-        # as of MADE: the place that each feature has
-        order = torch.tensor(places).argsort()
-        self.register_buffer("order", order, False)
-        self.register_buffer("inverse_order", order.argsort(), False)
+        super().__init__(
+            features,
+            n_params,
+            context_features=context_features,
+            ordering=ordering,
+            batch_shape=batch_shape,
+        )
+        self.width = width
+        check_whole(self, ("width",), 1)
+        self._build(features, batch_shape=self.batch_shape, generator=generator)
+
+    @abstractmethod
+    def _build(self, features: int, **how: Any) -> None:
+        """Make the layers, each with a component axis and weights from the generator."""
 
     @abstractmethod
     def _read(self, before: Tensor, context: Tensor | None) -> Tensor:
@@ -65,21 +72,12 @@ class FeatureReader(nn.Module, ABC):
             (n_params, \*batch_shape, n, N).
         """
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Map (*batch_shape, N, D) to (*batch_shape, N, n_params * D)."""
-        x = expand_batch(x, self.batch_shape, 1)
-        return self.columns(x.mT, None if context is None else context.mT).mT
-
     def columns(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same on columns: (*batch_shape, D, N) to (*batch_shape, n_params * D, N)."""
         arranged = self.arranged(expand_batch(x, self.batch_shape, 1))
         before = torch.cat((torch.zeros_like(arranged[..., :1, :]), arranged[..., :-1, :]), -2)
         params = self._read(before, context).index_select(-2, self.inverse_order)
         return torch.cat(params.unbind(0), -2)
-
-    def arranged(self, columns: Tensor) -> Tensor:
-        """Columns (*batch_shape, D, N) in the order in which they take their turns."""
-        return columns.index_select(-2, self.order)
 
     def in_turn(self, draw: Draw, like: Tensor, context: Tensor | None = None) -> Tensor:
         """Give the features their values one after another; see `MADE.in_turn`.
@@ -122,30 +120,12 @@ class FeatureLSTM(FeatureReader):
         torch.Size([5, 6])
     """
 
-    def __init__(
-        self,
-        features: int,
-        n_params: int,
-        *,
-        width: int = 32,
-        context_features: int = 0,
-        ordering: Sequence[int] | None = None,
-        batch_shape: Shape = (),
-        generator: Generator | None = None,
-    ) -> None:
-        super().__init__(
-            features,
-            n_params,
-            context_features=context_features,
-            ordering=ordering,
-            batch_shape=batch_shape,
-        )
-        self.width = width
-        check_whole(self, ("width",), 1)
-        how = {"batch_shape": self.batch_shape, "generator": generator}
+    def _build(self, features: int, **how: Any) -> None:
+        width = self.width
         # places differ: each has a number of its own that says which it is
-        self.gates = Linear(1 + features + context_features + width, 4 * width, **how)
-        self.last = Linear(width, n_params, zero=True, **how)
+        inputs = 1 + features + self.context_features + width
+        self.gates = Linear(inputs, 4 * width, **how)
+        self.last = Linear(width, self.n_params, zero=True, **how)
 
     def _read(self, before: Tensor, context: Tensor | None) -> Tensor:
         state = cell = torch.zeros_like(before[..., :1, :]).expand(
@@ -191,33 +171,14 @@ class FeatureConvolution(FeatureReader):
         torch.Size([5, 6])
     """
 
-    def __init__(
-        self,
-        features: int,
-        n_params: int,
-        *,
-        width: int = 32,
-        context_features: int = 0,
-        ordering: Sequence[int] | None = None,
-        batch_shape: Shape = (),
-        generator: Generator | None = None,
-    ) -> None:
-        super().__init__(
-            features,
-            n_params,
-            context_features=context_features,
-            ordering=ordering,
-            batch_shape=batch_shape,
-        )
-        self.width = width
-        check_whole(self, ("width",), 1)
-        how = {"batch_shape": self.batch_shape, "generator": generator}
+    def _build(self, features: int, **how: Any) -> None:
+        width = self.width
         self.first = Linear(1 + features, width, **how)
         self.layers = nn.ModuleList(
-            Linear(2 * width + context_features, 2 * width, **how)
+            Linear(2 * width + self.context_features, 2 * width, **how)
             for _ in range(max(1, (features - 1).bit_length()))
         )
-        self.last = Linear(width, n_params, zero=True, **how)
+        self.last = Linear(width, self.n_params, zero=True, **how)
 
     def _read(self, before: Tensor, context: Tensor | None) -> Tensor:
         n, rows = before.shape[-2:]
